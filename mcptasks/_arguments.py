@@ -1,0 +1,69 @@
+"""Checks of what programs pass in. Each names the value and what would be right. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Any, cast
+
+from mcptasks._models import STATUSES, Status
+
+
+def seconds(value: Any, name: str, *, zero: bool = True) -> float | None:
+    """A duration in seconds, or None for none.
+
+    Raises:
+        TypeError: Not a number.
+        ValueError: Negative, not finite, or zero where that has no meaning.
+    """
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name} must be a number of seconds or None, got {value!r}")
+    if not math.isfinite(value) or value < 0 or (value == 0 and not zero):
+        least = "0 or more" if zero else "more than 0"
+        raise ValueError(f"{name} must be a finite number of seconds, {least}; got {value!r}")
+    return float(value)
+
+
+def time_to_live(value: Any) -> int | None:
+    """A time to live in whole milliseconds, from seconds or a `timedelta`; None for the server's own choice."""
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    found = seconds(value, "ttl", zero=False)
+    return None if found is None else max(round(found * 1000), 1)
+
+
+def text(value: Any, name: str) -> str:
+    """A non-empty string."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a string, got {value!r}")
+    if not value:
+        raise ValueError(f"{name} must not be empty")
+    return value
+
+
+def mapping(value: Any, name: str) -> dict[str, Any] | None:
+    """A mapping with string keys, or None."""
+    if value is None:
+        return None
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in cast("Mapping[Any, Any]", value)):
+        raise TypeError(f"{name} must be a mapping with string keys or None, got {value!r}")
+    return dict(cast("Mapping[str, Any]", value))
+
+
+def states(value: Any) -> frozenset[Status] | None:
+    """One status or several, or None for "terminal"."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        value = (value,)
+    elif not isinstance(value, Iterable):
+        raise TypeError(f"state must be a status or several, got {value!r}")
+    found = frozenset(cast("Iterable[Any]", value))
+    unknown = [state for state in found if state not in STATUSES]
+    if unknown or not found:
+        named = f"unknown state {unknown[0]!r}" if unknown else "state must not be empty"
+        raise ValueError(f"{named}; the states are {', '.join(STATUSES)}")
+    return found

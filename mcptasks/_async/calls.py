@@ -1,0 +1,218 @@
+"""The client's calls that may create a task: tools, resources, prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from typing import Any, Literal, overload
+
+import anyio
+import mcp_types
+
+from mcptasks import _arguments
+from mcptasks._async.create import Call, create
+from mcptasks._async.session import Session
+from mcptasks._async.task import Task, abandon
+from mcptasks._exceptions import TaskTimeoutError
+from mcptasks._models import Kind, ResourceContents, ToolResult
+from mcptasks._outcome import Decoding
+
+ProgressHandler = Callable[[float, float | None, str | None], Awaitable[None] | None]
+"""Gets progress, total and message."""
+
+
+class Calls:
+    """The part of `Client` that calls tools, reads resources and gets prompts."""
+
+    def _open(self) -> Session:
+        """The open session; `Client` has it."""
+        raise AssertionError("a client has a session")
+
+    @overload
+    async def call_tool(
+        self,
+        name: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        task: Literal[False] = False,
+        ttl: float | timedelta | None = None,
+        timeout: float | None = None,
+        meta: Mapping[str, Any] | None = None,
+        raise_on_error: bool = True,
+        as_type: Any = None,
+        progress_handler: ProgressHandler | None = None,
+    ) -> ToolResult: ...
+
+    @overload
+    async def call_tool(
+        self,
+        name: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        task: Literal[True],
+        ttl: float | timedelta | None = None,
+        timeout: float | None = None,
+        meta: Mapping[str, Any] | None = None,
+        raise_on_error: bool = True,
+        as_type: Any = None,
+        progress_handler: ProgressHandler | None = None,
+    ) -> Task[ToolResult]: ...
+
+    async def call_tool(
+        self,
+        name: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        task: bool = False,
+        ttl: float | timedelta | None = None,
+        timeout: float | None = None,
+        meta: Mapping[str, Any] | None = None,
+        raise_on_error: bool = True,
+        as_type: Any = None,
+        progress_handler: ProgressHandler | None = None,
+    ) -> ToolResult | Task[ToolResult]:
+        """Call a tool.
+
+        Args:
+            name: The tool.
+            arguments: Its arguments.
+            task: Return a `Task` at once, whatever the server supports. Otherwise the finished value is returned, also
+                where the server makes it a task.
+            ttl: How long the server should keep the task, in seconds or as a `timedelta` (2025-11-25 only).
+            timeout: Seconds for the whole call, or with `task=True` for the creating call.
+            meta: More `_meta` for the request.
+            raise_on_error: Raise `ToolError` where the tool reports an error.
+            as_type: A type to validate the tool's value into, for `ToolResult.data`.
+            progress_handler: Called with progress, total and message; sync or async.
+
+        Raises:
+            ToolError: The tool reports an error.
+            TaskFailedError: The server's own error, such as an unknown tool.
+            TaskTimeoutError: Not in time. A task goes on; the error has its reference.
+            TaskConnectionError: The connection broke; the message says whether the call may have arrived.
+            TaskProtocolError: The server's answer makes no sense.
+        """
+        if progress_handler is not None and not callable(progress_handler):
+            raise TypeError(f"progress_handler must be callable, got {progress_handler!r}")
+        decoding = Decoding(kind="tool", raise_on_error=raise_on_error, as_type=as_type)
+        answer: ToolResult | Task[ToolResult] = await self._call(
+            "tool", name, arguments, task, ttl, timeout, meta, decoding, progress_handler
+        )
+        return answer
+
+    @overload
+    async def read_resource(
+        self,
+        uri: str,
+        *,
+        task: Literal[False] = False,
+        ttl: float | timedelta | None = None,
+        timeout: float | None = None,
+        meta: Mapping[str, Any] | None = None,
+    ) -> list[ResourceContents]: ...
+
+    @overload
+    async def read_resource(
+        self,
+        uri: str,
+        *,
+        task: Literal[True],
+        ttl: float | timedelta | None = None,
+        timeout: float | None = None,
+        meta: Mapping[str, Any] | None = None,
+    ) -> Task[list[ResourceContents]]: ...
+
+    async def read_resource(
+        self,
+        uri: str,
+        *,
+        task: bool = False,
+        ttl: float | timedelta | None = None,
+        timeout: float | None = None,
+        meta: Mapping[str, Any] | None = None,
+    ) -> list[ResourceContents] | Task[list[ResourceContents]]:
+        """Read a resource; see `call_tool` for the arguments and errors."""
+        answer: list[ResourceContents] | Task[list[ResourceContents]] = await self._call(
+            "resource", uri, None, task, ttl, timeout, meta, Decoding(kind="resource")
+        )
+        return answer
+
+    @overload
+    async def get_prompt(
+        self,
+        name: str,
+        arguments: Mapping[str, str] | None = None,
+        *,
+        task: Literal[False] = False,
+        ttl: float | timedelta | None = None,
+        timeout: float | None = None,
+        meta: Mapping[str, Any] | None = None,
+    ) -> mcp_types.GetPromptResult: ...
+
+    @overload
+    async def get_prompt(
+        self,
+        name: str,
+        arguments: Mapping[str, str] | None = None,
+        *,
+        task: Literal[True],
+        ttl: float | timedelta | None = None,
+        timeout: float | None = None,
+        meta: Mapping[str, Any] | None = None,
+    ) -> Task[mcp_types.GetPromptResult]: ...
+
+    async def get_prompt(
+        self,
+        name: str,
+        arguments: Mapping[str, str] | None = None,
+        *,
+        task: bool = False,
+        ttl: float | timedelta | None = None,
+        timeout: float | None = None,
+        meta: Mapping[str, Any] | None = None,
+    ) -> mcp_types.GetPromptResult | Task[mcp_types.GetPromptResult]:
+        """Get a prompt; see `call_tool` for the arguments and errors."""
+        answer: mcp_types.GetPromptResult | Task[mcp_types.GetPromptResult] = await self._call(
+            "prompt", name, arguments, task, ttl, timeout, meta, Decoding(kind="prompt")
+        )
+        return answer
+
+    async def _call(
+        self,
+        kind: Kind,
+        name: str,
+        arguments: Mapping[str, Any] | None,
+        task: bool,
+        ttl: float | timedelta | None,
+        timeout: float | None,
+        meta: Mapping[str, Any] | None,
+        decoding: Decoding,
+        progress: ProgressHandler | None = None,
+    ) -> Any:
+        limit = _arguments.seconds(timeout, "timeout", zero=False)
+        call = Call(
+            kind=kind,
+            name=_arguments.text(name, "uri" if kind == "resource" else "name"),
+            arguments=_arguments.mapping(arguments, "arguments"),
+            task=bool(task),
+            ttl=_arguments.time_to_live(ttl),
+            meta=_arguments.mapping(meta, "meta"),
+        )
+        session = self._open()
+        if progress is not None:
+            call.follow(session.core.callbacks.queue(progress, f"progress handler of {name!r}"))
+        started = anyio.current_time()
+        created = None
+        with anyio.move_on_after(limit):
+            created = await create(session.core, call)
+        if created is None:
+            raise TaskTimeoutError(f"{kind} {call.name!r}: no answer within {limit} s")
+        handle = session.adopt(created, call, decoding)
+        if call.task:
+            return handle
+        try:
+            spent = anyio.current_time() - started
+            return await handle.result(None if limit is None else max(limit - spent, 0.0))
+        except anyio.get_cancelled_exc_class():
+            await abandon(handle)
+            raise

@@ -1,0 +1,372 @@
+"""One client's connection: made, watched, and made again when it is lost.
+
+The SDK's client lives in a task of its own, entered and left there, so that nothing that kills it reaches the
+program. A lost connection is made again when somebody needs it. Reads go through `read`, which tries again after
+transient faults; everything else is sent once.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar, cast
+
+import anyio
+import mcp
+from anyio.abc import TaskStatus as Startable
+from attrs import define
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from pydantic import ValidationError
+
+from mcptasks._exceptions import (
+    TaskConnectionError,
+    TaskError,
+    TaskFailedError,
+    TaskNotFoundError,
+    TaskProtocolError,
+    TaskTimeoutError,
+)
+from mcptasks._faults import PATIENCE, Fault, broke_off, judge
+from mcptasks._models import Era
+from mcptasks._outcome import first_problem
+from mcptasks._schedule import attempt_limit, retry_delay
+from mcptasks._transport.http import Guard
+from mcptasks._transport.intercept import InterceptedTransport, Interceptor
+from mcptasks._transport.targets import Target
+
+logger = logging.getLogger("mcptasks")
+
+T = TypeVar("T")
+
+CLOSE_SECONDS = 5.0
+"""The longest that leaving a client may take."""
+
+MakeClient = Callable[[Any, str, Any], mcp.Client]
+"""Makes an SDK client from a transport (or server object), a mode and an earlier discovery."""
+
+Notify = Callable[[str, Mapping[str, Any]], None]
+
+
+@define(eq=False)
+class Link:
+    """One connection that was made."""
+
+    client: mcp.Client
+    """The SDK's client, entered."""
+    session: mcp.ClientSession
+    """Its session, which answers properly also after its end."""
+    era: Era
+    guard: Guard
+    interceptor: Interceptor | None
+    """None where the SDK runs a server object without streams."""
+    number: int
+    """Counts the connections of one client."""
+    broken: anyio.Event
+    """Set when the link is lost or given up."""
+
+
+class Outage(TaskConnectionError):
+    """Internal: the server could not be reached for longer than the client's patience. Concerns every task."""
+
+
+class Budget:
+    """How long one attempt of a read may take; waiters with a near deadline shorten it, also while it runs."""
+
+    __slots__ = ("_scope", "deadline", "single", "wire_timeout")
+
+    def __init__(self, wire_timeout: float | None, deadline: float | None = None, *, single: bool = False) -> None:
+        self.wire_timeout = wire_timeout
+        self.deadline = deadline
+        self.single = single
+        """Whether the first attempt is the only one."""
+        self._scope: anyio.CancelScope | None = None
+
+    def tighten(self, deadline: float) -> None:
+        """Take a waiter's deadline (a time of the event loop's clock) into account from now on."""
+        self.deadline = deadline if self.deadline is None else min(self.deadline, deadline)
+        if self._scope is not None:
+            self._scope.deadline = min(self._scope.deadline, anyio.current_time() + self._limit())
+
+    def attempt(self) -> anyio.CancelScope:
+        """A scope for one attempt."""
+        self._scope = anyio.CancelScope(deadline=anyio.current_time() + self._limit())
+        return self._scope
+
+    def _limit(self) -> float:
+        remaining = None if self.deadline is None else max(self.deadline - anyio.current_time(), 0.0)
+        return attempt_limit(wire_timeout=self.wire_timeout, remaining=remaining)
+
+
+class Connection:
+    """Keeps one link to a target. `run` is its supervisor and owns all that happens here."""
+
+    def __init__(
+        self,
+        target: Target,
+        make_client: MakeClient,
+        *,
+        mode: str,
+        notify: Notify,
+        wire_timeout: float | None,
+        patience: float | None,
+        on_link: Callable[[Link], None],
+    ) -> None:
+        self.target = target
+        self.wire_timeout = wire_timeout
+        self._make_client = make_client
+        self._mode = mode
+        self._prior: Any = None
+        self._notify = notify
+        self._patience = patience
+        self._on_link = on_link
+        self._link: Link | None = None
+        self._numbers = 0
+        self._demand = anyio.Event()
+        self._settled = anyio.Event()
+        self._failure: BaseException | None = None
+        self._closed = False
+
+    # --- for those who send ---------------------------------------------------------------------------------------
+
+    @property
+    def current(self) -> Link | None:
+        """The link there is, if any."""
+        return self._link
+
+    async def link(self) -> Link:
+        """The present link; made again if it was lost.
+
+        Raises:
+            TaskConnectionError: The client is closed, or its patience is used up (`Outage`).
+        """
+        while self._link is None:
+            if self._closed:
+                raise TaskConnectionError("the client is closed; open a new one and resume the task by its reference")
+            settled, self._failure = self._settled, None
+            self._demand.set()
+            await settled.wait()
+            if self._link is None and self._failure is not None:
+                raise self._unreachable(self._failure)
+        return self._link
+
+    def broke(self, link: Link) -> None:
+        """Give a link up: the next one who needs it gets a new one."""
+        if self._link is link:
+            self._link = None
+        link.broken.set()
+
+    async def read(
+        self, send: Callable[[Link], Awaitable[T]], budget: Budget | None = None, *, about_task: bool = True
+    ) -> T:
+        """Send a read until it is answered.
+
+        Args:
+            send: Sends the request over a link; may run several times.
+            budget: The limits of one attempt.
+            about_task: Whether "invalid params" means that the server does not know a task.
+
+        Raises:
+            TaskConnectionError: The client's patience is used up (`Outage`), the client is closed, or the server
+                keeps answering with an error of its own.
+            TaskProtocolError: The answer is nonsense, also when asked again.
+            TaskNotFoundError: The server does not know the task.
+            TaskFailedError: An error of the server, where it is not about a task.
+        """
+        budget = budget or Budget(self.wire_timeout)
+        failures = nonsense = 0
+        started: float | None = None
+        while True:
+            link = await self.link()
+            cause: Exception = TimeoutError("the server does not answer")
+            with budget.attempt():
+                try:
+                    return await send(link)
+                except (mcp.MCPError, ValidationError, TaskProtocolError) as exc:
+                    cause = exc
+                except RuntimeError as exc:
+                    cause = _from_sdk(exc, link)
+            fault = _explain(cause)
+            failures += 1
+            nonsense += fault.patient
+            if fault.action == "raise" or nonsense >= PATIENCE or budget.single:
+                raise _describe(fault, cause, about_task=about_task) from cause
+            now = anyio.current_time()
+            started = now if started is None else started
+            if self._patience is not None and now - started >= self._patience:
+                raise self._unreachable(cause) from cause
+            if fault.action == "reopen" and failures > 1:
+                self.broke(link)
+            await anyio.sleep(retry_delay(failures, retry_after=fault.retry_after, spread=random.random()))
+
+    async def once(self, send: Callable[[Link], Awaitable[T]]) -> T:
+        """Send something that must not reach the server twice.
+
+        Raises:
+            TaskConnectionError: The connection broke; the message says whether the request may have arrived.
+            TaskTimeoutError: No answer within the client's timeout for a request.
+            TaskProtocolError: The answer is nonsense.
+            mcp.MCPError: The server's own error.
+        """
+        failures = 0
+        started = anyio.current_time()
+        while True:
+            link = await self.link()
+            try:
+                with anyio.move_on_after(self.wire_timeout):
+                    return await send(link)
+                raise TaskTimeoutError(
+                    f"no answer within {self.wire_timeout} s; the request may have reached the server"
+                )
+            except ValidationError as exc:
+                raise TaskProtocolError(f"the server's answer makes no sense: {first_problem(exc)}") from exc
+            except RuntimeError as exc:
+                raise _from_sdk(exc, link) from exc
+            except mcp.MCPError as exc:
+                fault = judge(exc.code, exc.message, exc.data)
+                if not broke_off(exc.code, exc.message, exc.data):
+                    raise
+                impatient = self._patience is not None and anyio.current_time() - started >= self._patience
+                if impatient or (fault.sent and fault.action != "reopen"):
+                    what = "may or may not have reached" if fault.sent else "did not reach"
+                    raise TaskConnectionError(f"{fault.reason}; the request {what} the server") from exc
+                if fault.action == "reopen":
+                    # 2025-11-25 transports, "Session Management": refused unseen, for want of the session.
+                    self.broke(link)
+            failures += 1
+            await anyio.sleep(retry_delay(failures, retry_after=None, spread=random.random()))
+
+    # --- the supervisor -------------------------------------------------------------------------------------------
+
+    async def run(self, *, task_status: Startable[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Make the first link, then a new one whenever one is lost and wanted, until `close`.
+
+        Raises:
+            TaskConnectionError: The first link could not be made.
+        """
+        try:
+            await self._hold(task_status.started)
+        except Exception as exc:
+            if self._numbers == 0:
+                raise self._unreachable(root_cause(exc), outage=False) from exc
+            logger.debug("lost the connection to %s", self.target.endpoint, exc_info=True)
+        while not self._closed:
+            await self._demand.wait()
+            await self._reopen()
+
+    def close(self) -> None:
+        """End the supervisor and everyone who waits for a link."""
+        self._closed = True
+        self._demand.set()
+        self._settled.set()
+        if self._link is not None:
+            self.broke(self._link)
+
+    async def _reopen(self) -> None:
+        failures = 0
+        started = anyio.current_time()
+        while not self._closed:
+            before = self._numbers
+            try:
+                await self._hold(None)
+            except Exception as exc:  # noqa: BLE001 - whatever ends a connection is told to those who wait for one
+                self._failure = root_cause(exc)
+            if self._numbers > before:
+                return
+            failures += 1
+            spent = anyio.current_time() - started
+            if not self.target.reusable or (self._patience is not None and spent >= self._patience):
+                self._demand = anyio.Event()
+                self._settle()
+                return
+            await anyio.sleep(retry_delay(failures, retry_after=None, spread=random.random()))
+
+    def _settle(self) -> None:
+        self._settled.set()
+        self._settled = anyio.Event()
+
+    async def _hold(self, connected: Callable[[], None] | None) -> None:
+        """Connect and stay until the link is lost."""
+        guard, broken = Guard(), anyio.Event()
+        source = self.target.connect(guard)
+        interceptor: Interceptor | None = None
+        if not self.target.bare:
+            interceptor = Interceptor(self._notify, lambda: self._ended(broken))
+            source = InterceptedTransport(source, interceptor)
+        client = self._make_client(source, self._mode, self._prior)
+        limit = math.inf if self._patience is None else self._patience
+        with anyio.move_on_after(limit) as connecting:
+            async with client:
+                connecting.deadline = math.inf
+                guard.ready = True
+                link = self._publish(client, interceptor, guard, broken)
+                if connected is not None:
+                    connected()
+                try:
+                    await broken.wait()
+                finally:
+                    self.broke(link)
+        if connecting.cancelled_caught:
+            raise TaskConnectionError("the server accepts the connection but does not answer")
+
+    def _publish(self, client: mcp.Client, interceptor: Interceptor | None, guard: Guard, broken: anyio.Event) -> Link:
+        version = client.protocol_version
+        modern = version in MODERN_PROTOCOL_VERSIONS
+        # From now on the era is known: another probe could only be misled by an outage.
+        self._mode = version if modern else "legacy"
+        self._prior = client.session.discover_result
+        self._numbers += 1
+        era: Era = "2026-07-28" if modern else "2025-11-25"
+        link = Link(client, client.session, era, guard, interceptor, self._numbers, broken)
+        self._link, self._failure, self._demand = link, None, anyio.Event()
+        if self._closed:
+            self.broke(link)
+            self._demand.set()
+        self._on_link(link)
+        self._settle()
+        return link
+
+    def _ended(self, broken: anyio.Event) -> None:
+        if self._link is not None and self._link.broken is broken:
+            self._link = None
+        broken.set()
+
+    def _unreachable(self, cause: BaseException, *, outage: bool = True) -> TaskConnectionError:
+        words = getattr(cause, "message", None) or str(cause) or type(cause).__name__
+        return (Outage if outage else TaskConnectionError)(f"cannot reach {self.target.endpoint}: {words}")
+
+
+def root_cause(exc: BaseException) -> BaseException:
+    """The first real error in nested exception groups."""
+    while isinstance(exc, BaseExceptionGroup):
+        exc = cast("BaseExceptionGroup[BaseException]", exc).exceptions[0]
+    return exc
+
+
+def _from_sdk(exc: RuntimeError, link: Link) -> TaskError:
+    """The SDK raises `RuntimeError` on a client that was left, and for results against the tool's output schema."""
+    return TaskConnectionError("Connection closed") if link.broken.is_set() else TaskProtocolError(str(exc))
+
+
+def _explain(exc: Exception) -> Fault:
+    if isinstance(exc, mcp.MCPError):
+        return judge(exc.code, exc.message, exc.data)
+    if isinstance(exc, TimeoutError | TaskConnectionError):
+        return Fault(action="retry", meaning="connection", reason=str(exc))
+    words = first_problem(exc) if isinstance(exc, ValidationError) else str(exc)
+    return Fault(action="retry", meaning="protocol", patient=True, reason=words)
+
+
+def _describe(fault: Fault, cause: Exception, *, about_task: bool) -> Exception:
+    if not about_task and isinstance(cause, mcp.MCPError) and fault.meaning != "connection":
+        return TaskFailedError(cause.message, code=cause.code, data=cause.data)
+    match fault.meaning:
+        case "unknown_task":
+            return TaskNotFoundError(fault.reason)
+        case "protocol":
+            return TaskProtocolError(fault.reason)
+        case "server_error":
+            return TaskConnectionError(f"the server cannot tell: {fault.reason}")
+        case "connection":
+            return TaskConnectionError(fault.reason)

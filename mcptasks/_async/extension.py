@@ -1,0 +1,127 @@
+"""The extension for programs that have an `mcp.Client` of their own."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import anyio
+import mcp
+import mcp_types
+from mcp.client import ClaimContext, ClientExtension, NotificationBinding, ResultClaim
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from mcptasks._async.requests import RAW, stash_created
+from mcptasks._exceptions import TaskCancelledError, TaskFailedError, TaskInputRequiredError, TaskProtocolError
+from mcptasks._faults import judge
+from mcptasks._models import TaskReference
+from mcptasks._outcome import first_problem
+from mcptasks._schedule import PollingPolicy, next_look, retry_delay
+from mcptasks._state import Cancelled, Failed, Seen
+from mcptasks._wire import handshake, modern
+
+_FAILURES = 10
+
+
+class TasksExtension(ClientExtension):
+    """Makes the `call_tool` of an `mcp.Client` finish task answers by itself (2026-07-28 connections).
+
+    `mcp.Client(..., extensions=[mcptasks.TasksExtension()])`. The call then raises `TaskFailedError`,
+    `TaskCancelledError`, `TaskInputRequiredError` or `TaskProtocolError` where the task ends without a result.
+
+    Args:
+        polling: How to space the looks at a task.
+    """
+
+    identifier = modern.EXTENSION
+
+    def __init__(self, polling: PollingPolicy | None = None) -> None:
+        self._policy = polling or PollingPolicy()
+
+    def claims(self) -> Sequence[ResultClaim[Any]]:
+        """The `resultType` that this extension answers for."""
+        return (ResultClaim(result_type=modern.RESULT_TYPE, model=modern.CreatedTask, resolve=self._finish),)
+
+    async def _finish(self, created: modern.CreatedTask, context: ClaimContext) -> mcp_types.CallToolResult:
+        event = modern.seen(created.wire(), "created")
+        reference = TaskReference(task_id=event.status.task_id, kind="tool", name=context.tool_name, era="2026-07-28")
+        since = anyio.current_time()
+        while not event.status.is_terminal:
+            if event.status.status == "input_required":
+                asked = ", ".join(event.status.input_requests)
+                raise TaskInputRequiredError(
+                    f"the task waits for input ({asked}); use mcptasks.Client to answer it",
+                    input_requests=event.status.input_requests,
+                    reference=reference,
+                )
+            interval = event.status.poll_interval
+            await anyio.sleep(
+                next_look(
+                    self._policy,
+                    age=anyio.current_time() - since,
+                    interval=None if interval is None else interval.total_seconds(),
+                    remaining=None,
+                    pushed=False,
+                    spread=random.random(),
+                )
+            )
+            event = await self._look(event.status.task_id, context, reference)
+        match event.outcome:
+            case Failed(code, message, data):
+                raise TaskFailedError(message, code=code, data=data, reference=reference)
+            case Cancelled() | None:
+                raise TaskCancelledError("the task was cancelled", reference=reference)
+            case finished:
+                try:
+                    return mcp_types.CallToolResult.model_validate(finished.result, by_name=False)
+                except ValidationError as exc:
+                    raise TaskProtocolError(
+                        f"the task's result is not one of tools/call: {first_problem(exc)}", reference=reference
+                    ) from exc
+
+    async def _look(self, task_id: str, context: ClaimContext, reference: TaskReference) -> Seen:
+        request = modern.GetTask(params=modern.TaskParams(task_id=task_id))
+        failures = 0
+        while True:
+            try:
+                raw = await context.session.send_request(request, RAW)
+                return modern.seen(raw, "polled", expected_id=task_id)
+            except mcp.MCPError as exc:
+                fault = judge(exc.code, exc.message, exc.data)
+                failures += 1
+                if fault.action == "raise" or failures >= _FAILURES:
+                    exc.add_note(f"while waiting for task {reference.to_json()}")
+                    raise
+                await anyio.sleep(retry_delay(failures, retry_after=fault.retry_after, spread=random.random()))
+
+
+class _Params(BaseModel):
+    """The params of a task notification, as they came."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class ClientTasksExtension(ClientExtension):
+    """What `mcptasks.Client` gives its own `mcp.Client`: creating answers are carried out of `call_tool`, and
+    notifications handed on where no transport could be watched (a server object run by the SDK)."""
+
+    identifier = modern.EXTENSION
+
+    def __init__(self, notify: Callable[[str, dict[str, Any]], None]) -> None:
+        self._notify = notify
+
+    def claims(self) -> Sequence[ResultClaim[Any]]:
+        """The `resultType` of creating answers."""
+        return (ResultClaim(result_type=modern.RESULT_TYPE, model=modern.CreatedTask, resolve=stash_created),)
+
+    def notifications(self) -> Sequence[NotificationBinding[Any]]:
+        """The task notifications of both eras."""
+        methods = (modern.NOTIFICATION, handshake.NOTIFICATION)
+        return [NotificationBinding(method=m, params_type=_Params, handler=self._handler(m)) for m in methods]
+
+    def _handler(self, method: str) -> Callable[[_Params], Awaitable[None]]:
+        async def handler(params: _Params) -> None:
+            self._notify(method, dict(params.model_extra or {}))
+
+        return handler

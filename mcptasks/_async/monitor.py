@@ -1,0 +1,336 @@
+"""Watches all tasks of one client that anyone is interested in, with one plan and a bounded number of requests.
+
+Nothing here decides what a task's state means (`_state.py`) or when to look (`_schedule.py`).
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import math
+import random
+from collections import OrderedDict, deque
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+from weakref import WeakValueDictionary
+
+import anyio
+from anyio.abc import TaskGroup
+
+from mcptasks._async.connection import Budget, Outage
+from mcptasks._async.requests import Requests
+from mcptasks._async.watch import Watch
+from mcptasks._exceptions import TaskConnectionError, TaskError, TaskExpiredError, TaskNotFoundError, TaskProtocolError
+from mcptasks._models import TaskReference
+from mcptasks._schedule import PollingPolicy, next_look
+from mcptasks._state import (
+    ConnectionLost,
+    Emit,
+    Event,
+    Fail,
+    Fetch,
+    Finish,
+    Look,
+    Seen,
+    Trouble,
+    Wanted,
+    advance,
+)
+from mcptasks._wire import handshake, modern
+
+logger = logging.getLogger("mcptasks")
+
+_IN_FLIGHT = 32
+"""Requests about tasks that one client has under way at most."""
+_EARLY = 256
+"""Pushes that are kept for tasks not known yet: servers push before they answer the creating call."""
+_AFTER_TROUBLE = 5.0
+"""Seconds until a task that only callbacks watch is looked at again after trouble."""
+
+
+class Monitor:
+    """The plan of looks and its execution. `run` owns every request made here."""
+
+    def __init__(
+        self,
+        requests: Requests,
+        policy: PollingPolicy,
+        wire_timeout: float | None,
+        *,
+        on_interest: Callable[[Watch, bool], None],
+    ) -> None:
+        self._requests = requests
+        self._policy = policy
+        self._wire_timeout = wire_timeout
+        self._on_interest = on_interest
+        self._watches: WeakValueDictionary[str, Watch] = WeakValueDictionary()
+        self._plan: list[tuple[float, int, Watch]] = []
+        self._entries = 0
+        self._queue: deque[tuple[Watch, bool]] = deque()
+        self._active = 0
+        self._wake = anyio.Event()
+        self._planned_until = math.inf
+        self._early: OrderedDict[str, Seen] = OrderedDict()
+        self._closed: Exception | None = None
+        self.pushes = 0
+        """Counts the notifications about tasks that made sense."""
+
+    # --- what others tell -----------------------------------------------------------------------------------------
+
+    def register(self, watch: Watch) -> None:
+        """Take a task in, for as long as somebody holds it; pushes that came too early for it are applied."""
+        self._watches[watch.task_id] = watch
+        early = self._early.pop(watch.task_id, None)
+        if early is not None:
+            self.feed(watch, early)
+
+    def notified(self, method: str, params: Mapping[str, Any]) -> None:
+        """Take a task notification."""
+        dialect = modern if method == modern.NOTIFICATION else handshake
+        try:
+            event = dialect.seen(params, "pushed")
+        except TaskProtocolError as exc:
+            logger.debug("ignored a push: %s", exc)
+            return
+        self.pushes += 1
+        watch = self._watches.get(event.status.task_id)
+        if watch is None:
+            self._early[event.status.task_id] = event
+            self._early.move_to_end(event.status.task_id)
+            if len(self._early) > _EARLY:
+                self._early.popitem(last=False)
+            return
+        watch.pushed = True
+        watch.pushes += 1
+        self.feed(watch, event)
+
+    def reconnected(self) -> None:
+        """A new connection was made: look at everything, since pushes may be lost."""
+        self._early.clear()
+        self.pushes_lost()
+        for watch in list(self._watches.values()):
+            self.feed(watch, ConnectionLost())
+
+    def pushes_lost(self) -> None:
+        """The stream that carried all pushes is gone."""
+        self.push_lost(self._watches.values())
+
+    def push_lost(self, watches: Iterable[Watch]) -> None:
+        """Pushes for these tasks do not arrive any more; look at once and go back to polling."""
+        for watch in list(watches):
+            if watch.pushed:
+                watch.pushed = False
+                self._schedule(watch, anyio.current_time())
+
+    def push_works(self, watches: Iterable[Watch]) -> None:
+        """Pushes for these tasks will arrive from now on; what happened before is found by one look."""
+        for watch in list(watches):
+            watch.pushed = True
+            self._schedule(watch, anyio.current_time())
+
+    def close(self, reason: TaskError) -> None:
+        """Tell everyone who waits, now and later, that nothing more will come."""
+        self._closed = reason
+        for watch in list(self._watches.values()):
+            if watch.interest:
+                self.feed(watch, Trouble(copy_error(reason, watch.reference)))
+
+    # --- who is interested ----------------------------------------------------------------------------------------
+
+    @contextmanager
+    def interest(self, watch: Watch, *, deadline: float = math.inf) -> Generator[None]:
+        """Have a task watched inside the block.
+
+        Args:
+            watch: The task.
+            deadline: When the one who is interested gives up, by the event loop's clock.
+        """
+        self.enter(watch, deadline)
+        try:
+            yield
+        finally:
+            self.leave(watch, deadline)
+
+    def enter(self, watch: Watch, deadline: float = math.inf) -> None:
+        """Begin to be interested in a task."""
+        if self._closed is not None and not watch.state.settled:
+            raise copy_error(self._closed, watch.reference)
+        watch.interest += 1
+        if deadline < math.inf:
+            watch.deadlines.append(deadline)
+            if watch.budget is not None:
+                watch.budget.tighten(deadline)
+        watch.gone = False
+        if watch.interest == 1 and not watch.state.settled:
+            self._on_interest(watch, True)
+        if not watch.entry and not watch.busy:
+            self._schedule_next(watch)
+
+    def leave(self, watch: Watch, deadline: float = math.inf) -> None:
+        """End one's interest in a task."""
+        watch.interest -= 1
+        if deadline < math.inf:
+            watch.deadlines.remove(deadline)
+        if watch.interest == 0:
+            watch.entry = 0
+            self._on_interest(watch, False)
+
+    def want(self, watch: Watch) -> None:
+        """Somebody waits for the outcome."""
+        self.feed(watch, Wanted())
+
+    # --- events and effects ---------------------------------------------------------------------------------------
+
+    def feed(self, watch: Watch, event: Event) -> None:
+        """Apply an event and carry out what follows from it."""
+        watch.state, effects = advance(watch.state, event)
+        if isinstance(event, Seen):
+            watch.looked = anyio.current_time()
+        for effect in effects:
+            match effect:
+                case Emit(status):
+                    for listener in tuple(watch.listeners):
+                        listener(status)
+                case Fetch():
+                    self._enqueue(watch, fetch=True)
+                case Look():
+                    self._schedule(watch, self._soonest(watch))
+                case Finish():
+                    watch.entry = 0
+                case Fail(error):
+                    watch.trouble, watch.troubles = error, watch.troubles + 1
+        if effects:
+            watch.wake()
+        if watch.state.settled:
+            watch.entry = 0
+            self._on_interest(watch, False)
+
+    def _soonest(self, watch: Watch) -> float:
+        now = anyio.current_time()
+        pause = self._policy.floor * 2 ** min(watch.state.refusals, 6)
+        return now if watch.looked is None else max(now, watch.looked + pause)
+
+    def _schedule_next(self, watch: Watch) -> None:
+        """Put the next look into the plan, where one is due at all."""
+        now = anyio.current_time()
+        if watch.looked is None:
+            self._schedule(watch, now)
+            return
+        delay = next_look(
+            self._policy,
+            age=watch.looked - watch.since,
+            interval=watch.interval,
+            remaining=watch.remaining(watch.looked),
+            pushed=watch.pushed,
+            spread=random.random(),
+        )
+        self._schedule(watch, max(now, watch.looked + delay))
+
+    def _schedule(self, watch: Watch, due: float) -> None:
+        if watch.state.settled or not watch.interest or watch.gone or watch.busy:
+            return
+        self._entries += 1
+        watch.entry = self._entries
+        heapq.heappush(self._plan, (due, self._entries, watch))
+        if due < self._planned_until:
+            self._wake.set()
+
+    def _enqueue(self, watch: Watch, *, fetch: bool) -> None:
+        watch.entry = 0
+        if watch.busy and not fetch:
+            return
+        watch.busy = True
+        self._queue.append((watch, fetch))
+        self._wake.set()
+
+    # --- execution ------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Carry out the plan, until cancelled."""
+        async with anyio.create_task_group() as tg:
+            while True:
+                self._wake = anyio.Event()
+                self._start(tg)
+                self._planned_until = self._plan[0][0] if self._plan else math.inf
+                with anyio.CancelScope(deadline=self._planned_until):
+                    await self._wake.wait()
+
+    def _start(self, tg: TaskGroup) -> None:
+        now = anyio.current_time()
+        while self._plan and (self._plan[0][0] <= now or self._plan[0][1] != self._plan[0][2].entry):
+            _, entry, watch = heapq.heappop(self._plan)
+            if entry == watch.entry:
+                self._enqueue(watch, fetch=False)
+        while self._queue and self._active < _IN_FLIGHT:
+            watch, fetch = self._queue.popleft()
+            self._active += 1
+            watch.budget = Budget(self._wire_timeout, min(watch.deadlines, default=None))
+            tg.start_soon(self._ask, watch, watch.budget, fetch)
+
+    async def _ask(self, watch: Watch, budget: Budget, fetch: bool) -> None:
+        try:
+            event = await self._answer(watch, budget, fetch)
+        finally:
+            self._active -= 1
+            watch.busy, watch.budget = False, None
+            self._wake.set()
+        self.feed(watch, event)
+        if watch.interest and not watch.state.settled and not watch.entry and not watch.busy:
+            if isinstance(event, Trouble):
+                self._schedule(watch, anyio.current_time() + _AFTER_TROUBLE)
+            else:
+                self._schedule_next(watch)
+
+    async def _answer(self, watch: Watch, budget: Budget, fetch: bool) -> Event:
+        if not fetch and (watch.state.settled or not watch.interest):
+            # What it was queued for has come, or whoever wanted it has gone.
+            return ConnectionLost()
+        watch.looks += 1
+        pushes, status = watch.pushes, watch.state.status
+        try:
+            if fetch and status is not None:
+                event = await self._requests.outcome(watch.task_id, status.status, budget)
+            else:
+                event = await self._requests.status(watch.task_id, budget)
+        except TaskError as exc:
+            return self._trouble(watch, exc)
+        if isinstance(event, Seen) and watch.pushes > pushes and not event.status.is_terminal:
+            # A push overtook this answer, which may tell of a time before it.
+            return ConnectionLost()
+        return event
+
+    def _trouble(self, watch: Watch, exc: TaskError) -> Trouble:
+        if isinstance(exc, Outage):
+            # It concerns every task alike; nobody has to wait for a turn in the queue to learn it.
+            for other in list(self._watches.values()):
+                if other is not watch and other.interest and not other.busy:
+                    self.feed(other, Trouble(copy_error(exc, other.reference)))
+        if isinstance(exc, TaskNotFoundError):
+            watch.gone = True
+        return Trouble(missing(exc, watch.reference))
+
+
+def missing(exc: TaskError, reference: TaskReference | None) -> TaskError:
+    """The error for a program: with the reference, and "expired" where a missing task is past its time to live."""
+    expires = None if reference is None else reference.expires_at
+    past = expires is not None and datetime.now(UTC) >= expires
+    if isinstance(exc, TaskNotFoundError) and (past or "expired" in exc.message.lower()):
+        found: TaskError = TaskExpiredError(f"the server has forgotten the task after its time to live: {exc.message}")
+        found.__cause__ = exc.__cause__
+        found.reference = reference
+        return found
+    return copy_error(exc, reference)
+
+
+def copy_error(exc: Exception, reference: TaskReference | None) -> TaskError:
+    """An error of its own for each who is told, with its own reference and traceback."""
+    if isinstance(exc, Outage) or not isinstance(exc, TaskError):
+        copied: TaskError = TaskConnectionError(str(exc))
+    else:
+        copied = type(exc)(exc.message)
+        copied.__dict__.update(exc.__dict__)
+    copied.reference = reference
+    copied.__cause__ = exc.__cause__
+    return copied

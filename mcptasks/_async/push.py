@@ -1,0 +1,167 @@
+"""Streams of pushes on 2026-07-28 connections: which tasks they cover, opened, merged and opened again.
+
+Source: ext-tasks, "Task Status Notifications"; specification 2026-07-28, basic/patterns/subscriptions. A stream is
+acknowledged with the ids that the server agreed to; only those count as covered, and are looked at once after that.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import anyio
+import mcp
+from anyio.abc import TaskGroup
+from attrs import define, field
+from pydantic import ValidationError
+
+from mcptasks._async.connection import Connection, Link
+from mcptasks._async.monitor import Monitor
+from mcptasks._async.requests import RAW
+from mcptasks._async.watch import Watch
+from mcptasks._exceptions import TaskError
+from mcptasks._faults import broke_off
+from mcptasks._json import as_list
+from mcptasks._schedule import retry_delay
+from mcptasks._wire import modern
+
+_GATHER_SECONDS = 0.03
+_MAX_STREAMS = 4
+_REOPENINGS = 6
+"""How many times in a row a stream may end unacknowledged before this connection is polled only."""
+
+
+@define(eq=False)
+class _Stream:
+    ids: frozenset[str]
+    acknowledged: set[str] = field(factory=set[str])
+    scope: anyio.CancelScope = field(factory=anyio.CancelScope)
+    settled: anyio.Event = field(factory=anyio.Event)
+
+
+class PushStreams:
+    """Keeps the tasks that anyone is interested in subscribed. `run` owns the streams."""
+
+    def __init__(self, connection: Connection, monitor: Callable[[], Monitor]) -> None:
+        self._connection = connection
+        self._monitor = monitor
+        self._wanted: dict[str, Watch] = {}
+        self._streams: list[_Stream] = []
+        self._refused = False
+        self._failures = 0
+        self._wake = anyio.Event()
+
+    @property
+    def refused(self) -> bool:
+        """Whether this connection's server does not push."""
+        return self._refused
+
+    @property
+    def works(self) -> bool:
+        """Whether any task is covered at present."""
+        return any(stream.acknowledged for stream in self._streams)
+
+    def interest(self, watch: Watch, interested: bool) -> None:
+        """Somebody began or ceased to be interested in a task."""
+        if interested:
+            self._wanted[watch.task_id] = watch
+            self._wake.set()
+        elif self._wanted.pop(watch.task_id, None) is not None:
+            self._wake.set()
+
+    def linked(self, link: Link) -> None:
+        """A connection was made."""
+        self._refused = link.era != "2026-07-28"
+        self._failures = 0
+        for stream in self._streams:
+            stream.scope.cancel()
+        self._wake.set()
+
+    def acknowledged(self, filters: Mapping[str, Any] | None) -> None:
+        """The server says which ids it will push for."""
+        ids = {item for item in as_list((filters or {}).get("taskIds")) or () if isinstance(item, str)}
+        for stream in self._streams:
+            if not stream.settled.is_set() and stream.ids & ids:
+                stream.acknowledged |= stream.ids & ids
+                stream.settled.set()
+                self._failures = 0
+        self._monitor().push_works(self._watches(ids))
+
+    def _watches(self, ids: Iterable[str]) -> list[Watch]:
+        return [self._wanted[task_id] for task_id in ids if task_id in self._wanted]
+
+    async def run(self) -> None:
+        """Open and close streams as interest comes and goes, until cancelled."""
+        async with anyio.create_task_group() as tg:
+            while True:
+                await self._wake.wait()
+                # New ids share a stream.
+                await anyio.sleep(_GATHER_SECONDS)
+                self._wake = anyio.Event()
+                self._close_idle()
+                if not self._refused:
+                    self._open(tg)
+
+    def _close_idle(self) -> None:
+        for stream in self._streams:
+            if not stream.ids & self._wanted.keys():
+                stream.scope.cancel()
+
+    def _open(self, tg: TaskGroup) -> None:
+        covered = set[str]().union(*(stream.ids for stream in self._streams))
+        new = self._wanted.keys() - covered
+        if not new:
+            return
+        replaced: list[_Stream] = []
+        if len(self._streams) >= _MAX_STREAMS:
+            # Make before break: the old streams end when the new one is acknowledged.
+            new, replaced = set(self._wanted), list(self._streams)
+        stream = _Stream(frozenset(new))
+        self._streams.append(stream)
+        tg.start_soon(self._keep, stream, replaced)
+
+    async def _keep(self, stream: _Stream, replaced: list[_Stream]) -> None:
+        async with anyio.create_task_group() as tg:
+            if replaced:
+                tg.start_soon(self._break, stream, replaced)
+            try:
+                with stream.scope:
+                    await self._listen(stream)
+            finally:
+                self._ended(stream)
+                stream.settled.set()
+        if self._wanted.keys() & stream.ids and not self._refused:
+            # It was lost, or its tasks were taken over by nobody: polling covers until it is opened again.
+            if not stream.acknowledged:
+                self._failures += 1
+            if self._failures >= _REOPENINGS:
+                self._refused = True
+            else:
+                await anyio.sleep(retry_delay(self._failures + 1, retry_after=None, spread=random.random()))
+                self._wake.set()
+
+    async def _break(self, stream: _Stream, replaced: list[_Stream]) -> None:
+        await stream.settled.wait()
+        if stream.acknowledged:
+            for old in replaced:
+                old.scope.cancel()
+
+    async def _listen(self, stream: _Stream) -> None:
+        """Returns when the stream ends, for whatever reason."""
+        try:
+            link = await self._connection.link()
+            if link.era != "2026-07-28":
+                self._refused = True
+                return
+            await link.session.send_request(modern.listen_request(sorted(stream.ids)), RAW)
+        except mcp.MCPError as exc:
+            if not broke_off(exc.code, exc.message, exc.data):
+                self._refused = True
+        except (ValidationError, RuntimeError, TaskError):
+            return
+
+    def _ended(self, stream: _Stream) -> None:
+        self._streams.remove(stream)
+        still = set[str]().union(*(other.acknowledged for other in self._streams))
+        self._monitor().push_lost(self._watches(stream.acknowledged - still))

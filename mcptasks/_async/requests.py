@@ -1,0 +1,142 @@
+"""The requests about tasks, in whichever protocol the connection speaks, and the events in their answers."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import mcp
+from mcp.client import ClaimContext
+from mcp_types import INVALID_PARAMS, CallToolResult, PaginatedRequestParams
+from pydantic import TypeAdapter
+
+from mcptasks._async.connection import Budget, Connection, Link
+from mcptasks._exceptions import TaskNotFoundError, TaskProtocolError
+from mcptasks._faults import broke_off
+from mcptasks._json import as_list
+from mcptasks._models import Status, TaskStatus
+from mcptasks._state import Failed, Fetched, FetchRefused, Seen
+from mcptasks._wire import handshake, modern
+from mcptasks._wire.parsing import parse_status
+
+RAW: TypeAdapter[Any] = TypeAdapter(dict[str, Any])
+"""Answers about tasks are taken as the JSON objects that they are."""
+
+_PAGES = 1000
+_ItemT = TypeVar("_ItemT")
+
+
+async def stash_created(created: modern.CreatedTask, _: ClaimContext) -> CallToolResult:
+    """Carry a creating answer through `mcp.Client.call_tool`; `is_error` keeps it from the tool's output schema."""
+    return CallToolResult(content=[], is_error=True, _meta=modern.stash(created))
+
+
+async def every_page(
+    fetch: Callable[[str | None], Awaitable[tuple[list[_ItemT], str | None]]], what: str
+) -> list[_ItemT]:
+    """All items of a paginated list.
+
+    Raises:
+        TaskProtocolError: The pages go round in a circle, or never end.
+    """
+    items: list[_ItemT] = []
+    cursor: str | None = None
+    known: set[str] = set()
+    while True:
+        page, cursor = await fetch(cursor)
+        items += page
+        if cursor is None:
+            return items
+        if cursor in known or len(known) >= _PAGES:
+            raise TaskProtocolError(
+                f"{what}: the pages never end; cursor {cursor!r} came again or after {_PAGES} pages"
+            )
+        known.add(cursor)
+
+
+class Requests:
+    """Reads and cancels tasks."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def status(self, task_id: str, budget: Budget | None = None) -> Seen:
+        """`tasks/get`, repeated until answered; see `Connection.read` for the errors."""
+        return await self._connection.read(lambda link: _get(link, task_id), budget)
+
+    async def outcome(
+        self, task_id: str, status: Status, budget: Budget | None = None
+    ) -> Seen | Fetched | FetchRefused:
+        """What the task came to, once it is over.
+
+        Args:
+            task_id: The task.
+            status: The terminal status that was seen.
+            budget: The limits of one attempt.
+        """
+
+        async def send(link: Link) -> Seen | Fetched | FetchRefused:
+            if link.era == "2026-07-28":
+                return await _get(link, task_id)
+            try:
+                raw = await _send(link, handshake.GetResult(params=modern.TaskParams(task_id=task_id)))
+            except mcp.MCPError as exc:
+                if broke_off(exc.code, exc.message, exc.data):
+                    raise
+                if status == "failed":
+                    # The answer is what the original request would have been answered: here an error.
+                    return Fetched(Failed(exc.code, exc.message, exc.data))
+                if exc.code == INVALID_PARAMS:
+                    return FetchRefused(
+                        TaskProtocolError(f"the task is {status}, but the server refuses its result: {exc.message}")
+                    )
+                raise
+            return Fetched(handshake.fetched(raw))
+
+        return await self._connection.read(send, budget)
+
+    async def cancel(self, task_id: str, budget: Budget | None = None) -> None:
+        """`tasks/cancel`. The server's word in the answer is not taken for the state: real servers call a task
+        cancelled there that stays completed."""
+
+        async def send(link: Link) -> None:
+            params = modern.TaskParams(task_id=task_id)
+            request = (
+                modern.CancelTask(params=params) if link.era == "2026-07-28" else handshake.CancelTask(params=params)
+            )
+            await _send(link, request)
+
+        try:
+            await self._connection.read(send, budget)
+        except TaskNotFoundError:
+            # Servers of 2025-11-25 refuse to cancel a task that is over; whether it exists shows in its status.
+            await self.status(task_id, budget)
+
+    async def listed(self) -> list[TaskStatus]:
+        """`tasks/list`, every page (2025-11-25)."""
+
+        async def page(cursor: str | None) -> tuple[list[TaskStatus], str | None]:
+            async def send(link: Link) -> tuple[list[TaskStatus], str | None]:
+                params = None if cursor is None else PaginatedRequestParams(cursor=cursor)
+                raw = await _send(link, handshake.ListTasks(params=params))
+                tasks, following = as_list(raw.get("tasks")), raw.get("nextCursor")
+                if tasks is None:
+                    raise TaskProtocolError("tasks/list: the answer has no list of tasks")
+                found = [parse_status(task, source="tasks/list") for task in tasks]
+                return found, following if isinstance(following, str) else None
+
+            return await self._connection.read(send, about_task=False)
+
+        return await every_page(page, "tasks/list")
+
+
+async def _send(link: Link, request: Any) -> dict[str, Any]:
+    answer: dict[str, Any] = await link.session.send_request(request, RAW)
+    return answer
+
+
+async def _get(link: Link, task_id: str) -> Seen:
+    params = modern.TaskParams(task_id=task_id)
+    if link.era == "2026-07-28":
+        return modern.seen(await _send(link, modern.GetTask(params=params)), "polled", expected_id=task_id)
+    return handshake.seen(await _send(link, handshake.GetTask(params=params)), "polled", expected_id=task_id)

@@ -1,0 +1,88 @@
+"""One task as a client knows it: its state, who is interested in it, and what it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import anyio
+from attrs import define, field
+
+from mcptasks._async.connection import Budget
+from mcptasks._models import Kind, TaskReference, TaskStatus
+from mcptasks._state import Outcome, TaskState
+
+Listener = Callable[[TaskStatus], None]
+
+
+@define(eq=False)
+class Watch:
+    """Shared by everything in one client that concerns one task. The monitor changes it; others read and wait."""
+
+    task_id: str
+    since: float
+    """When this client first knew the task, by the event loop's clock."""
+    kind: Kind | None = None
+    name: str | None = None
+    reference: TaskReference | None = None
+    state: TaskState = field(factory=TaskState)
+    listeners: list[Listener] = field(factory=list[Listener])
+    """Told of every status, in order."""
+    interest: int = 0
+    """How many wait, read or listen."""
+    deadlines: list[float] = field(factory=list[float])
+    """When those who wait with a deadline give up."""
+    trouble: Exception | None = None
+    """The latest error that kept the monitor from an answer."""
+    troubles: int = 0
+    """Counts them, so that each waiter sees those of its own time."""
+    gone: bool = False
+    """The server does not know the task (any more)."""
+    pushed: bool = False
+    """Pushes for this task are known to arrive."""
+    pushes: int = 0
+    """Counts them."""
+    looked: float | None = None
+    """When the state was last learned."""
+    looks: int = 0
+    """How many times the server was asked."""
+    busy: bool = False
+    """Whether a request about this task is queued or under way."""
+    budget: Budget | None = None
+    """The limits of that request."""
+    entry: int = 0
+    """Number of the valid entry in the monitor's plan; 0 for none."""
+    _changed: anyio.Event | None = None
+
+    @property
+    def status(self) -> TaskStatus | None:
+        """The latest status."""
+        return self.state.status
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """The outcome once it is known."""
+        return self.state.outcome
+
+    @property
+    def interval(self) -> float | None:
+        """The server's latest interval in seconds."""
+        status = self.state.status
+        return None if status is None or status.poll_interval is None else status.poll_interval / timedelta(seconds=1)
+
+    def remaining(self, now: float) -> float | None:
+        """Seconds until the server may forget the task, as far as this client can tell."""
+        status = self.state.status
+        return None if status is None or status.ttl is None else self.since + status.ttl / timedelta(seconds=1) - now
+
+    async def change(self) -> None:
+        """Wait until anything changes."""
+        if self._changed is None:
+            self._changed = anyio.Event()
+        await self._changed.wait()
+
+    def wake(self) -> None:
+        """Wake all who wait for a change."""
+        if self._changed is not None:
+            self._changed.set()
+            self._changed = None

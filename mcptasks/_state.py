@@ -1,0 +1,264 @@
+"""The state machine of one task: events in, effects out. No I/O, no clock, no threads, no library but attrs.
+
+The rules:
+
+- A task is unknown, then `working` or `input_required` (these two may alternate), then terminal: `completed`,
+  `failed` or `cancelled`. A task may be seen first in any status, also in a terminal one.
+- A terminal status is final. Whatever arrives later, twice or out of order changes nothing, except that a result
+  that was still missing may be filled in.
+- Nothing is ordered by the server's timestamps: real servers put the time of the query there. A push that was
+  delivered before, to the letter, is a duplicate and ignored.
+- A status is emitted only when it differs from the one before in something a program can see: the status, its
+  message or the open input requests.
+- The outcome (result, error or cancellation) is known at most once. `cancelled` is its own outcome. Otherwise it came
+  inlined with the status, or it has to be fetched; it is fetched only if somebody wants it, once at a time.
+- Trouble with the connection is not a state of the task. It is handed to whoever waits, and the next event finds
+  the machine as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypeAlias
+
+from attrs import evolve, field, frozen
+
+from mcptasks._models import TERMINAL, Status, TaskStatus
+
+# --- outcomes -----------------------------------------------------------------------------------------------------
+
+
+@frozen
+class Finished:
+    """The request has a result: exactly what the original request would have been answered."""
+
+    result: Any
+    """The JSON object as it came, or the SDK's model where the SDK parsed it already."""
+
+
+@frozen
+class Failed:
+    """The request failed with a JSON-RPC error."""
+
+    code: int
+    message: str
+    data: Any = None
+
+
+@frozen
+class Cancelled:
+    """The task was cancelled; there is no result."""
+
+    message: str | None = None
+
+
+Outcome: TypeAlias = Finished | Failed | Cancelled
+
+# --- events -------------------------------------------------------------------------------------------------------
+
+Origin: TypeAlias = Literal["created", "polled", "pushed", "cancelled"]
+"""Where a status was seen: the creating answer, `tasks/get`, a notification, the answer to `tasks/cancel`."""
+
+
+@frozen
+class Seen:
+    """A status was seen, with the outcome where the server inlined it."""
+
+    status: TaskStatus
+    origin: Origin
+    outcome: Outcome | None = None
+
+
+@frozen
+class Wanted:
+    """Somebody waits for the outcome."""
+
+
+@frozen
+class Fetched:
+    """The outcome arrived on its own (`tasks/result`)."""
+
+    outcome: Outcome
+
+
+@frozen
+class FetchRefused:
+    """The server would not give the outcome of a task that it calls over. Perhaps it is not ready yet."""
+
+    error: Exception
+    """What to say if it stays so."""
+
+
+@frozen
+class InputAnswered:
+    """Answers to input requests were accepted by the server."""
+
+
+@frozen
+class CancelAsked:
+    """The server was asked to cancel."""
+
+
+@frozen
+class Trouble:
+    """A look or a fetch failed for good; the task may be well."""
+
+    error: Exception
+
+
+@frozen
+class ConnectionLost:
+    """The connection was replaced; what was under way on it is void."""
+
+
+Event: TypeAlias = Seen | Wanted | Fetched | FetchRefused | InputAnswered | CancelAsked | Trouble | ConnectionLost
+
+# --- effects ------------------------------------------------------------------------------------------------------
+
+
+@frozen
+class Emit:
+    """Tell everyone who watches of a new status."""
+
+    status: TaskStatus
+
+
+@frozen
+class Fetch:
+    """Ask the server for the outcome now."""
+
+
+@frozen
+class Look:
+    """Ask the server for the status soon, not only when the schedule says so."""
+
+
+@frozen
+class Finish:
+    """The outcome is known; nothing needs to be asked any more."""
+
+    outcome: Outcome
+
+
+@frozen
+class Fail:
+    """Hand an error to those who wait at this moment."""
+
+    error: Exception
+
+
+Effect: TypeAlias = Emit | Fetch | Look | Finish | Fail
+
+# --- the table ----------------------------------------------------------------------------------------------------
+
+TRANSITIONS: Mapping[Status | None, frozenset[Status]] = {
+    None: frozenset({"working", "input_required", "completed", "failed", "cancelled"}),
+    "working": frozenset({"working", "input_required", "completed", "failed", "cancelled"}),
+    "input_required": frozenset({"working", "input_required", "completed", "failed", "cancelled"}),
+    "completed": frozenset(),
+    "failed": frozenset(),
+    "cancelled": frozenset(),
+}
+"""Which status may follow which (2025-11-25 tasks, "Task Status Lifecycle"; ext-tasks, "Task Status").
+None is the unknown task. Staying in place is allowed: the message or the open requests may change."""
+
+REFUSALS = 8
+"""How often a server may refuse the outcome of a task that it calls over before it is believed."""
+
+_REMEMBERED_PUSHES = 16
+
+
+@frozen
+class TaskState:
+    """What is known of one task. Never changed in place: `advance` returns the next one."""
+
+    status: TaskStatus | None = None
+    """The latest status; None before the first."""
+    outcome: Outcome | None = None
+    """The outcome once it is known."""
+    wanted: bool = False
+    """Whether somebody wants the outcome."""
+    fetching: bool = False
+    """Whether a fetch of the outcome is under way."""
+    refusals: int = 0
+    """How often the server would not give the outcome of a task that it calls over."""
+    pushes: tuple[tuple[object, ...], ...] = field(default=(), repr=False)
+    """Fingerprints of the latest pushes, to know a repeated delivery."""
+
+    @property
+    def terminal(self) -> bool:
+        """Whether the task is over."""
+        return self.status is not None and self.status.status in TERMINAL
+
+    @property
+    def settled(self) -> bool:
+        """Whether no question to the server is left: over, and the outcome known or not wanted."""
+        return self.outcome is not None or (self.terminal and not self.wanted)
+
+
+def visible(status: TaskStatus) -> tuple[object, ...]:
+    """What a program can tell two statuses apart by."""
+    return (status.status, status.status_message, status.input_requests)
+
+
+def advance(state: TaskState, event: Event) -> tuple[TaskState, tuple[Effect, ...]]:
+    """The next state, and what has to be done about it."""
+    match event:
+        case Seen():
+            return _seen(state, event)
+        case Wanted():
+            return _fetch_if_due(evolve(state, wanted=True), ())
+        case Fetched(outcome):
+            if state.outcome is not None:
+                return evolve(state, fetching=False), ()
+            known = evolve(state, fetching=False, outcome=outcome)
+            # A server that blocked on the fetch may answer it before any look saw the end.
+            return known, (Finish(outcome),) if state.terminal else (Finish(outcome), Look())
+        case FetchRefused(error):
+            refused = evolve(state, fetching=False, refusals=state.refusals + 1)
+            if state.outcome is not None:
+                return refused, ()
+            return refused, (Look(),) if refused.refusals < REFUSALS else (Fail(error),)
+        case InputAnswered() | CancelAsked():
+            return state, () if state.terminal else (Look(),)
+        case Trouble(error):
+            return evolve(state, fetching=False), () if state.settled else (Fail(error),)
+        case ConnectionLost():
+            return evolve(state, fetching=False), () if state.settled else (Look(),)
+
+
+def _seen(state: TaskState, event: Seen) -> tuple[TaskState, tuple[Effect, ...]]:
+    status, before = event.status, state.status
+    if status.status not in TRANSITIONS[before.status if before else None]:
+        return _late(state, event)
+    if event.origin == "pushed" and status.last_updated_at is not None:
+        mark = (status.last_updated_at, *visible(status))
+        if mark in state.pushes:
+            return state, ()
+        state = evolve(state, pushes=(*state.pushes, mark)[-_REMEMBERED_PUSHES:])
+    effects: list[Effect] = []
+    if before is None or visible(before) != visible(status):
+        effects.append(Emit(status))
+    state = evolve(state, status=status)
+    if not state.terminal:
+        return state, tuple(effects)
+    outcome = Cancelled(status.status_message) if status.status == "cancelled" else event.outcome
+    if outcome is not None and state.outcome is None:
+        state = evolve(state, outcome=outcome, pushes=())
+        effects.append(Finish(outcome))
+    return _fetch_if_due(state, tuple(effects))
+
+
+def _late(state: TaskState, event: Seen) -> tuple[TaskState, tuple[Effect, ...]]:
+    """After the end only a missing outcome of the very same ending is of interest."""
+    if state.status is None or state.status.status != event.status.status or state.outcome is not None:
+        return state, ()
+    if event.outcome is not None:
+        return evolve(state, outcome=event.outcome), (Finish(event.outcome),)
+    return _fetch_if_due(state, ())
+
+
+def _fetch_if_due(state: TaskState, effects: tuple[Effect, ...]) -> tuple[TaskState, tuple[Effect, ...]]:
+    if state.terminal and state.wanted and state.outcome is None and not state.fetching:
+        return evolve(state, fetching=True), (*effects, Fetch())
+    return state, effects

@@ -1,0 +1,229 @@
+"""The HTTP client under the SDK's Streamable HTTP transport, guarded so that one bad answer costs one request.
+
+Under the SDK a reset on one request ends the whole connection, and an HTTP status is lost on the way to the caller.
+`GuardedClient` answers in the place of a server that broke off, with a JSON-RPC error that says what happened, and
+writes the HTTP status and Retry-After into the errors that it passes on. While a connection is being made nothing is
+covered up: an outage must not be taken for a server of another protocol.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from email.utils import parsedate_to_datetime
+from typing import Any, Protocol, cast
+
+import httpx2
+from attrs import define
+from mcp.client.streamable_http import streamable_http_client
+from mcp_types import INTERNAL_ERROR
+
+from mcptasks._exceptions import TaskConnectionError
+from mcptasks._faults import GUARD_KEY
+
+_CONNECT_SECONDS = 30.0
+_SILENCE_SECONDS = 300.0
+"""How long a stream may be silent. A server may hold an answer open; the same figure as the SDK's own client."""
+
+_OUTAGE = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Statuses that speak of the server's condition, whatever the body says."""
+_NOT_MODERN = frozenset({400, 404, 405, 406, 415})
+"""What servers of the older protocol answer the first request of the newer one with."""
+_OWN_HEADERS = frozenset({"accept", "content-type", "last-event-id", "cache-control"})
+
+
+class ForeignResponse(Protocol):
+    """A streamed response of httpx or httpx2."""
+
+    status_code: int
+    headers: Any
+
+    def aiter_raw(self) -> AsyncIterator[bytes]: ...
+    async def aclose(self) -> None: ...
+
+
+@define
+class Guard:
+    """What the connection knows that the HTTP client has to."""
+
+    ready: bool = False
+    """Whether the connection was made: from then on faults are answered in the server's place."""
+    keep_session: bool = False
+    """Whether to leave the session alive at the end, for tasks that some servers tie to it (fastmcp 2.14)."""
+    stream_ended: Callable[[], None] | None = None
+    """Is called when the stream of unasked messages (2025-11-25) ends."""
+
+
+def synthetic_error(
+    request: httpx2.Request, message: str, *, status: int | None = None, **details: Any
+) -> httpx2.Response:
+    """A response with a JSON-RPC error that says what went wrong below JSON-RPC."""
+    guard = {"status": status, **{key: value for key, value in details.items() if value is not None}}
+    error = {"code": INTERNAL_ERROR, "message": message, "data": {GUARD_KEY: guard}}
+    return httpx2.Response(status or 502, json={"jsonrpc": "2.0", "id": None, "error": error}, request=request)
+
+
+def retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds to wait by the Retry-After header (RFC 9110, 10.2.3), or None.
+
+    Args:
+        headers: The response's headers.
+        now: Seconds since the epoch.
+    """
+    value = headers.get("retry-after")
+    if value is None:
+        return None
+    if value.strip().isdigit():
+        return float(value)
+    try:
+        return max(parsedate_to_datetime(value).timestamp() - now, 0.0)
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+class _GuardedStream(httpx2.AsyncByteStream):
+    """A body that ends where the connection broke, instead of raising there."""
+
+    def __init__(self, inner: httpx2.AsyncByteStream, ended: Callable[[], None] | None) -> None:
+        self._inner = inner
+        self._ended = ended
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in self._inner:
+                yield chunk
+        except httpx2.TransportError:
+            # What is missing is found where the body is parsed; that costs this request alone.
+            return
+
+    async def aclose(self) -> None:
+        if self._ended is not None:
+            self._ended()
+        await self._inner.aclose()
+
+
+class _ForeignStream(httpx2.AsyncByteStream):
+    """The raw body of a response of somebody else's client."""
+
+    def __init__(self, response: ForeignResponse) -> None:
+        self._response = response
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in self._response.aiter_raw():
+                yield chunk
+        except Exception as exc:
+            if _is_transport_error(exc):
+                raise httpx2.ReadError(str(exc)) from exc
+            raise
+
+    async def aclose(self) -> None:
+        await self._response.aclose()
+
+
+def _is_transport_error(exc: Exception) -> bool:
+    """Whether this is a `TransportError` of httpx2 or of httpx, which need not be installed."""
+    return any(cls.__name__ == "TransportError" and cls.__module__.startswith("httpx") for cls in type(exc).__mro__)
+
+
+def _never_sent(exc: Exception) -> bool:
+    """Whether the connection was not even made, so that the server cannot have seen the request."""
+    return any(cls.__name__ in ("ConnectError", "ConnectTimeout", "PoolTimeout") for cls in type(exc).__mro__)
+
+
+class GuardedClient(httpx2.AsyncClient):
+    """An HTTP client that survives what servers and networks do to single requests."""
+
+    def __init__(self, guard: Guard, *, foreign: Any = None, **options: Any) -> None:
+        super().__init__(**options)
+        self._guard = guard
+        self._foreign = foreign
+
+    async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
+        """Send a request; see the module's docstring for what is different."""
+        if request.method == "DELETE" and self._guard.keep_session:
+            return httpx2.Response(204, request=request)
+        try:
+            if self._foreign is None:
+                response = await super().send(request, **options)
+            else:
+                response = await self._forward(request)
+        except Exception as exc:
+            if not self._guard.ready or not _is_transport_error(exc):
+                raise
+            reason = str(exc) or type(exc).__name__
+            return synthetic_error(request, f"{type(exc).__name__}: {reason}", sent=not _never_sent(exc))
+        if response.status_code >= 400:
+            return await self._explained(request, response)
+        ended = self._guard.stream_ended if request.method == "GET" else None
+        response.stream = _GuardedStream(cast("httpx2.AsyncByteStream", response.stream), ended)
+        return response
+
+    async def _forward(self, request: httpx2.Request) -> httpx2.Response:
+        headers = {
+            name: value for name, value in request.headers.items() if name in _OWN_HEADERS or name.startswith("mcp-")
+        }
+        outgoing = self._foreign.build_request(
+            request.method, str(request.url), headers=headers, content=await request.aread()
+        )
+        response = cast("ForeignResponse", await self._foreign.send(outgoing, stream=True))
+        return httpx2.Response(
+            response.status_code,
+            headers=response.headers.multi_items(),
+            stream=_ForeignStream(response),
+            request=request,
+        )
+
+    async def _explained(self, request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
+        """An error response whose body is a JSON-RPC error, by the server or by us."""
+        try:
+            body = await response.aread()
+        except httpx2.TransportError:
+            body = b""
+        finally:
+            await response.aclose()
+        status = response.status_code
+        in_session = status == 404 and "mcp-session-id" in request.headers
+        if _is_json_rpc_error(body) and not in_session and status not in _OUTAGE:
+            headers = {"content-type": "application/json"}
+            return httpx2.Response(status, headers=headers, content=body, request=request)
+        reason = f"HTTP {status} {response.reason_phrase}".rstrip()
+        if not self._guard.ready and status not in _NOT_MODERN:
+            raise TaskConnectionError(f"the server answered {reason}")
+        wait = retry_after(response.headers, time.time())
+        return synthetic_error(request, reason, status=status, retry_after=wait, session=in_session or None)
+
+
+def _is_json_rpc_error(body: bytes) -> bool:
+    try:
+        parsed = json.loads(body)
+    except ValueError:
+        return False
+    return isinstance(parsed, dict) and isinstance(cast("dict[str, Any]", parsed).get("error"), dict)
+
+
+@asynccontextmanager
+async def http_transport(
+    url: str, guard: Guard, *, headers: Mapping[str, str] | None, auth: httpx2.Auth | None, http_client: Any
+) -> AsyncGenerator[Any]:
+    """The SDK's Streamable HTTP transport on a guarded client.
+
+    Args:
+        url: The server's endpoint.
+        guard: Shared with the connection.
+        headers: Sent with every request.
+        auth: An auth object of httpx2.
+        http_client: The user's own `httpx2.AsyncClient` or `httpx.AsyncClient`, which is left open.
+    """
+    client = GuardedClient(
+        guard,
+        foreign=http_client,
+        headers=headers,
+        auth=auth,
+        timeout=httpx2.Timeout(_CONNECT_SECONDS, read=_SILENCE_SECONDS),
+        limits=httpx2.Limits(max_connections=None, max_keepalive_connections=100),
+    )
+    async with client, streamable_http_client(url, http_client=client) as streams:
+        yield streams
