@@ -7,7 +7,9 @@ The rules:
 - A terminal status is final. Whatever arrives later, twice or out of order changes nothing, except that a result
   that was still missing may be filled in.
 - Nothing is ordered by the server's timestamps: real servers put the time of the query there. A push that was
-  delivered before, to the letter, is a duplicate and ignored.
+  delivered before, to the letter, is a duplicate and ignored. So is one that, in the same status, comes back to a
+  message that was told before, or drops the message: real servers push twice and out of order. If it should be true
+  after all, the next look says so.
 - A status is emitted only when it differs from the one before in something a program can see: the status, its
   message or the open input requests.
 - The outcome (result, error or cancellation) is known at most once. `cancelled` is its own outcome. Otherwise it came
@@ -165,7 +167,7 @@ None is the unknown task. Staying in place is allowed: the message or the open r
 REFUSALS = 8
 """How often a server may refuse the outcome of a task that it calls over before it is believed."""
 
-_REMEMBERED_PUSHES = 16
+_REMEMBERED = 16
 
 
 @frozen
@@ -182,8 +184,8 @@ class TaskState:
     """Whether a fetch of the outcome is under way."""
     refusals: int = 0
     """How often the server would not give the outcome of a task that it calls over."""
-    pushes: tuple[tuple[object, ...], ...] = field(default=(), repr=False)
-    """Fingerprints of the latest pushes, to know a repeated delivery."""
+    told: tuple[tuple[object, ...], ...] = field(default=(), repr=False)
+    """Marks of the latest statuses that were emitted, to know a push that tells of the past."""
 
     @property
     def terminal(self) -> bool:
@@ -199,6 +201,11 @@ class TaskState:
 def visible(status: TaskStatus) -> tuple[object, ...]:
     """What a program can tell two statuses apart by."""
     return (status.status, status.status_message, status.input_requests)
+
+
+def mark(status: TaskStatus) -> tuple[object, ...]:
+    """What tells two deliveries apart: the server's time, and what a program sees."""
+    return (status.last_updated_at, *visible(status))
 
 
 def advance(state: TaskState, event: Event) -> tuple[TaskState, tuple[Effect, ...]]:
@@ -231,22 +238,31 @@ def _seen(state: TaskState, event: Seen) -> tuple[TaskState, tuple[Effect, ...]]
     status, before = event.status, state.status
     if status.status not in TRANSITIONS[before.status if before else None]:
         return _late(state, event)
-    if event.origin == "pushed" and status.last_updated_at is not None:
-        mark = (status.last_updated_at, *visible(status))
-        if mark in state.pushes:
-            return state, ()
-        state = evolve(state, pushes=(*state.pushes, mark)[-_REMEMBERED_PUSHES:])
+    if event.origin == "pushed" and before is not None and _stale(state, status, before):
+        return state, ()
     effects: list[Effect] = []
     if before is None or visible(before) != visible(status):
         effects.append(Emit(status))
+        state = evolve(state, told=(*state.told, mark(status))[-_REMEMBERED:])
     state = evolve(state, status=status)
     if not state.terminal:
         return state, tuple(effects)
     outcome = Cancelled(status.status_message) if status.status == "cancelled" else event.outcome
     if outcome is not None and state.outcome is None:
-        state = evolve(state, outcome=outcome, pushes=())
+        state = evolve(state, outcome=outcome, told=())
         effects.append(Finish(outcome))
     return _fetch_if_due(state, tuple(effects))
+
+
+def _stale(state: TaskState, status: TaskStatus, before: TaskStatus) -> bool:
+    """Whether a push tells of the past: delivered twice, or overtaken by a later one."""
+    if status.last_updated_at is not None and mark(status) in state.told:
+        return True
+    if status.status != before.status:
+        return False
+    if status.status_message is None:
+        return before.status_message is not None
+    return visible(status) != visible(before) and visible(status) in {told[1:] for told in state.told}
 
 
 def _late(state: TaskState, event: Seen) -> tuple[TaskState, tuple[Effect, ...]]:

@@ -169,8 +169,8 @@ class Client(Calls):
             return session.known()
         tasks: dict[str, Task[Any]] = {}
         for status in await session.core.requests.listed():
-            task = tasks[status.task_id] = session.handle(self._reference(status.task_id))
-            task.observe(Seen(status, "polled"))
+            tasks[status.task_id] = session.handle(self._reference(status.task_id))
+            session.core.monitor.observe(Seen(status, "polled"))
         # Some servers list nothing at all (fastmcp 2.14 and 3).
         return list({**tasks, **{task.task_id: task for task in session.known()}}.values())
 

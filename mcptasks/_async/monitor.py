@@ -106,6 +106,12 @@ class Monitor:
         watch.pushes += 1
         self.feed(watch, event)
 
+    def observe(self, event: Seen) -> None:
+        """Take in what was seen of a registered task elsewhere."""
+        watch = self._watches.get(event.status.task_id)
+        if watch is not None:
+            self.feed(watch, event)
+
     def reconnected(self) -> None:
         """A new connection was made: look at everything, since pushes may be lost."""
         self._early.clear()

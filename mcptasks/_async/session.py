@@ -222,8 +222,8 @@ class Session:
         expires = None if status.ttl is None else datetime.now(UTC) + status.ttl
         reference = self._reference(status.task_id, call, expires)
         watch = Watch(status.task_id, now, reference=reference)
-        self.core.monitor.register(watch)
         self.core.monitor.feed(watch, created.seen)
+        self.core.monitor.register(watch)
         task: Task[Any] = Task(
             self.core, watch, reference, decoding=decoding, immediate_response=created.immediate_response
         )

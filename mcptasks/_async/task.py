@@ -26,7 +26,7 @@ from mcptasks._exceptions import (
 from mcptasks._models import TERMINAL, Kind, Status, TaskReference, TaskStatus
 from mcptasks._outcome import Decoding, decode
 from mcptasks._schedule import attempt_limit
-from mcptasks._state import CancelAsked, Event, Finished, visible
+from mcptasks._state import CancelAsked, Finished, visible
 
 logger = logging.getLogger("mcptasks")
 
@@ -290,10 +290,6 @@ class Task(Generic[ResultT]):
             await abandon(self)
 
     # --- within ---------------------------------------------------------------------------------------------------
-
-    def observe(self, event: Event) -> None:
-        """Take in what was seen of the task elsewhere. For the client; programs have no use for it."""
-        self._core.monitor.feed(self._watch, event)
 
     def _known(self) -> TaskStatus:
         status = self._watch.status
