@@ -55,9 +55,8 @@ def decode(outcome: Outcome, how: Decoding, reference: TaskReference | None) -> 
     failure = as_object(raw) if kind != "tool" else None
     if failure is not None and failure.get("isError") is True:
         # fastmcp 2.14 and 3 answer for a failed resource or prompt in the form of a tool's error.
-        words = _parse(mcp_types.CallToolResult, raw, "tools/call", reference)
-        text = "\n".join(block.text for block in words.content if isinstance(block, mcp_types.TextContent))
-        raise TaskFailedError(text or "the request failed", reference=reference)
+        parsed = _parse(mcp_types.CallToolResult, raw, "tools/call", reference)
+        raise TaskFailedError(ToolResult(content=parsed.content).text or "the request failed", reference=reference)
     if kind == "tool":
         return _tool_result(raw, how, reference)
     if kind == "resource":

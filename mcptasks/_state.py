@@ -262,7 +262,7 @@ def _stale(state: TaskState, status: TaskStatus, before: TaskStatus) -> bool:
         return False
     if status.status_message is None:
         return before.status_message is not None
-    return visible(status) != visible(before) and visible(status) in {told[1:] for told in state.told}
+    return visible(status) != visible(before) and any(visible(status) == told[1:] for told in state.told)
 
 
 def _late(state: TaskState, event: Seen) -> tuple[TaskState, tuple[Effect, ...]]:

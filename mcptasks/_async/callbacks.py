@@ -24,17 +24,25 @@ class Callbacks:
         self._running = 0
         self._idle = anyio.Event()
         self._idle.set()
+        self._closed = False
+
+    def close(self) -> None:
+        """Call nothing any more."""
+        self._closed = True
 
     def queue(self, callback: Callback, what: str) -> CallbackQueue:
         """A queue of calls to one callback; `what` names it in the log."""
         return CallbackQueue(self, callback, what)
 
-    def start(self, queue: CallbackQueue) -> None:
-        """Run a queue until it is empty."""
+    def start(self, queue: CallbackQueue) -> bool:
+        """Run a queue until it is empty; False where nothing is called any more."""
+        if self._closed:
+            return False
         if self._running == 0:
             self._idle = anyio.Event()
         self._running += 1
         self._task_group.start_soon(self._drain, queue)
+        return True
 
     async def idle(self) -> None:
         """Wait until no callback has anything to do."""
@@ -65,8 +73,7 @@ class CallbackQueue:
         """Have the callback called with these arguments, after those before."""
         self._pending.append(arguments)
         if not self._running:
-            self._running = True
-            self._runner.start(self)
+            self._running = self._runner.start(self)
 
     def clear(self) -> None:
         """Forget the calls that were not begun."""

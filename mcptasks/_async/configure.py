@@ -32,7 +32,7 @@ def configure(target: Any, **options: Any) -> Config:
         timeout=_arguments.seconds(options["timeout"], "timeout", zero=False),
         polling=polling or PollingPolicy(),
         patience=_arguments.seconds(options["reconnect_timeout"], "reconnect_timeout"),
-        answers_input=options["elicitation_handler"] is not None or options["sampling_handler"] is not None,
+        has_handlers=options["elicitation_handler"] is not None or options["sampling_handler"] is not None,
     )
     # The SDK checks the mode where a client is made, not where it is entered.
     make_client(config, nullcontext(), config.mode, extension=ClientTasksExtension(_ignore), on_message=_ignore)

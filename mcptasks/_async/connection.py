@@ -231,8 +231,8 @@ class Connection:
                 if impatient or (fault.sent and fault.action != "reopen"):
                     what = "may or may not have reached" if fault.sent else "did not reach"
                     raise TaskConnectionError(f"{fault.reason}; the request {what} the server") from exc
-                if fault.action == "reopen":
-                    # 2025-11-25 transports, "Session Management": refused unseen, for want of the session.
+                # A session that is gone was refused unseen (2025-11-25 transports, "Session Management").
+                if fault.action == "reopen" and failures > 0:
                     self.broke(link)
             failures += 1
             await anyio.sleep(retry_delay(failures, retry_after=None, spread=random.random()))

@@ -27,8 +27,14 @@ class Core:
     push: PushStreams
     callbacks: Callbacks
     tools: ToolBook
-    answers_input: bool
-    """Whether questions in mid-task may find a handler (on 2025-11-25 connections the SDK serves them)."""
+    has_handlers: bool
+    """Whether the program answers the server's questions."""
+
+    @property
+    def answers_input(self) -> bool:
+        """Whether questions in mid-task may find a handler: on 2025-11-25 connections they come as plain requests."""
+        link = self.connection.current
+        return self.has_handlers and link is not None and link.era == "2025-11-25"
 
     async def with_wrapping(self, how: Decoding, name: str, result: Any) -> Decoding:
         """Find out from the tool list whether a value is wrapped, where nothing else can tell (fastmcp 2)."""

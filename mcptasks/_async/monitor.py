@@ -23,6 +23,7 @@ from mcptasks._async.connection import Budget, Outage
 from mcptasks._async.requests import Requests
 from mcptasks._async.watch import Watch
 from mcptasks._exceptions import TaskConnectionError, TaskError, TaskExpiredError, TaskNotFoundError, TaskProtocolError
+from mcptasks._faults import PATIENCE
 from mcptasks._models import TaskReference
 from mcptasks._schedule import PollingPolicy, next_look
 from mcptasks._state import (
@@ -159,10 +160,15 @@ class Monitor:
         finally:
             self.leave(watch, deadline)
 
+    def check(self, watch: Watch) -> None:
+        """Complain if the client is closed."""
+        if self._closed is not None:
+            raise copy_error(self._closed, watch.reference)
+
     def enter(self, watch: Watch, deadline: float = math.inf) -> None:
         """Begin to be interested in a task."""
-        if self._closed is not None and not watch.state.settled:
-            raise copy_error(self._closed, watch.reference)
+        if not watch.state.settled:
+            self.check(watch)
         watch.interest += 1
         if deadline < math.inf:
             watch.deadlines.append(deadline)
@@ -295,13 +301,25 @@ class Monitor:
             return ConnectionLost()
         watch.looks += 1
         pushes, status = watch.pushes, watch.state.status
-        try:
-            if fetch and status is not None:
-                event = await self._requests.outcome(watch.task_id, status.status, budget)
-            else:
-                event = await self._requests.status(watch.task_id, budget)
-        except TaskError as exc:
-            return self._trouble(watch, exc)
+        doubts = 0
+        while True:
+            try:
+                if fetch and status is not None:
+                    event = await self._requests.outcome(watch.task_id, status.status, budget)
+                else:
+                    event = await self._requests.status(watch.task_id, budget)
+                break
+            except TaskNotFoundError as exc:
+                # fastmcp 2.14 was seen to deny a task for a moment that it knew before and after.
+                doubts += 1
+                if status is None or doubts >= PATIENCE:
+                    return self._trouble(watch, exc)
+                await anyio.sleep(self._policy.floor)
+            except TaskError as exc:
+                return self._trouble(watch, exc)
+            except Exception as exc:
+                logger.debug("unexpected error about task %r", watch.task_id, exc_info=True)
+                return Trouble(TaskProtocolError(f"the answer could not be dealt with: {exc!r}"))
         if isinstance(event, Seen) and watch.pushes > pushes and not event.status.is_terminal:
             # A push overtook this answer, which may tell of a time before it.
             return ConnectionLost()

@@ -6,6 +6,7 @@ acknowledged with the ids that the server agreed to; only those count as covered
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -27,6 +28,8 @@ from mcptasks._schedule import retry_delay
 from mcptasks._wire import modern
 
 _GATHER_SECONDS = 0.03
+_LINGER_SECONDS = 5.0
+"""A stream stays this long for tasks that nobody is interested in: readers come back."""
 _MAX_STREAMS = 4
 _REOPENINGS = 6
 """How many times in a row a stream may end unacknowledged before this connection is polled only."""
@@ -38,6 +41,7 @@ class _Stream:
     acknowledged: set[str] = field(factory=set[str])
     scope: anyio.CancelScope = field(factory=anyio.CancelScope)
     settled: anyio.Event = field(factory=anyio.Event)
+    idle_since: float | None = None
 
 
 class PushStreams:
@@ -95,18 +99,28 @@ class PushStreams:
         """Open and close streams as interest comes and goes, until cancelled."""
         async with anyio.create_task_group() as tg:
             while True:
-                await self._wake.wait()
-                # New ids share a stream.
-                await anyio.sleep(_GATHER_SECONDS)
+                with anyio.CancelScope(deadline=self._close_idle()):
+                    await self._wake.wait()
+                    # New ids share a stream.
+                    await anyio.sleep(_GATHER_SECONDS)
                 self._wake = anyio.Event()
-                self._close_idle()
                 if not self._refused:
                     self._open(tg)
 
-    def _close_idle(self) -> None:
+    def _close_idle(self) -> float:
+        """Close streams that nobody has been interested in for a while; when to see to it again."""
+        now = anyio.current_time()
+        again = math.inf
         for stream in self._streams:
-            if not stream.ids & self._wanted.keys():
+            if stream.ids & self._wanted.keys():
+                stream.idle_since = None
+                continue
+            stream.idle_since = now if stream.idle_since is None else stream.idle_since
+            if now >= stream.idle_since + _LINGER_SECONDS:
                 stream.scope.cancel()
+            else:
+                again = min(again, stream.idle_since + _LINGER_SECONDS)
+        return again
 
     def _open(self, tg: TaskGroup) -> None:
         covered = set[str]().union(*(stream.ids for stream in self._streams))

@@ -77,7 +77,11 @@ class Requests:
 
         async def send(link: Link) -> Seen | Fetched | FetchRefused:
             if link.era == "2026-07-28":
-                return await _get(link, task_id)
+                event = await _get(link, task_id)
+                if event.outcome is None:
+                    words = f"the server called the task {status} and now calls it {event.status.status}"
+                    return FetchRefused(TaskProtocolError(words))
+                return event
             try:
                 raw = await _send(link, handshake.GetResult(params=modern.TaskParams(task_id=task_id)))
             except mcp.MCPError as exc:

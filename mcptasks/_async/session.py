@@ -54,7 +54,7 @@ class Config:
     timeout: float | None
     polling: PollingPolicy
     patience: float | None
-    answers_input: bool
+    has_handlers: bool
 
 
 @frozen
@@ -114,6 +114,7 @@ class Session:
         if clean:
             with anyio.move_on_after(CLOSE_SECONDS, shield=True):
                 await self.core.callbacks.idle()
+        self.core.callbacks.close()
         self.core.monitor.close(TaskConnectionError("the client was closed; the task goes on at the server"))
         connection.close()
         with anyio.move_on_after(CLOSE_SECONDS, shield=True):
@@ -157,7 +158,7 @@ class Session:
         monitor = Monitor(requests, config.polling, config.timeout, on_interest=interest)
         callbacks = Callbacks(self._group)
         tools = ToolBook(connection)
-        self.core = Core(connection, requests, monitor, push, callbacks, tools, config.answers_input)
+        self.core = Core(connection, requests, monitor, push, callbacks, tools, config.has_handlers)
 
     def _linked(self, link: Link) -> None:
         client = link.client

@@ -25,7 +25,6 @@ from mcptasks._exceptions import (
 )
 from mcptasks._models import TERMINAL, Kind, Status, TaskReference, TaskStatus
 from mcptasks._outcome import Decoding, decode
-from mcptasks._schedule import attempt_limit
 from mcptasks._state import CancelAsked, Finished, visible
 
 logger = logging.getLogger("mcptasks")
@@ -35,6 +34,9 @@ _FoundT = TypeVar("_FoundT")
 
 _CANCEL_SECONDS = 5.0
 """How long leaving `async with task` may take to ask for cancellation."""
+
+_ONE_LOOK = 10.0
+"""How many seconds a single look may take."""
 
 
 class Task(Generic[ResultT]):
@@ -153,7 +155,10 @@ class Task(Generic[ResultT]):
         if self._value is None:
             deadline = _deadline(limit)
             await self._until(self._finished, deadline, wanted=True, once=limit == 0)
-            self._value = await self._decode()
+            with anyio.CancelScope(deadline=_deadline(_ONE_LOOK) if limit == 0 else deadline):
+                self._value = await self._decode()
+        if self._value is None:
+            raise self._timed_out()
         return cast("ResultT", self._value)
 
     def __await__(self) -> Generator[Any, None, ResultT]:
@@ -196,7 +201,7 @@ class Task(Generic[ResultT]):
 
         return await self._until(reached, _deadline(limit), once=limit == 0)
 
-    async def updates(self) -> AsyncIterator[TaskStatus]:
+    def updates(self) -> AsyncIterator[TaskStatus]:
         """Iterate over statuses: the present one, then each change until the terminal one.
 
         The latest wins: a slow reader misses what was overtaken. Any number of readers may iterate.
@@ -207,17 +212,7 @@ class Task(Generic[ResultT]):
             TaskConnectionError: The server cannot be reached, or the client was closed.
             TaskProtocolError: What the server sent makes no sense.
         """
-        last: TaskStatus | None = None
-
-        def news() -> TaskStatus | None:
-            status = self._watch.status
-            if status is None or (last is not None and visible(status) == visible(last)):
-                return None
-            return status
-
-        while last is None or not last.is_terminal:
-            last = await self._until(news, math.inf)
-            yield last
+        return _Updates(self._watch, lambda news: self._until(news, math.inf))
 
     def on_status_change(self, callback: Callable[[TaskStatus], Awaitable[None] | None]) -> Callable[[], None]:
         """Have a sync or async function called with every change of status, pushed or polled, in order.
@@ -238,6 +233,7 @@ class Task(Generic[ResultT]):
             raise TypeError(f"the callback must be callable, got {callback!r}")
         queue: CallbackQueue = self._core.callbacks.queue(callback, f"status callback of task {self.task_id!r}")
         watch, monitor = self._watch, self._core.monitor
+        monitor.check(watch)
         if watch.state.terminal:
             queue.call(watch.status)
             return queue.clear
@@ -328,7 +324,7 @@ class Task(Generic[ResultT]):
             found = check()
             if found is None and wanted and self._watch.state.terminal:
                 # The task is over; what is left of the look is to fetch its result.
-                deadline = anyio.current_time() + attempt_limit(wire_timeout=None, remaining=None)
+                deadline = _deadline(_ONE_LOOK)
             elif found is None:
                 raise self._timed_out()
         if found is not None:
@@ -349,7 +345,7 @@ class Task(Generic[ResultT]):
 
     async def _look_once(self) -> None:
         budget = Budget(self._core.connection.wire_timeout, single=True)
-        with anyio.move_on_after(attempt_limit(wire_timeout=budget.wire_timeout, remaining=None)):
+        with anyio.move_on_after(_ONE_LOOK):
             try:
                 self._core.monitor.feed(self._watch, await self._core.requests.status(self.task_id, budget))
             except TaskError as exc:
@@ -359,6 +355,25 @@ class Task(Generic[ResultT]):
         status = self._watch.status
         words = f"{status.status}{_said(status)}" if status is not None else "not known yet"
         return TaskTimeoutError(f"the task is still {words}; the work goes on", reference=self._reference)
+
+
+class _Updates(AsyncIterator[TaskStatus]):
+    """One reader's iteration. Not a generator: what is left half read needs no clean-up."""
+
+    def __init__(self, watch: Watch, until: Callable[[Callable[[], TaskStatus | None]], Awaitable[TaskStatus]]) -> None:
+        self._watch = watch
+        self._until = until
+        self._last: TaskStatus | None = None
+
+    async def __anext__(self) -> TaskStatus:
+        if self._last is not None and self._last.is_terminal:
+            raise StopAsyncIteration
+        self._last = await self._until(self._news)
+        return self._last
+
+    def _news(self) -> TaskStatus | None:
+        status, last = self._watch.status, self._last
+        return None if status is None or (last is not None and visible(status) == visible(last)) else status
 
 
 async def abandon(task: Task[Any]) -> None:

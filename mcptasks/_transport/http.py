@@ -27,6 +27,12 @@ _CONNECT_SECONDS = 30.0
 _SILENCE_SECONDS = 300.0
 """How long a stream may be silent. A server may hold an answer open; the same figure as the SDK's own client."""
 
+_CONNECTIONS = 256
+"""TCP connections of one client at most: a thousand calls at once must not use up the process's descriptors."""
+
+_ACCEPT_SECONDS = 10.0
+"""How long a server may take to accept a notification. The SDK sends nothing else meanwhile."""
+
 _OUTAGE = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses that speak of the server's condition, whatever the body says."""
 _NOT_MODERN = frozenset({400, 404, 405, 406, 415})
@@ -146,6 +152,8 @@ class GuardedClient(httpx2.AsyncClient):
         if request.method == "DELETE" and self._guard.keep_session:
             return httpx2.Response(204, request=request)
         try:
+            if not _asks(request):
+                request.extensions["timeout"] = {**request.extensions.get("timeout", {}), "read": _ACCEPT_SECONDS}
             if self._foreign is None:
                 response = await super().send(request, **options)
             else:
@@ -196,6 +204,14 @@ class GuardedClient(httpx2.AsyncClient):
         return synthetic_error(request, reason, status=status, retry_after=wait, session=in_session or None)
 
 
+def _asks(request: httpx2.Request) -> bool:
+    """Whether a message asks for an answer; notifications and answers of our own do not."""
+    if request.method != "POST":
+        return True
+    start = request.content[:120]
+    return b'"method"' in start and b'"notifications/' not in start
+
+
 def _is_json_rpc_error(body: bytes) -> bool:
     try:
         parsed = json.loads(body)
@@ -222,8 +238,9 @@ async def http_transport(
         foreign=http_client,
         headers=headers,
         auth=auth,
-        timeout=httpx2.Timeout(_CONNECT_SECONDS, read=_SILENCE_SECONDS),
-        limits=httpx2.Limits(max_connections=None, max_keepalive_connections=100),
+        # Whoever waits for a free connection has a deadline of its own.
+        timeout=httpx2.Timeout(_CONNECT_SECONDS, read=_SILENCE_SECONDS, pool=None),
+        limits=httpx2.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS // 2),
     )
     async with client, streamable_http_client(url, http_client=client) as streams:
         yield streams

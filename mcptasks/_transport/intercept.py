@@ -32,12 +32,10 @@ _TOKEN_PREFIX = "mcptasks-"
 
 class _Reader(Protocol):
     async def receive(self) -> SessionMessage | Exception: ...
-    async def aclose(self) -> None: ...
 
 
 class _Writer(Protocol):
     async def send(self, item: SessionMessage, /) -> None: ...
-    async def aclose(self) -> None: ...
 
 
 @frozen
@@ -147,7 +145,8 @@ class _WatchedReader:
                 return passed
 
     async def aclose(self) -> None:
-        await self._inner.aclose()
+        """Leaves the inner stream to its transport, which closes it on the way out. Closed under the transport's
+        hands, the SDK logs each message that still comes with a traceback."""
 
     def __aiter__(self) -> _WatchedReader:
         return self
@@ -178,7 +177,7 @@ class _WatchedWriter:
         await self._inner.send(self._interceptor.outbound(item))
 
     async def aclose(self) -> None:
-        await self._inner.aclose()
+        """Leaves the inner stream to its transport, for the reason that `_WatchedReader.aclose` gives."""
 
     async def __aenter__(self) -> _WatchedWriter:
         return self
