@@ -96,18 +96,29 @@ class _GuardedStream(httpx2.AsyncByteStream):
         self._inner = inner
         self._ended = ended
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        try:
-            async for chunk in self._inner:
-                yield chunk
-        except httpx2.TransportError:
-            # What is missing is found where the body is parsed; that costs this request alone.
-            return
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return _Chunks(aiter(self._inner))
 
     async def aclose(self) -> None:
         if self._ended is not None:
             self._ended()
         await self._inner.aclose()
+
+
+class _Chunks(AsyncIterator[bytes]):
+    """The chunks of a guarded body. Not a generator: the SDK leaves bodies half read."""
+
+    def __init__(self, inner: AsyncIterator[bytes]) -> None:
+        self._inner = inner
+
+    async def __anext__(self) -> bytes:
+        try:
+            return await anext(self._inner)
+        except Exception as exc:
+            if not _is_transport_error(exc):
+                raise
+            # What is missing is found where the body is parsed; that costs this request alone.
+            raise StopAsyncIteration from exc
 
 
 class _ForeignStream(httpx2.AsyncByteStream):
@@ -116,14 +127,8 @@ class _ForeignStream(httpx2.AsyncByteStream):
     def __init__(self, response: ForeignResponse) -> None:
         self._response = response
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        try:
-            async for chunk in self._response.aiter_raw():
-                yield chunk
-        except Exception as exc:
-            if _is_transport_error(exc):
-                raise httpx2.ReadError(str(exc)) from exc
-            raise
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._response.aiter_raw()
 
     async def aclose(self) -> None:
         await self._response.aclose()
