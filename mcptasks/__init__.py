@@ -1,26 +1,36 @@
-"""Long-running work over the Model Context Protocol: tasks of both protocols, on asyncio and on trio."""
+"""Long-running work over the Model Context Protocol: tasks of both protocols, on asyncio and on trio.
 
-from mcp_types import GetPromptResult
+Names are imported when they are first used: `python -m mcptasks --help` need not wait for the SDK.
+"""
 
-from mcptasks._async.client import Client
-from mcptasks._async.extension import TasksExtension
-from mcptasks._async.task import Task
-from mcptasks._exceptions import (
-    TaskCancelledError,
-    TaskConnectionError,
-    TaskError,
-    TaskExpiredError,
-    TaskFailedError,
-    TaskInputRequiredError,
-    TaskNotFoundError,
-    TaskProtocolError,
-    TaskStateError,
-    TaskTimeoutError,
-    ToolError,
-)
-from mcptasks._models import ResourceContents, TaskReference, TaskStatus, TaskSupport, ToolResult
-from mcptasks._schedule import PollingPolicy
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from mcptasks._version import __version__
+
+if TYPE_CHECKING:
+    from mcp_types import GetPromptResult
+
+    from mcptasks._async.client import Client
+    from mcptasks._async.extension import TasksExtension
+    from mcptasks._async.task import Task
+    from mcptasks._exceptions import (
+        TaskCancelledError,
+        TaskConnectionError,
+        TaskError,
+        TaskExpiredError,
+        TaskFailedError,
+        TaskInputRequiredError,
+        TaskNotFoundError,
+        TaskProtocolError,
+        TaskStateError,
+        TaskTimeoutError,
+        ToolError,
+    )
+    from mcptasks._models import ResourceContents, TaskReference, TaskStatus, TaskSupport, ToolResult
+    from mcptasks._schedule import PollingPolicy
 
 __all__ = [
     "Client",
@@ -46,3 +56,26 @@ __all__ = [
     "ToolResult",
     "__version__",
 ]
+
+_HOMES = {
+    "Client": "mcptasks._async.client",
+    "GetPromptResult": "mcp_types",
+    "PollingPolicy": "mcptasks._schedule",
+    "Task": "mcptasks._async.task",
+    "TasksExtension": "mcptasks._async.extension",
+    **dict.fromkeys(
+        ("ResourceContents", "TaskReference", "TaskStatus", "TaskSupport", "ToolResult"), "mcptasks._models"
+    ),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES.get(name, "mcptasks._exceptions")), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,129 @@
+"""A scriptable MCP task server for tests: in process, over stdio and over HTTP, on asyncio and on trio.
+
+`TaskServer` is the server; `serve_http` puts one on a loopback port, `serve_stdio` on stdin and stdout, and
+`demo_server` makes one with a bit of everything. Scripts are made of `Working`, `Progress`, `NeedInput`,
+`Complete`, `ToolFailure`, `ProtocolFailure`, `Cancelled` and `Forgotten`; faults are `Delay`, `RpcError`, `Drop`,
+`Garbage`, `ForgetTask`, `Restart` and, over HTTP, `HttpStatus`, `HttpBody`, `Truncate`, `Disconnect` and
+`NoHttpAnswer`. See docs/testing.md.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mcptasks.testing._asgi import TaskServerApp
+    from mcptasks.testing._demo_server import demo_server
+    from mcptasks.testing._engine import Era, Options
+    from mcptasks.testing._faults import (
+        Delay,
+        Disconnect,
+        Drop,
+        Fault,
+        FaultBook,
+        FaultRule,
+        ForgetTask,
+        Garbage,
+        HttpBody,
+        HttpStatus,
+        NoHttpAnswer,
+        Restart,
+        RpcError,
+        Truncate,
+    )
+    from mcptasks.testing._http import serve_http
+    from mcptasks.testing._jobs import ToolContext
+    from mcptasks.testing._requests import ReceivedRequest, RequestLog
+    from mcptasks.testing._script import (
+        ABSENT,
+        Cancelled,
+        Complete,
+        Forgotten,
+        NeedInput,
+        Progress,
+        ProtocolFailure,
+        RawResult,
+        ToolFailure,
+        Working,
+        elicit,
+        sample,
+    )
+    from mcptasks.testing._server import TaskServer
+    from mcptasks.testing._state import TaskState
+    from mcptasks.testing._stdio import serve_stdio
+    from mcptasks.testing._tasks import ServerTask, TaskBook
+
+__all__ = [
+    "ABSENT",
+    "Cancelled",
+    "Complete",
+    "Delay",
+    "Disconnect",
+    "Drop",
+    "Era",
+    "Fault",
+    "FaultBook",
+    "FaultRule",
+    "ForgetTask",
+    "Forgotten",
+    "Garbage",
+    "HttpBody",
+    "HttpStatus",
+    "NeedInput",
+    "NoHttpAnswer",
+    "Options",
+    "Progress",
+    "ProtocolFailure",
+    "RawResult",
+    "ReceivedRequest",
+    "RequestLog",
+    "Restart",
+    "RpcError",
+    "ServerTask",
+    "TaskBook",
+    "TaskServer",
+    "TaskServerApp",
+    "TaskState",
+    "ToolContext",
+    "ToolFailure",
+    "Truncate",
+    "Working",
+    "demo_server",
+    "elicit",
+    "sample",
+    "serve_http",
+    "serve_stdio",
+]
+
+# Loaded on first use, so that `python -m mcptasks.testing --help` does not wait for the SDK.
+_HOMES = {
+    "_asgi": ("TaskServerApp",),
+    "_demo_server": ("demo_server",),
+    "_engine": ("Era", "Options"),
+    "_faults": (
+        *("Delay", "Disconnect", "Drop", "Fault", "FaultBook", "FaultRule", "ForgetTask", "Garbage"),
+        *("HttpBody", "HttpStatus", "NoHttpAnswer", "Restart", "RpcError", "Truncate"),
+    ),
+    "_http": ("serve_http",),
+    "_jobs": ("ToolContext",),
+    "_requests": ("ReceivedRequest", "RequestLog"),
+    "_script": (
+        *("ABSENT", "Cancelled", "Complete", "Forgotten", "NeedInput", "Progress", "ProtocolFailure"),
+        *("RawResult", "ToolFailure", "Working", "elicit", "sample"),
+    ),
+    "_server": ("TaskServer",),
+    "_state": ("TaskState",),
+    "_stdio": ("serve_stdio",),
+    "_tasks": ("ServerTask", "TaskBook"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from the module that defines it."""
+    for home, names in _HOMES.items():
+        if name in names:
+            value: Any = getattr(importlib.import_module(f"{__name__}.{home}"), name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

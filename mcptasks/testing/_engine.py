@@ -1,0 +1,220 @@
+"""The heart of the test server: its options, its books, how tasks are made, and who hears of their changes.
+
+Knows no messages; `_legacy.py` and `_modern.py` translate between this and the wire.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Literal, Protocol, TypeAlias
+
+import anyio
+from attrs import field, frozen
+
+from mcptasks.testing._bell import Bell
+from mcptasks.testing._faults import FaultBook
+from mcptasks.testing._jobs import FunctionJob, Host, HostBook, Job, ScriptJob
+from mcptasks.testing._offers import Offer, OfferBook
+from mcptasks.testing._requests import RequestLog
+from mcptasks.testing._script import Progress, Step, read_script
+from mcptasks.testing._state import TaskState
+from mcptasks.testing._tasks import ServerTask, TaskBook, TaskOrigin
+
+Era: TypeAlias = Literal["modern", "legacy", "dual"]
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex
+
+
+@frozen
+class Options:
+    """How a test server behaves. Replace `server.options` (with `attrs.evolve`) to change it on the way."""
+
+    tasks: bool = True
+    """False: a server that has never heard of tasks."""
+    push: Literal["on", "off", "twice", "late"] = "on"
+    """Status notifications: each once, never, each twice, or each after the one that follows it."""
+    listen: Literal["on", "unsupported", "no-ids"] = "on"
+    """`subscriptions/listen`: served, -32601, or acknowledged without the ids of the tasks."""
+    listen_drop_after: int | None = None
+    """End every listen stream after so many task notifications: cut over HTTP, else by an error."""
+    result_mode: Literal["block", "refuse"] = "block"
+    """`tasks/result` before the end: waits, or is refused with -32602 (fastmcp 2 and 3)."""
+    input_mode: Literal["result", "push"] = "result"
+    """2025-11-25 input requests: on the stream of `tasks/result`, or unasked and unrelated (fastmcp 3)."""
+    creation: Literal["standard", "fastmcp2"] = "standard"
+    """The form of the answer that creates a 2025-11-25 task."""
+    list_tasks: bool = True
+    """Whether 2025-11-25 `tasks/list` is served."""
+    page_size: int = 50
+    """Entries on a page of `tasks/list`."""
+    cancel: Literal["on", "ignored", "unsupported"] = "on"
+    """`tasks/cancel`: ends the task, is acknowledged without effect, or is answered -32601."""
+    poll_interval_ms: object = 100
+    """The suggested poll interval: any JSON value, or `ABSENT`."""
+    new_task_id: Callable[[], str] = field(default=_new_id)
+    """Makes the ids of tasks."""
+
+
+class Listener(Protocol):
+    """Something that hears of every announced state."""
+
+    def announce(self, task: ServerTask, state: TaskState) -> None:
+        """Send this on if it concerns you. Called from any thread."""
+        ...
+
+    def progress(self, task: ServerTask, step: Progress) -> None:
+        """Send this on if it concerns you. Called from any thread."""
+        ...
+
+    def input_needed(self, task: ServerTask) -> None:
+        """The task has open input requests. Called from any thread."""
+        ...
+
+
+class Engine:
+    """One test server, without the wire."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.offers = OfferBook()
+        self.tasks = TaskBook()
+        self.requests = RequestLog()
+        self.faults = FaultBook()
+        self.hosts = HostBook()
+        self.generation = 0
+        """Grows by one with every restart."""
+        self.restarts = Bell()
+        self._lock = threading.Lock()
+        self._listeners: list[Listener] = []
+        self._held: dict[str, TaskState] = {}
+
+    # -- listeners -------------------------------------------------------------
+
+    def add_listener(self, listener: Listener) -> None:
+        """From now on, tell this one."""
+        with self._lock:
+            self._listeners.append(listener)
+
+    def remove_listener(self, listener: Listener) -> None:
+        """Do not tell this one any more."""
+        with self._lock:
+            self._listeners.remove(listener)
+
+    def state_changed(self, task: ServerTask, state: TaskState) -> None:
+        """Announce a state, in the way that `options.push` wants."""
+        if state.input_requests:
+            for listener in list(self._listeners):
+                listener.input_needed(task)
+        for each in self._to_announce(task, state):
+            for listener in list(self._listeners):
+                listener.announce(task, each)
+
+    def _to_announce(self, task: ServerTask, state: TaskState) -> list[TaskState]:
+        if task.origin.plain:
+            return []
+        match self.options.push:
+            case "off":
+                return []
+            case "on":
+                return [state]
+            case "twice":
+                return [state, state]
+            case "late":
+                with self._lock:
+                    held = self._held.pop(task.task_id, None)
+                    if held is None and not state.terminal:
+                        self._held[task.task_id] = state
+                        return []
+                return [state] if held is None else [state, held]
+
+    def progressed(self, task: ServerTask, step: Progress) -> None:
+        """Tell the listeners of progress."""
+        for listener in list(self._listeners):
+            listener.progress(task, step)
+
+    def forgotten(self, task: ServerTask) -> None:
+        """Take the task out of the book."""
+        self.tasks.discard(task)
+
+    # -- making tasks ------------------------------------------------------------
+
+    def make_task(self, offer: Offer, arguments: Mapping[str, Any], requested_ttl: object = None) -> ServerTask:
+        """A new task, known from now on, whose work has not begun."""
+        ttl = offer.options.get("ttl_ms", requested_ttl)
+        limit = anyio.current_time() + ttl / 1000 if isinstance(ttl, int | float) else None
+        return self._make(offer, arguments, ttl, limit, plain=False)
+
+    def _make(
+        self, offer: Offer, arguments: Mapping[str, Any], ttl: object, limit: float | None, *, plain: bool
+    ) -> ServerTask:
+        now = datetime.now(UTC)
+        born_with = offer.options.get("born_input_required", {})
+        state = TaskState(
+            task_id=self.options.new_task_id(),
+            status="input_required" if born_with else "working",
+            created_at=now,
+            last_updated_at=now,
+            ttl_ms=ttl,
+            poll_interval_ms=offer.options.get("poll_interval_ms", self.options.poll_interval_ms),
+            input_requests=dict(born_with),
+        )
+        origin = TaskOrigin(offer.kind, offer.name, dict(arguments), plain, offer.options.get("wrap_result", True))
+        task = ServerTask(origin, state, self)
+        self.tasks.add(task, limit)
+        return task
+
+    def start_work(self, offer: Offer, task: ServerTask, host: Host) -> None:
+        """Begin the work behind a task, on the host of the connection that asked for it."""
+        job = self._job(offer, task)
+        if job is not None:
+            self.hosts.start(job, host)
+
+    def _job(self, offer: Offer, task: ServerTask) -> Job | None:
+        if offer.function is not None:
+            return FunctionJob(task, offer.function, offer.read_arguments(task.arguments))
+        if offer.script is None:
+            return None
+        steps: list[Step] = read_script(offer.script, task.arguments)
+        return ScriptJob(task, steps, waits_first=bool(task.state.input_requests))
+
+    async def call_plainly(self, offer: Offer, arguments: Mapping[str, Any], host: Host) -> TaskState:
+        """Do the work while the caller waits; the final state."""
+        task = self._make(offer, arguments, None, None, plain=True)
+        self.start_work(offer, task, host)
+        try:
+            await task.wait_for(lambda task: task.done)
+        finally:
+            if not task.done:
+                task.cancelled("The caller went away.")
+        return task.state
+
+    def find(self, task_id: object) -> ServerTask | None:
+        """The task of that id, unless it is unknown, forgotten or past its ttl."""
+        return self.tasks.find(task_id, anyio.current_time())
+
+    def honours_cancel(self, task: ServerTask) -> bool:
+        """Whether a client's wish to cancel ends this task."""
+        offer = self.offers.find(task.origin.kind, task.origin.name)
+        own = offer.options.get("cancel") if offer is not None else None
+        return (own or self.options.cancel) == "on"
+
+    # -- restart -------------------------------------------------------------------
+
+    def restart(self, *, keep_tasks: bool) -> None:
+        """End every connection; forget the tasks unless they are to be kept. Callable from any thread."""
+        if not keep_tasks:
+            for task in list(self.tasks.values()):
+                task.forget()
+        with self._lock:
+            self._held.clear()
+        self.generation += 1
+        self.restarts.ring()
+
+    async def next_generation(self, generation: int) -> None:
+        """Wait until there is a restart after that generation."""
+        await self.restarts.until(lambda: True if self.generation != generation else None)

@@ -1,0 +1,202 @@
+"""Serving a test server over HTTP from a thread of its own, on loopback; for tests that are async or not."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+import threading
+from types import TracebackType
+from typing import Any
+
+import anyio
+import uvicorn
+from starlette.types import Scope
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from mcptasks.testing._asgi import TaskServerApp
+from mcptasks.testing._server import TaskServer
+
+START_LIMIT = 10.0
+STOP_LIMIT = 10.0
+
+Peer = tuple[str, int]
+
+
+class _Transports:
+    """The TCP connections that are open, by the client's address."""
+
+    def __init__(self) -> None:
+        self._open: dict[Peer, asyncio.Transport] = {}
+
+    def protocol_class(self) -> type[asyncio.Protocol]:
+        """uvicorn's HTTP protocol, registering its connections here."""
+        connections = self._open
+
+        class Registered(H11Protocol):
+            """uvicorn's protocol, whose transport can be found."""
+
+            def connection_made(self, transport: Any) -> None:
+                """Register the connection."""
+                peer = transport.get_extra_info("peername")
+                if peer is not None:
+                    connections[peer[0], peer[1]] = transport
+                super().connection_made(transport)
+
+            def connection_lost(self, exc: Exception | None) -> None:
+                """Forget the connection."""
+                peer = self.transport.get_extra_info("peername")
+                if peer is not None:
+                    connections.pop((peer[0], peer[1]), None)
+                super().connection_lost(exc)
+
+        return Registered
+
+    def cut(self, scope: Scope, reset: bool) -> bool:
+        """End the connection that a request came on: by a TCP reset, or after what was sent has gone out."""
+        client = scope["client"]
+        transport = self._open.get((client[0], client[1]))
+        if transport is None:
+            # Gone already: the client was first.
+            return True
+        if not reset:
+            transport.close()
+            return True
+        sock = transport.get_extra_info("socket")
+        # Lingering for zero seconds makes the kernel send RST in place of FIN.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
+        return True
+
+
+class serve_http:  # noqa: N801 - reads as the function that it stands for: `with serve_http(server) as url:`
+    """Serve a `TaskServer` over HTTP; as a context manager, it gives the URL.
+
+    The server runs in a background thread with an asyncio loop of its own, so the test may be on asyncio, on
+    trio, or blocking. `stop()` and `start()` take it down and up again on the same port.
+    """
+
+    def __init__(
+        self,
+        server: TaskServer,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        path: str = "/mcp",
+        json_response: bool = False,
+        stateless: bool = False,
+    ) -> None:
+        """Prepare to serve.
+
+        Args:
+            server: what to serve.
+            host: the address to listen on.
+            port: the port; 0 for a free one.
+            path: the path of the MCP endpoint.
+            json_response: answer 2025-11-25 requests in JSON, not as event streams.
+            stateless: serve 2025-11-25 without sessions.
+        """
+        self._host = host
+        self._port = port
+        self._path = path
+        self._transports = _Transports()
+        self._app = TaskServerApp(
+            server,
+            path=path,
+            json_response=json_response,
+            stateless=stateless,
+            cutter=self._transports.cut,
+        )
+        self._thread: threading.Thread | None = None
+        self._started = threading.Event()
+        self._failure: BaseException | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+
+    @property
+    def url(self) -> str:
+        """The URL of the endpoint; known once it has started."""
+        return f"http://{self._host}:{self._port}{self._path}"
+
+    def __enter__(self) -> str:
+        """Start, and give the URL."""
+        self.start()
+        return self.url
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop."""
+        self.stop()
+
+    def start(self) -> None:
+        """Begin to listen and to serve; again on the same port after `stop()`."""
+        if self._thread is not None:
+            raise RuntimeError("already started")
+        sock = self._listen()
+        self._port = sock.getsockname()[1]
+        self._started.clear()
+        self._failure = None
+        self._thread = threading.Thread(target=self._run, args=(sock,), name="mcptasks-test-server", daemon=True)
+        self._thread.start()
+        if not self._started.wait(START_LIMIT) or self._failure is not None:
+            failure = self._failure
+            self._thread.join(STOP_LIMIT)
+            self._thread = None
+            raise RuntimeError(f"the test server did not start on {self.url}") from failure
+
+    def stop(self) -> None:
+        """Cut all connections and stop listening; without effect where it does not run."""
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        if self._loop is not None and self._stop is not None:
+            self._loop.call_soon_threadsafe(self._stop.set)
+        thread.join(STOP_LIMIT)
+        if thread.is_alive():
+            raise RuntimeError(f"the test server on {self.url} did not stop")
+
+    def _listen(self) -> socket.socket:
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        # asyncio turns Nagle's algorithm off only for sockets that name their protocol: 40 ms a request, else.
+        sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind((self._host, self._port))
+            sock.listen(2048)
+        except OSError:
+            sock.close()
+            raise
+        return sock
+
+    def _run(self, sock: socket.socket) -> None:
+        try:
+            anyio.run(self._serve, sock, backend="asyncio")
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - `start` reports it; nobody else could
+            self._failure = error
+        finally:
+            sock.close()
+            self._started.set()
+
+    async def _serve(self, sock: socket.socket) -> None:
+        config = uvicorn.Config(
+            self._app,
+            http=self._transports.protocol_class(),
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            timeout_keep_alive=60,
+            timeout_graceful_shutdown=1,
+        )
+        server = uvicorn.Server(config)
+        config.load()
+        server.lifespan = config.lifespan_class(config)
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        await server.startup(sockets=[sock])
+        await server.on_tick(0)
+        self._started.set()
+        await self._stop.wait()
+        self._app.cut_all()
+        await server.shutdown(sockets=[sock])

@@ -1,0 +1,138 @@
+"""The vocabulary in which a test writes down what a task does: steps, each some seconds after the one before.
+
+Values only; `_jobs.py` plays them.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeAlias
+
+from attrs import field, frozen
+
+JSON: TypeAlias = dict[str, Any]
+"""A JSON object as Python sees it."""
+
+
+class Absent(enum.Enum):
+    """The type of `ABSENT`."""
+
+    ABSENT = "absent"
+
+
+ABSENT: Final = Absent.ABSENT
+"""In place of a value: leave the field out of the message altogether."""
+
+
+@frozen
+class Working:
+    """The task is `working`, with this message."""
+
+    message: str | None = None
+    after: float = 0.0
+    """Seconds (of the event loop's clock, so virtual under trio's MockClock) after the step before."""
+
+
+@frozen
+class Progress:
+    """A progress notification for the token of the creating request (2025-11-25 connections only)."""
+
+    progress: float
+    total: float | None = None
+    message: str | None = None
+    after: float = 0.0
+
+
+@frozen
+class NeedInput:
+    """The task is `input_required` until every one of these requests has its answer; then `working` again."""
+
+    requests: Mapping[str, JSON]
+    """Requests (`{"method": ..., "params": ...}`) by key; see `elicit` and `sample`."""
+    message: str | None = None
+    after: float = 0.0
+
+
+@frozen
+class Complete:
+    """The task ends well, with this value (see `_results.py` for what a value becomes)."""
+
+    value: object = None
+    after: float = 0.0
+
+
+@frozen
+class ToolFailure:
+    """The tool reports an error: `isError: true`. Status `failed` in 2025-11-25, `completed` in 2026-07-28."""
+
+    message: str
+    after: float = 0.0
+
+
+@frozen
+class ProtocolFailure:
+    """The request itself fails with a JSON-RPC error; status `failed` in both eras."""
+
+    code: int
+    message: str
+    data: object = None
+    after: float = 0.0
+
+
+@frozen
+class Cancelled:
+    """The server cancels the task of its own accord."""
+
+    message: str | None = None
+    after: float = 0.0
+
+
+@frozen
+class Forgotten:
+    """The server forgets the task: from here on its id is unknown."""
+
+    after: float = 0.0
+
+
+Step: TypeAlias = Working | Progress | NeedInput | Complete | ToolFailure | ProtocolFailure | Cancelled | Forgotten
+Script: TypeAlias = Sequence[Step | str]
+"""Steps in order; a plain string stands for `Working(string)`."""
+ScriptSource: TypeAlias = Script | Callable[[Mapping[str, Any]], Script]
+"""A script, or a function that makes one from the arguments of the call."""
+
+
+def read_script(source: ScriptSource, arguments: Mapping[str, Any]) -> list[Step]:
+    """The steps that `source` means for a call with these arguments."""
+    script = source(arguments) if callable(source) else source
+    return [Working(step) if isinstance(step, str) else step for step in script]
+
+
+@frozen
+class RawResult:
+    """A result that goes to the wire exactly as it is written here."""
+
+    result: JSON = field(factory=dict[str, Any])
+
+
+def elicit(message: str, properties: Mapping[str, JSON] | None = None, required: Sequence[str] = ()) -> JSON:
+    """An input request that asks the user to fill in a form; one text field `value` unless told otherwise."""
+    fields = dict(properties) if properties is not None else {"value": {"type": "string"}}
+    schema: JSON = {"type": "object", "properties": fields}
+    if required:
+        schema["required"] = list(required)
+    return {
+        "method": "elicitation/create",
+        "params": {"mode": "form", "message": message, "requestedSchema": schema},
+    }
+
+
+def sample(prompt: str, max_tokens: int = 100) -> JSON:
+    """An input request that asks the client's model to answer a prompt."""
+    return {
+        "method": "sampling/createMessage",
+        "params": {
+            "messages": [{"role": "user", "content": {"type": "text", "text": prompt}}],
+            "maxTokens": max_tokens,
+        },
+    }
