@@ -118,7 +118,8 @@ class Monitor:
         self._early.clear()
         self.pushes_lost()
         for watch in list(self._watches.values()):
-            self.feed(watch, ConnectionLost())
+            if not watch.busy:  # A request under way is repeated on the new connection anyhow.
+                self.feed(watch, ConnectionLost())
 
     def pushes_lost(self) -> None:
         """The stream that carried all pushes is gone."""
@@ -288,17 +289,18 @@ class Monitor:
             self._active -= 1
             watch.busy, watch.budget = False, None
             self._wake.set()
-        self.feed(watch, event)
+        if event is not None:
+            self.feed(watch, event)
         if watch.interest and not watch.state.settled and not watch.entry and not watch.busy:
             if isinstance(event, Trouble):
                 self._schedule(watch, anyio.current_time() + _AFTER_TROUBLE)
             else:
                 self._schedule_next(watch)
 
-    async def _answer(self, watch: Watch, budget: Budget, fetch: bool) -> Event:
+    async def _answer(self, watch: Watch, budget: Budget, fetch: bool) -> Event | None:
+        """Ask the server; None where there is nothing to learn."""
         if not fetch and (watch.state.settled or not watch.interest):
-            # What it was queued for has come, or whoever wanted it has gone.
-            return ConnectionLost()
+            return None  # What it was queued for has come, or whoever wanted it has gone.
         watch.looks += 1
         pushes, status = watch.pushes, watch.state.status
         doubts = 0
@@ -321,16 +323,20 @@ class Monitor:
                 logger.debug("unexpected error about task %r", watch.task_id, exc_info=True)
                 return Trouble(TaskProtocolError(f"the answer could not be dealt with: {exc!r}"))
         if isinstance(event, Seen) and watch.pushes > pushes and not event.status.is_terminal:
-            # A push overtook this answer, which may tell of a time before it.
-            return ConnectionLost()
+            return None  # A push overtook this answer, which may tell of a time before it.
         return event
 
     def _trouble(self, watch: Watch, exc: TaskError) -> Trouble:
         if isinstance(exc, Outage):
             # It concerns every task alike; nobody has to wait for a turn in the queue to learn it.
+            queued = {other for other, _ in self._queue}
+            self._queue.clear()
             for other in list(self._watches.values()):
-                if other is not watch and other.interest and not other.busy:
+                if other in queued:
+                    other.busy = False
+                if other is not watch and not other.busy and (other.interest or other in queued):
                     self.feed(other, Trouble(copy_error(exc, other.reference)))
+                    self._schedule(other, anyio.current_time() + _AFTER_TROUBLE)
         if isinstance(exc, TaskNotFoundError):
             watch.gone = True
         return Trouble(missing(exc, watch.reference))

@@ -28,6 +28,8 @@ from mcptasks._schedule import retry_delay
 from mcptasks._wire import modern
 
 _GATHER_SECONDS = 0.03
+_LASTING_SECONDS = 5.0
+"""A stream that lasted this long is opened again without a long pause."""
 _LINGER_SECONDS = 5.0
 """A stream stays this long for tasks that nobody is interested in: readers come back."""
 _MAX_STREAMS = 4
@@ -89,7 +91,6 @@ class PushStreams:
             if not stream.settled.is_set() and stream.ids & ids:
                 stream.acknowledged |= stream.ids & ids
                 stream.settled.set()
-                self._failures = 0
         self._monitor().push_works(self._watches(ids))
 
     def _watches(self, ids: Iterable[str]) -> list[Watch]:
@@ -139,6 +140,7 @@ class PushStreams:
         async with anyio.create_task_group() as tg:
             if replaced:
                 tg.start_soon(self._break, stream, replaced)
+            opened = anyio.current_time()
             try:
                 with stream.scope:
                     await self._listen(stream)
@@ -147,9 +149,9 @@ class PushStreams:
                 stream.settled.set()
         if self._wanted.keys() & stream.ids and not self._refused:
             # It was lost, or its tasks were taken over by nobody: polling covers until it is opened again.
-            if not stream.acknowledged:
-                self._failures += 1
-            if self._failures >= _REOPENINGS:
+            lasted = stream.acknowledged and anyio.current_time() - opened >= _LASTING_SECONDS
+            self._failures = 0 if lasted else self._failures + 1
+            if self._failures >= _REOPENINGS and not stream.acknowledged:
                 self._refused = True
             else:
                 await anyio.sleep(retry_delay(self._failures + 1, retry_after=None, spread=random.random()))
