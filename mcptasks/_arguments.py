@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any, cast
 
+from mcptasks._json import as_number
 from mcptasks._models import STATUSES, Status
 
 
@@ -21,10 +21,11 @@ def seconds(value: Any, name: str, *, zero: bool = True) -> float | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{name} must be a number of seconds or None, got {value!r}")
-    if not math.isfinite(value) or value < 0 or (value == 0 and not zero):
+    number = as_number(value)
+    if number is None or number < 0 or (number == 0 and not zero):
         least = "0 or more" if zero else "more than 0"
-        raise ValueError(f"{name} must be a finite number of seconds, {least}; got {value!r}")
-    return float(value)
+        raise ValueError(f"{name} must be a finite number of seconds, {least}; got {value!r:.80}")
+    return number
 
 
 def time_to_live(value: Any) -> int | None:

@@ -6,6 +6,7 @@ The SDK reports everything as a JSON-RPC error; `GUARD_KEY` in the error's data 
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -20,9 +21,10 @@ from mcp_types import (
     REQUEST_TIMEOUT,
 )
 
-from mcptasks._json import as_object
+from mcptasks._json import as_number, as_object
 
-GUARD_KEY = "mcptasks/http"
+GUARD_KEY = f"mcptasks/http-{secrets.token_hex(8)}"
+"""Random, so that no server can write it."""
 
 PATIENCE = 3
 """How many times in a row an answer may be nonsense, or an error without a name, before it is believed."""
@@ -90,8 +92,8 @@ def _guard(data: Any) -> Mapping[str, Any] | None:
 
 
 def _judge_http(guard: Mapping[str, Any], message: str) -> Fault:
-    status, retry_after = guard.get("status"), guard.get("retry_after")
-    wait = float(retry_after) if isinstance(retry_after, int | float) else None
+    status, retry_after = as_number(guard.get("status")), guard.get("retry_after")
+    wait = as_number(retry_after)
     if status is None:
         return Fault(action="retry", meaning="connection", reason=message, sent=bool(guard.get("sent", True)))
     if status == 404 and guard.get("session"):

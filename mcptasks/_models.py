@@ -50,7 +50,7 @@ class TaskStatus:
     """How long after `created_at` the server keeps the task; None for no limit, or not said."""
     poll_interval: timedelta | None = None
     """How long the server wants clients to wait between two looks."""
-    input_requests: Mapping[str, Any] = field(factory=dict[str, Any])
+    input_requests: Mapping[str, Any] = field(factory=dict[str, Any], hash=False)
     """Open questions by key (2026-07-28), as the server sent them."""
     raw: Mapping[str, Any] = field(factory=dict[str, Any], repr=False, eq=False)
     """The server's own message."""
@@ -132,10 +132,12 @@ class TaskReference:
         if isinstance(source, str | bytes):
             try:
                 values = json.loads(source)
-            except ValueError as exc:
-                raise ValueError(f"not a task reference: {source!r} is no JSON; use what to_json() returned") from exc
+            except (ValueError, RecursionError) as exc:
+                raise ValueError(
+                    f"not a task reference: {source!r:.80} is no JSON; use what to_json() returned"
+                ) from exc
         if not isinstance(values, Mapping):
-            raise ValueError(f"not a task reference: expected a JSON object, got {values!r}")
+            raise ValueError(f"not a task reference: expected a JSON object, got {values!r:.80}")
         fields = cast("Mapping[str, Any]", values)
         task_id = fields.get("task_id")
         if not isinstance(task_id, str) or not task_id:

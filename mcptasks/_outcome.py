@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, TypeVar
 
 import mcp_types
 from attrs import frozen
-from mcp_types import GetPromptResult
+from mcp_types import GetPromptResult, TextContent
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from mcptasks._exceptions import TaskCancelledError, TaskFailedError, TaskProtocolError, ToolError
@@ -125,7 +126,8 @@ def _value(result: ToolResult, *, wrapped: bool) -> tuple[Any, bool]:
     """The tool's value, and whether it came as structured content."""
     structured = result.structured_content
     if structured is None:
-        return result.text or None, False
+        has_text = any(isinstance(block, TextContent) for block in result.content)
+        return (result.text if has_text else None), False
     marked = (as_object(result.meta.get("fastmcp")) or {}).get("wrap_result") is True
     value = as_object(structured)
     if (wrapped or marked) and value is not None and set(value) == {"result"}:
@@ -135,14 +137,17 @@ def _value(result: ToolResult, *, wrapped: bool) -> tuple[Any, bool]:
 
 def _validated(value: Any, as_type: Any, structured: bool, reference: TaskReference | None) -> Any:
     adapter: TypeAdapter[Any] = TypeAdapter(as_type)
-    attempts: list[Callable[[Any], Any]] = [adapter.validate_python]
-    if not structured and isinstance(value, str):
+    attempts: list[Callable[[], Any]] = [lambda: adapter.validate_python(value)]
+    if structured:
+        # Strict models take dates and the like from JSON only.
+        attempts.append(lambda: adapter.validate_json(json.dumps(value)))
+    elif isinstance(value, str) and as_type is not str:
         # A tool without structured output sends its value as JSON text.
-        attempts.insert(0, adapter.validate_json)
+        attempts.insert(0, lambda: adapter.validate_json(value))
     problem: ValidationError | None = None
     for attempt in attempts:
         try:
-            return attempt(value)
+            return attempt()
         except ValidationError as exc:
             problem = exc
     assert problem is not None

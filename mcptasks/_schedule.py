@@ -38,9 +38,12 @@ class PollingPolicy:
 
     def __attrs_post_init__(self) -> None:
         for name in ("first", "default_interval", "floor", "ceiling", "push_interval"):
-            seconds(getattr(self, name), name, zero=False)
+            if seconds(getattr(self, name), name, zero=False) is None:
+                raise TypeError(f"{name} must be a number of seconds, got None")
         if self.floor > self.ceiling:
             raise ValueError(f"floor ({self.floor}) must not be above ceiling ({self.ceiling})")
+        if isinstance(self.jitter, bool) or not isinstance(self.jitter, int | float):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"jitter must be a number between 0 and 1, got {self.jitter!r}")
         if not 0 <= self.jitter <= 1:
             raise ValueError(f"jitter must be between 0 and 1, got {self.jitter!r}")
 
@@ -72,12 +75,12 @@ def next_look(
     delay *= 1 + policy.jitter * spread
     if remaining is not None and 0 < remaining <= delay:
         # A look must fall before the server may forget the result; not at the last moment, nor many of them.
-        delay = max(remaining * 0.75, 1.0)
+        delay = min(delay, max(remaining * 0.75, 1.0))
     return min(max(delay, policy.floor), policy.ceiling)
 
 
 def retry_delay(failures: int, *, retry_after: float | None, spread: float) -> float:
-    """Seconds to wait before trying again: exponential with full jitter, or what the server asked for.
+    """Seconds to wait before trying again: exponential, half of it jitter, or what the server asked for.
 
     Args:
         failures: How many attempts have failed in a row; at least 1.

@@ -25,6 +25,7 @@ from typing import Any, Literal, TypeAlias
 
 from attrs import evolve, field, frozen
 
+from mcptasks._exceptions import TaskProtocolError
 from mcptasks._models import TERMINAL, Status, TaskStatus
 
 # --- outcomes -----------------------------------------------------------------------------------------------------
@@ -258,7 +259,7 @@ def _stale(state: TaskState, status: TaskStatus, before: TaskStatus) -> bool:
     """Whether a push tells of the past: delivered twice, or overtaken by a later one."""
     if status.last_updated_at is not None and mark(status) in state.told:
         return True
-    if status.status != before.status:
+    if status.status != before.status or status.input_requests != before.input_requests:
         return False
     if status.status_message is None:
         return before.status_message is not None
@@ -267,11 +268,23 @@ def _stale(state: TaskState, status: TaskStatus, before: TaskStatus) -> bool:
 
 def _late(state: TaskState, event: Seen) -> tuple[TaskState, tuple[Effect, ...]]:
     """After the end only a missing outcome of the very same ending is of interest."""
-    if state.status is None or state.status.status != event.status.status or state.outcome is not None:
+    if state.status is None or state.outcome is not None:
         return state, ()
+    if state.status.status != event.status.status:
+        return _contradicted(state, event.status) if event.origin == "polled" else (state, ())
     if event.outcome is not None:
         return evolve(state, outcome=event.outcome), (Finish(event.outcome),)
     return _fetch_if_due(state, ())
+
+
+def _contradicted(state: TaskState, status: TaskStatus) -> tuple[TaskState, tuple[Effect, ...]]:
+    """The server takes an ending back whose outcome it never gave. It may be a slip, so it is given some time."""
+    before = state.status.status if state.status is not None else "unknown"
+    state = evolve(state, refusals=state.refusals + 1)
+    if not state.wanted or state.fetching or state.refusals < REFUSALS:
+        return state, ()
+    words = f"the server called the task {before} and calls it {status.status} now"
+    return state, (Fail(TaskProtocolError(words)),)
 
 
 def _fetch_if_due(state: TaskState, effects: tuple[Effect, ...]) -> tuple[TaskState, tuple[Effect, ...]]:

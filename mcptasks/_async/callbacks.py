@@ -74,6 +74,8 @@ class CallbackQueue:
         self._pending.append(arguments)
         if not self._running:
             self._running = self._runner.start(self)
+            if not self._running:
+                self._pending.clear()
 
     def clear(self) -> None:
         """Forget the calls that were not begun."""

@@ -78,7 +78,7 @@ class Requests:
         async def send(link: Link) -> Seen | Fetched | FetchRefused:
             if link.era == "2026-07-28":
                 event = await _get(link, task_id)
-                if event.outcome is None:
+                if event.outcome is None or event.status.status != status:
                     words = f"the server called the task {status} and now calls it {event.status.status}"
                     return FetchRefused(TaskProtocolError(words))
                 return event

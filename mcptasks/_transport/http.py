@@ -9,9 +9,11 @@ covered up: an outage must not be taken for a server of another protocol.
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Protocol, cast
 
@@ -22,6 +24,7 @@ from mcp_types import INTERNAL_ERROR
 
 from mcptasks._exceptions import TaskConnectionError
 from mcptasks._faults import GUARD_KEY
+from mcptasks._json import as_object
 
 _CONNECT_SECONDS = 30.0
 _SILENCE_SECONDS = 300.0
@@ -37,6 +40,10 @@ _OUTAGE = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses that speak of the server's condition, whatever the body says."""
 _NOT_MODERN = frozenset({400, 404, 405, 406, 415})
 """What servers of the older protocol answer the first request of the newer one with."""
+_METHOD = re.compile(rb'\s*\{[^{}]*?"method"\s*:\s*"([^"]*)')
+"""A message's own method, which the SDK writes before any nested object."""
+_FRAMING = frozenset({"content-encoding", "content-length", "transfer-encoding"})
+"""Headers about a body's form on the wire, untrue of a body that has been read."""
 _OWN_HEADERS = frozenset({"accept", "content-type", "last-event-id", "cache-control"})
 
 
@@ -81,10 +88,13 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     value = headers.get("retry-after")
     if value is None:
         return None
-    if value.strip().isdigit():
-        return float(value)
+    digits = value.strip()
+    if digits.isascii() and digits.isdigit():
+        return float(digits[:9])
     try:
-        return max(parsedate_to_datetime(value).timestamp() - now, 0.0)
+        when = parsedate_to_datetime(value)
+        # RFC 9110, 5.6.7: all three forms of a date are in UTC, also the one that does not say so.
+        return max(when.replace(tzinfo=when.tzinfo or UTC).timestamp() - now, 0.0)
     except (ValueError, TypeError, OverflowError):
         return None
 
@@ -168,8 +178,12 @@ class GuardedClient(httpx2.AsyncClient):
                 raise
             reason = str(exc) or type(exc).__name__
             return synthetic_error(request, f"{type(exc).__name__}: {reason}", sent=not _never_sent(exc))
+        if not self._guard.ready and response.status_code < 400:
+            return response
         if response.status_code >= 400:
             return await self._explained(request, response)
+        if response.headers.get("content-type", "").lower().startswith("application/json"):
+            return await self._whole(request, response)
         ended = self._guard.stream_ended if request.method == "GET" else None
         response.stream = _GuardedStream(cast("httpx2.AsyncByteStream", response.stream), ended)
         return response
@@ -181,19 +195,46 @@ class GuardedClient(httpx2.AsyncClient):
         outgoing = self._foreign.build_request(
             request.method, str(request.url), headers=headers, content=await request.aread()
         )
-        response = cast("ForeignResponse", await self._foreign.send(outgoing, stream=True))
-        return httpx2.Response(
-            response.status_code,
-            headers=response.headers.multi_items(),
-            stream=_ForeignStream(response),
-            request=request,
-        )
+        response = await self._foreign.send(outgoing, stream=True)
+        plain = [(name, value) for name, value in response.headers.multi_items() if name not in _FRAMING]
+        if response.is_stream_consumed:
+            # A hook of the client's owner has read the body, and decoded it.
+            answer = httpx2.Response(response.status_code, headers=plain, content=response.content, request=request)
+        else:
+            answer = httpx2.Response(
+                response.status_code,
+                headers=response.headers.multi_items(),
+                stream=_ForeignStream(cast("ForeignResponse", response)),
+                request=request,
+            )
+        if answer.status_code in (307, 308) and "location" in answer.headers:
+            # The SDK follows these itself, within the origin.
+            answer.next_request = httpx2.Request(
+                request.method,
+                request.url.join(answer.headers["location"]),
+                headers=request.headers,
+                content=request.content,
+            )
+        return answer
+
+    async def _whole(self, request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
+        """A JSON answer, read to its end here: what goes wrong there would end the SDK's connection."""
+        try:
+            body = await response.aread()
+        except Exception as exc:
+            if not (_is_transport_error(exc) or isinstance(exc, httpx2.DecodingError)):
+                raise
+            return synthetic_error(request, f"the answer broke off: {str(exc) or type(exc).__name__}")
+        finally:
+            await response.aclose()
+        headers = [(name, value) for name, value in response.headers.multi_items() if name not in _FRAMING]
+        return httpx2.Response(response.status_code, headers=headers, content=body, request=request)
 
     async def _explained(self, request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
         """An error response whose body is a JSON-RPC error, by the server or by us."""
         try:
             body = await response.aread()
-        except httpx2.TransportError:
+        except Exception:  # noqa: BLE001 - whatever is wrong with the body, the status says enough
             body = b""
         finally:
             await response.aclose()
@@ -213,16 +254,16 @@ def _asks(request: httpx2.Request) -> bool:
     """Whether a message asks for an answer; notifications and answers of our own do not."""
     if request.method != "POST":
         return True
-    start = request.content[:120]
-    return b'"method"' in start and b'"notifications/' not in start
+    method = _METHOD.match(request.content)
+    return method is not None and not method[1].startswith(b"notifications/")
 
 
 def _is_json_rpc_error(body: bytes) -> bool:
     try:
         parsed = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
-    return isinstance(parsed, dict) and isinstance(cast("dict[str, Any]", parsed).get("error"), dict)
+    return as_object((as_object(parsed) or {}).get("error")) is not None
 
 
 @asynccontextmanager

@@ -19,6 +19,7 @@ from mcp.client import Transport
 from mcp.shared.message import SessionMessage
 from mcp_types import PROTOCOL_VERSION_META_KEY, JSONRPCError, JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
 
+from mcptasks._json import as_number
 from mcptasks._wire import handshake, modern
 
 Notify = Callable[[str, Mapping[str, Any]], None]
@@ -110,15 +111,11 @@ class Interceptor:
         token = params.get("progressToken")
         if not isinstance(token, str) or not token.startswith(_TOKEN_PREFIX):
             return item
-        handler, progress = self._progress.get(token), _number(params.get("progress"))
+        handler, progress = self._progress.get(token), as_number(params.get("progress"))
         if handler is not None and progress is not None:
             text = params.get("message")
-            handler(progress, _number(params.get("total")), text if isinstance(text, str) else None)
+            handler(progress, as_number(params.get("total")), text if isinstance(text, str) else None)
         return None
-
-
-def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 class _WatchedReader:

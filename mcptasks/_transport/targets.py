@@ -52,8 +52,8 @@ class Target:
 class Options:
     """The parts of `Client(...)` that only some kinds of target have a use for."""
 
-    headers: Mapping[str, str] | None = None
-    auth: Any = None
+    headers: Mapping[str, str] | None = field(default=None, repr=False)
+    auth: Any = field(default=None, repr=False)
     http_client: Any = field(default=None, repr=False)
     env: Mapping[str, str] | None = field(default=None, repr=False)
     cwd: str | os.PathLike[str] | None = None
@@ -94,17 +94,15 @@ def resolve(target: Any, options: Options) -> Target:
         return Target(endpoint=f"in-process:{server.name}", connect=lambda _: _memory_transport(server))
     if _is_fastmcp(target):
         return Target(endpoint=f"in-process:{target.name}", connect=lambda _: _fastmcp_transport(target))
-    if not inspect.isclass(target) and isinstance(target, AbstractAsyncContextManager):
+    if isinstance(target, AbstractAsyncContextManager) and not _is_something_else(target):
         used = cast("AbstractAsyncContextManager[Any]", target)
         return Target(endpoint=f"transport:{type(used).__name__}", connect=lambda _: used, reusable=False)
     raise TypeError(f"cannot connect to {target!r} ({type(target).__name__}); give {_ACCEPTED}")
 
 
 def _from_text(text: str, options: Options) -> Target:
-    if text.startswith(("http://", "https://")):
-        return _http(text, options)
     if "://" in text:
-        raise ValueError(f"cannot connect to {text.split('://', maxsplit=1)[0]}:// URLs; use http:// or https://")
+        return _http(_url(text), options)
     path = Path(text)
     if path.suffix not in (".py", ".js", ".json"):
         raise TypeError(f"cannot connect to {text!r}; give {_ACCEPTED}")
@@ -148,29 +146,65 @@ def _from_config(config: Mapping[str, Any], options: Options) -> Target:
         raise ValueError(f"server {chosen!r}: expected an object, got {entry!r}")
     fields = cast("Mapping[str, Any]", entry)
     options = evolve(options, server=None)
+    try:
+        return _from_entry(fields, options)
+    except (TypeError, ValueError) as exc:
+        raise type(exc)(f"server {chosen!r}: {exc}") from exc
+
+
+def _from_entry(fields: Mapping[str, Any], options: Options) -> Target:
+    """The target in one entry of `mcpServers`."""
     if "url" in fields:
-        given: dict[str, Any] = {**(fields.get("headers") or {}), **(options.headers or {})}
-        options = evolve(options, headers=given or None)
-        if (fields.get("transport") or fields.get("type")) == "sse":
-            return _sse(str(fields["url"]), options)
-        return _http(str(fields["url"]), options)
-    if "command" in fields:
-        parameters = StdioServerParameters(
-            command=fields["command"], args=list(fields.get("args") or []), env=fields.get("env"), cwd=fields.get("cwd")
-        )
-        return _stdio(parameters, options)
-    raise ValueError(f"server {chosen!r}: expected 'url' or 'command'")
+        if not isinstance(fields["url"], str):
+            raise TypeError(f"url must be a string, got {fields['url']!r}")
+        url = _url(fields["url"])
+        headers = {**_strings(fields.get("headers"), "headers"), **_strings(options.headers, "headers")}
+        options = evolve(options, headers=headers or None)
+        sse = (fields.get("transport") or fields.get("type")) == "sse"
+        return _sse(url, options) if sse else _http(url, options)
+    if "command" not in fields:
+        raise ValueError("expected 'url' or 'command'")
+    arguments: Any = fields.get("args") or []
+    words = [fields["command"], *(cast("list[Any]", arguments) if isinstance(arguments, list) else [None])]
+    if not all(isinstance(word, str) for word in words):
+        raise TypeError("command must be a string and args a list of strings")
+    if not isinstance(fields.get("cwd"), str | None):
+        raise TypeError(f"cwd must be a string, got {fields['cwd']!r}")
+    env = _strings(fields.get("env"), "env")
+    return _stdio(
+        StdioServerParameters(command=words[0], args=words[1:], env=env or None, cwd=fields.get("cwd")), options
+    )
+
+
+def _strings(value: Any, name: str) -> dict[str, str]:
+    """A mapping of strings to strings. What is wrong with it is not shown: it may hold secrets."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping) or not all(
+        isinstance(v, str) for pair in cast("Any", value).items() for v in pair
+    ):
+        raise TypeError(f"{name} must be a mapping of strings to strings")
+    return dict(cast("Mapping[str, str]", value))
 
 
 def _stdio(parameters: StdioServerParameters, options: Options) -> Target:
     options.refuse("a command", *_HTTP_ONLY, "server")
     if options.env is not None:
-        parameters = parameters.model_copy(update={"env": {**(parameters.env or {}), **options.env}})
+        env = {**(parameters.env or {}), **_strings(options.env, "env")}
+        parameters = parameters.model_copy(update={"env": env})
     if options.cwd is not None:
         parameters = parameters.model_copy(update={"cwd": os.fspath(options.cwd)})
     # Arguments may hold secrets; the names of programs and scripts do not.
     words = [Path(parameters.command).name, *(Path(a).name for a in parameters.args[:1] if a.endswith((".py", ".js")))]
     return Target(endpoint=f"stdio:{' '.join(words)}", connect=lambda _: stdio_client(parameters))
+
+
+def _url(text: str) -> str:
+    """An HTTP URL, or a complaint. Its credentials and query are not shown."""
+    scheme, separator, _ = text.partition("://")
+    if not separator or scheme.lower() not in ("http", "https"):
+        raise ValueError(f"cannot connect to a url of the form {scheme[:20]!r}://; use http:// or https://")
+    return text
 
 
 def _endpoint(url: str) -> str:
@@ -179,9 +213,9 @@ def _endpoint(url: str) -> str:
     try:
         port = parts.port
     except ValueError as exc:
-        raise ValueError(f"not a URL that can be connected to: {exc}") from exc
+        raise ValueError(f"not a url that can be connected to: {exc}") from exc
     if not parts.hostname:
-        raise ValueError(f"not a URL that can be connected to: no host in {parts.scheme}://...")
+        raise ValueError(f"not a url that can be connected to: no host in {parts.scheme}://...")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{host}{f':{port}' if port else ''}{parts.path}"
 
@@ -212,21 +246,15 @@ def _sse(url: str, options: Options) -> Target:
 
 
 def _credentials(options: Options) -> tuple[Mapping[str, str] | None, httpx2.Auth | None]:
-    headers, auth = options.headers, options.auth
-    given: Any = headers
-    if given is not None and not (
-        isinstance(given, Mapping) and all(isinstance(v, str) for pair in cast("Any", given).items() for v in pair)
-    ):
-        raise TypeError("headers must be a mapping of strings to strings")
-    if auth is None:
-        return headers, None
+    headers, auth = _strings(options.headers, "headers"), options.auth
     if isinstance(auth, str):
-        if not auth.strip() or not auth.isprintable():
-            raise ValueError("auth must be a token: a non-empty string without control characters")
-        return {**(headers or {}), "Authorization": f"Bearer {auth}"}, None
-    if isinstance(auth, httpx2.Auth):
-        return headers, auth
-    raise TypeError(f"auth must be a bearer token or an httpx2.Auth object, got {type(auth).__name__}")
+        if not auth.strip() or not auth.isprintable() or not auth.isascii():
+            raise ValueError("auth must be a token: a non-empty string of printable ASCII characters")
+        headers = {name: value for name, value in headers.items() if name.lower() != "authorization"}
+        return {**headers, "Authorization": f"Bearer {auth}"}, None
+    if auth is not None and not isinstance(auth, httpx2.Auth):
+        raise TypeError(f"auth must be a bearer token or an httpx2.Auth object, got {type(auth).__name__}")
+    return headers or None, auth
 
 
 @asynccontextmanager
@@ -241,6 +269,11 @@ async def _memory_transport(server: Server[Any]) -> AsyncGenerator[Any]:
             yield client_streams
         finally:
             tg.cancel_scope.cancel()
+
+
+def _is_something_else(target: Any) -> bool:
+    """Whether an async context manager is certainly no transport: a client, an HTTP client, a lock."""
+    return any(hasattr(target, name) for name in ("call_tool", "build_request", "acquire"))
 
 
 def _is_fastmcp(target: Any) -> bool:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast, get_args
 
 from mcptasks._exceptions import TaskProtocolError
-from mcptasks._json import as_object
+from mcptasks._json import as_number, as_object
 from mcptasks._models import Status, TaskStatus
 from mcptasks._state import Failed
 
@@ -73,7 +72,10 @@ def parse_error(raw: Any, *, fallback: str) -> Failed:
 
 def shorten(value: Any) -> str:
     """A value from the wire, fit for a message."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):
+        return f"a {type(value).__name__} too large to show"
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
@@ -88,10 +90,5 @@ def _time(value: Any) -> datetime | None:
 
 
 def _milliseconds(value: Any) -> timedelta | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if value < 0:
-        return None
-    return timedelta(milliseconds=min(value, _LONGEST_MS))
+    number = as_number(value)
+    return None if number is None or number < 0 else timedelta(milliseconds=min(number, _LONGEST_MS))
