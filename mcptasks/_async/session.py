@@ -96,9 +96,10 @@ class Session:
             await self._group.start(self._supervise)
             self._group.start_soon(self.core.monitor.run)
             self._group.start_soon(self.core.push.run)
-        except BaseException as exc:
+        except BaseException:
+            # Left without the exception, which the group would wrap.
             self._group.cancel_scope.cancel()
-            await self._group.__aexit__(type(exc), exc, exc.__traceback__)
+            await self._group.__aexit__(None, None, None)
             raise
 
     async def close(self, *, clean: bool) -> None:
