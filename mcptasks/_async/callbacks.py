@@ -24,11 +24,12 @@ class Callbacks:
         self._running = 0
         self._idle = anyio.Event()
         self._idle.set()
-        self._closed = False
+        self.closed = False
+        """Whether nothing is called any more."""
 
     def close(self) -> None:
         """Call nothing any more."""
-        self._closed = True
+        self.closed = True
 
     def queue(self, callback: Callback, what: str) -> CallbackQueue:
         """A queue of calls to one callback; `what` names it in the log."""
@@ -36,7 +37,7 @@ class Callbacks:
 
     def start(self, queue: CallbackQueue) -> bool:
         """Run a queue until it is empty; False where nothing is called any more."""
-        if self._closed:
+        if self.closed:
             return False
         if self._running == 0:
             self._idle = anyio.Event()
@@ -84,7 +85,7 @@ class CallbackQueue:
     async def drain(self) -> None:
         """Make the calls there are."""
         try:
-            while self._pending:
+            while self._pending and not self._runner.closed:
                 arguments = self._pending.popleft()
                 try:
                     answer = self._callback(*arguments)

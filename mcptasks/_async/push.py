@@ -137,18 +137,18 @@ class PushStreams:
         tg.start_soon(self._keep, stream, replaced)
 
     async def _keep(self, stream: _Stream, replaced: list[_Stream]) -> None:
+        opened = anyio.current_time()
         async with anyio.create_task_group() as tg:
             if replaced:
                 tg.start_soon(self._break, stream, replaced)
-            opened = anyio.current_time()
             try:
                 with stream.scope:
                     await self._listen(stream)
             finally:
                 self._ended(stream)
                 stream.settled.set()
-        if self._wanted.keys() & stream.ids and not self._refused:
-            # It was lost, or its tasks were taken over by nobody: polling covers until it is opened again.
+        if self._wanted.keys() & stream.ids and not self._refused and not stream.scope.cancel_called:
+            # It was lost: polling covers until it is opened again.
             lasted = stream.acknowledged and anyio.current_time() - opened >= _LASTING_SECONDS
             self._failures = 0 if lasted else self._failures + 1
             if self._failures >= _REOPENINGS and not stream.acknowledged:

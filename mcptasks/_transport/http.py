@@ -12,7 +12,7 @@ import json
 import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Protocol, cast
@@ -125,7 +125,7 @@ class _Chunks(AsyncIterator[bytes]):
         try:
             return await anext(self._inner)
         except Exception as exc:
-            if not _is_transport_error(exc):
+            if not _is_fault(exc):
                 raise
             # What is missing is found where the body is parsed; that costs this request alone.
             raise StopAsyncIteration from exc
@@ -144,9 +144,10 @@ class _ForeignStream(httpx2.AsyncByteStream):
         await self._response.aclose()
 
 
-def _is_transport_error(exc: Exception) -> bool:
-    """Whether this is a `TransportError` of httpx2 or of httpx, which need not be installed."""
-    return any(cls.__name__ == "TransportError" and cls.__module__.startswith("httpx") for cls in type(exc).__mro__)
+def _is_fault(exc: Exception) -> bool:
+    """Whether this is what httpx2 or httpx (which need not be installed) raise for a server's or network's fault."""
+    faults = ("TransportError", "DecodingError", "TooManyRedirects", "InvalidURL")
+    return any(cls.__name__ in faults and cls.__module__.startswith("httpx") for cls in type(exc).__mro__)
 
 
 def _never_sent(exc: Exception) -> bool:
@@ -174,11 +175,11 @@ class GuardedClient(httpx2.AsyncClient):
             else:
                 response = await self._forward(request)
         except Exception as exc:
-            if not self._guard.ready or not _is_transport_error(exc):
+            if not self._guard.ready or not _is_fault(exc):
                 raise
             reason = str(exc) or type(exc).__name__
             return synthetic_error(request, f"{type(exc).__name__}: {reason}", sent=not _never_sent(exc))
-        if not self._guard.ready and response.status_code < 400:
+        if response.has_redirect_location or (not self._guard.ready and response.status_code < 400):
             return response
         if response.status_code >= 400:
             return await self._explained(request, response)
@@ -207,14 +208,12 @@ class GuardedClient(httpx2.AsyncClient):
                 stream=_ForeignStream(cast("ForeignResponse", response)),
                 request=request,
             )
-        if answer.status_code in (307, 308) and "location" in answer.headers:
-            # The SDK follows these itself, within the origin.
-            answer.next_request = httpx2.Request(
-                request.method,
-                request.url.join(answer.headers["location"]),
-                headers=request.headers,
-                content=request.content,
-            )
+        if answer.has_redirect_location:
+            # The SDK follows a redirect itself, within the origin and where the message is kept.
+            method = request.method if answer.status_code in (307, 308) else "GET"
+            with suppress(httpx2.InvalidURL):
+                place = request.url.join(answer.headers["location"])
+                answer.next_request = httpx2.Request(method, place, headers=request.headers, content=request.content)
         return answer
 
     async def _whole(self, request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
@@ -222,7 +221,7 @@ class GuardedClient(httpx2.AsyncClient):
         try:
             body = await response.aread()
         except Exception as exc:
-            if not (_is_transport_error(exc) or isinstance(exc, httpx2.DecodingError)):
+            if not _is_fault(exc):
                 raise
             return synthetic_error(request, f"the answer broke off: {str(exc) or type(exc).__name__}")
         finally:

@@ -94,8 +94,8 @@ def resolve(target: Any, options: Options) -> Target:
         return Target(endpoint=f"in-process:{server.name}", connect=lambda _: _memory_transport(server))
     if _is_fastmcp(target):
         return Target(endpoint=f"in-process:{target.name}", connect=lambda _: _fastmcp_transport(target))
-    if isinstance(target, AbstractAsyncContextManager) and not _is_something_else(target):
-        used = cast("AbstractAsyncContextManager[Any]", target)
+    if _is_transport(target):
+        used: Any = target
         return Target(endpoint=f"transport:{type(used).__name__}", connect=lambda _: used, reusable=False)
     raise TypeError(f"cannot connect to {target!r} ({type(target).__name__}); give {_ACCEPTED}")
 
@@ -133,6 +133,8 @@ def _from_config(config: Mapping[str, Any], options: Options) -> Target:
     if not isinstance(servers, Mapping) or not servers:
         raise ValueError("a mapping must have 'mcpServers' with at least one entry")
     entries = cast("Mapping[str, Any]", servers)
+    if not all(isinstance(name, str) for name in cast("Mapping[Any, Any]", servers)):
+        raise TypeError("'mcpServers' must map names to entries")
     names = ", ".join(sorted(entries))
     chosen = options.server
     if chosen is None:
@@ -158,16 +160,21 @@ def _from_entry(fields: Mapping[str, Any], options: Options) -> Target:
         if not isinstance(fields["url"], str):
             raise TypeError(f"url must be a string, got {fields['url']!r}")
         url = _url(fields["url"])
-        headers = {**_strings(fields.get("headers"), "headers"), **_strings(options.headers, "headers")}
+        own = _strings(options.headers, "headers")
+        overruled = {name.lower() for name in own}
+        listed = _strings(fields.get("headers"), "headers")
+        headers = {name: value for name, value in listed.items() if name.lower() not in overruled} | own
         options = evolve(options, headers=headers or None)
         sse = (fields.get("transport") or fields.get("type")) == "sse"
         return _sse(url, options) if sse else _http(url, options)
     if "command" not in fields:
         raise ValueError("expected 'url' or 'command'")
-    arguments: Any = fields.get("args") or []
-    words = [fields["command"], *(cast("list[Any]", arguments) if isinstance(arguments, list) else [None])]
+    arguments: Any = [] if fields.get("args") is None else fields["args"]
+    words: list[Any] = [fields["command"], *(cast("list[Any]", arguments) if isinstance(arguments, list) else [None])]
     if not all(isinstance(word, str) for word in words):
         raise TypeError("command must be a string and args a list of strings")
+    if not words[0]:
+        raise ValueError("command must not be empty")
     if not isinstance(fields.get("cwd"), str | None):
         raise TypeError(f"cwd must be a string, got {fields['cwd']!r}")
     env = _strings(fields.get("env"), "env")
@@ -192,6 +199,9 @@ def _stdio(parameters: StdioServerParameters, options: Options) -> Target:
     if options.env is not None:
         env = {**(parameters.env or {}), **_strings(options.env, "env")}
         parameters = parameters.model_copy(update={"env": env})
+    cwd: Any = options.cwd
+    if not isinstance(cwd, str | os.PathLike | None):
+        raise TypeError(f"cwd must be a path, got {options.cwd!r}")
     if options.cwd is not None:
         parameters = parameters.model_copy(update={"cwd": os.fspath(options.cwd)})
     # Arguments may hold secrets; the names of programs and scripts do not.
@@ -203,17 +213,19 @@ def _url(text: str) -> str:
     """An HTTP URL, or a complaint. Its credentials and query are not shown."""
     scheme, separator, _ = text.partition("://")
     if not separator or scheme.lower() not in ("http", "https"):
-        raise ValueError(f"cannot connect to a url of the form {scheme[:20]!r}://; use http:// or https://")
+        named = f"{scheme}://" if separator and scheme.isalnum() else "without http:// or https://"
+        raise ValueError(f"cannot connect to a url {named}; use http:// or https://")
     return text
 
 
 def _endpoint(url: str) -> str:
     """The URL without credentials, query and fragment."""
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)
         port = parts.port
-    except ValueError as exc:
-        raise ValueError(f"not a url that can be connected to: {exc}") from exc
+    except ValueError:
+        # Not shown: what is taken for a host or a port may be a password.
+        raise ValueError("not a url that can be connected to: its host or port makes no sense") from None
     if not parts.hostname:
         raise ValueError(f"not a url that can be connected to: no host in {parts.scheme}://...")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
@@ -271,9 +283,10 @@ async def _memory_transport(server: Server[Any]) -> AsyncGenerator[Any]:
             tg.cancel_scope.cancel()
 
 
-def _is_something_else(target: Any) -> bool:
-    """Whether an async context manager is certainly no transport: a client, an HTTP client, a lock."""
-    return any(hasattr(target, name) for name in ("call_tool", "build_request", "acquire"))
+def _is_transport(target: Any) -> bool:
+    """Whether this may be a transport: an async context manager, but no client, HTTP client or lock."""
+    known = any(hasattr(target, name) for name in ("call_tool", "build_request", "acquire"))
+    return isinstance(target, AbstractAsyncContextManager) and not known
 
 
 def _is_fastmcp(target: Any) -> bool:
