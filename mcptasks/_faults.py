@@ -47,7 +47,7 @@ class Fault:
     retry_after: float | None = None
     """Seconds the server asked to wait."""
     sent: bool = True
-    """False only where the request certainly never left."""
+    """False only where the request certainly was not carried out."""
 
 
 def judge(code: int, message: str, data: Any) -> Fault:
@@ -98,7 +98,9 @@ def _judge_http(guard: Mapping[str, Any], message: str) -> Fault:
         return Fault(action="retry", meaning="connection", reason=message, sent=bool(guard.get("sent", True)))
     if status == 404 and guard.get("session"):
         # 2025-11-25 transports, "Session Management": the session is over and a new one has to be made.
-        return Fault(action="reopen", meaning="connection", reason=message, retry_after=wait)
+        # Only a server's own word for it proves that the request was not carried out.
+        sent = not guard.get("refused")
+        return Fault(action="reopen", meaning="connection", reason=message, retry_after=wait, sent=sent)
     if status in _TRANSIENT_HTTP:
         return Fault(action="retry", meaning="connection", reason=message, retry_after=wait)
     if status in (404, 410):

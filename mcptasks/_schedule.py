@@ -104,7 +104,7 @@ def attempt_limit(*, wire_timeout: float | None, remaining: float | None) -> flo
         wire_timeout: The client's timeout for each request, or None.
         remaining: Seconds until the nearest waiter's deadline, or None where nobody has one.
     """
-    limit = 20.0 if wire_timeout is None else wire_timeout
+    limit = 30.0 if wire_timeout is None else wire_timeout
     if remaining is not None:
         limit = min(limit, max(remaining / 3, 0.5))
     return limit

@@ -95,3 +95,5 @@ class CallbackQueue:
                     logger.exception("%s raised", self._what)
         finally:
             self._running = False
+            if self._runner.closed:
+                self._pending.clear()

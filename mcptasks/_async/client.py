@@ -37,7 +37,7 @@ class Client(Calls):
         cwd: Where a subprocess runs.
         server: Which entry of `mcpServers` to use.
         timeout: Seconds for each request on the wire, never for the work; None for no limit (reads are then given up
-            after 20 s and sent again).
+            after 30 s and sent again).
         elicitation_handler: Answers the server's questions; sync (in a worker thread) or async, called with the
             request's context and params. Returns a mapping, an `ElicitResult`, or None to decline.
         sampling_handler: Completes prompts for the server; the same, returns text or a `CreateMessageResult`.

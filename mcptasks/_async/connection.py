@@ -16,7 +16,7 @@ from typing import Any, TypeVar, cast
 import anyio
 import mcp
 from anyio.abc import TaskStatus as Startable
-from attrs import define
+from attrs import define, field
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
@@ -65,6 +65,8 @@ class Link:
     """Counts the connections of one client."""
     broken: anyio.Event
     """Set when the link is lost or given up."""
+    refusals: int = field(default=0, init=False)
+    """How many creating calls were answered as if the session were over."""
 
 
 class Outage(TaskConnectionError):
@@ -228,12 +230,14 @@ class Connection:
                 if not broke_off(exc.code, exc.message, exc.data):
                     raise
                 impatient = self._patience is not None and anyio.current_time() - started >= self._patience
-                if impatient or (fault.sent and fault.action != "reopen"):
+                if fault.action == "reopen":
+                    # A 404 in a session: once it may be a proxy's, twice the session is over.
+                    link.refusals += 1
+                    if link.refusals > 1:
+                        self.broke(link)
+                if impatient or fault.sent:
                     what = "may or may not have reached" if fault.sent else "did not reach"
                     raise TaskConnectionError(f"{fault.reason}; the request {what} the server") from exc
-                # A session that is gone was refused unseen (2025-11-25 transports, "Session Management").
-                if fault.action == "reopen" and failures > 0:
-                    self.broke(link)
             failures += 1
             await anyio.sleep(retry_delay(failures, retry_after=None, spread=random.random()))
 

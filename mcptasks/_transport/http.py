@@ -33,6 +33,8 @@ _SILENCE_SECONDS = 300.0
 _CONNECTIONS = 256
 """TCP connections of one client at most: a thousand calls at once must not use up the process's descriptors."""
 
+_LOOK_SECONDS = 60.0
+"""A look that was given up is not called off (see `intercept.py`), so it ends here."""
 _ACCEPT_SECONDS = 10.0
 """How long a server may take to accept a notification. The SDK sends nothing else meanwhile."""
 
@@ -168,8 +170,9 @@ class GuardedClient(httpx2.AsyncClient):
         if request.method == "DELETE" and self._guard.keep_session:
             return httpx2.Response(204, request=request)
         try:
-            if not _asks(request):
-                request.extensions["timeout"] = {**request.extensions.get("timeout", {}), "read": _ACCEPT_SECONDS}
+            silence = _patience(request)
+            if silence is not None:
+                request.extensions["timeout"] = {**request.extensions.get("timeout", {}), "read": silence}
             if self._foreign is None:
                 response = await super().send(request, **options)
             else:
@@ -179,8 +182,10 @@ class GuardedClient(httpx2.AsyncClient):
                 raise
             reason = str(exc) or type(exc).__name__
             return synthetic_error(request, f"{type(exc).__name__}: {reason}", sent=not _never_sent(exc))
-        if response.has_redirect_location or (not self._guard.ready and response.status_code < 400):
+        if not self._guard.ready and response.status_code < 400:
             return response
+        if response.has_redirect_location:
+            return await self._redirect(request, response)
         if response.status_code >= 400:
             return await self._explained(request, response)
         if response.headers.get("content-type", "").lower().startswith("application/json"):
@@ -216,6 +221,20 @@ class GuardedClient(httpx2.AsyncClient):
                 answer.next_request = httpx2.Request(method, place, headers=request.headers, content=request.content)
         return answer
 
+    async def _redirect(self, request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
+        """A redirect without its body, which the SDK would read unguarded."""
+        try:
+            await response.aread()
+        except Exception as exc:
+            if not _is_fault(exc):
+                raise
+        finally:
+            await response.aclose()
+        headers = [(name, value) for name, value in response.headers.multi_items() if name not in _FRAMING]
+        bare = httpx2.Response(response.status_code, headers=headers, request=request)
+        bare.next_request = response.next_request
+        return bare
+
     async def _whole(self, request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
         """A JSON answer, read to its end here: what goes wrong there would end the SDK's connection."""
         try:
@@ -246,15 +265,21 @@ class GuardedClient(httpx2.AsyncClient):
         if not self._guard.ready and status not in _NOT_MODERN:
             raise TaskConnectionError(f"the server answered {reason}")
         wait = retry_after(response.headers, time.time())
-        return synthetic_error(request, reason, status=status, retry_after=wait, session=in_session or None)
+        refused = (in_session and _is_json_rpc_error(body)) or None
+        return synthetic_error(
+            request, reason, status=status, retry_after=wait, session=in_session or None, refused=refused
+        )
 
 
-def _asks(request: httpx2.Request) -> bool:
-    """Whether a message asks for an answer; notifications and answers of our own do not."""
+def _patience(request: httpx2.Request) -> float | None:
+    """How many seconds of silence to bear, where that is less than usual."""
     if request.method != "POST":
-        return True
-    method = _METHOD.match(request.content)
-    return method is not None and not method[1].startswith(b"notifications/")
+        return None
+    found = _METHOD.match(request.content)
+    method = found[1] if found is not None else b""
+    if not method or method.startswith(b"notifications/"):
+        return _ACCEPT_SECONDS
+    return _LOOK_SECONDS if method in (b"tasks/get", b"tasks/cancel") else None
 
 
 def _is_json_rpc_error(body: bytes) -> bool:

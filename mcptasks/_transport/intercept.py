@@ -69,18 +69,22 @@ class Interceptor:
         """Drop a token; late notifications for it are ignored."""
         self._progress.pop(token, None)
 
-    def outbound(self, item: SessionMessage) -> SessionMessage:
-        """A message on its way to the server."""
+    def outbound(self, item: SessionMessage) -> SessionMessage | None:
+        """A message on its way to the server; None where it ends here."""
         message = item.message
         if isinstance(message, JSONRPCRequest):
             params = message.params if isinstance(message.params, dict) else {}
             meta = params.get("_meta")
             is_modern = isinstance(meta, dict) and PROTOCOL_VERSION_META_KEY in meta
             augmented = handshake.augment(params)
-            if is_modern or augmented:
+            if is_modern or augmented or message.method.startswith("tasks/"):
                 self._asked[str(message.id)] = _Asked(message.method, is_modern, augmented)
         elif isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled":
-            self._asked.pop(str((message.params or {}).get("requestId")), None)
+            asked = self._asked.pop(str((message.params or {}).get("requestId")), None)
+            if asked is not None and not asked.modern:
+                # Giving up on a look or a creating call is no wish to stop any work, and a fastmcp 2.14 or 3 server
+                # drops the whole session if this meets the answer.
+                return None
         return item
 
     def inbound(self, item: SessionMessage | Exception) -> SessionMessage | Exception | None:
@@ -171,7 +175,9 @@ class _WatchedWriter:
         self._interceptor = interceptor
 
     async def send(self, item: SessionMessage, /) -> None:
-        await self._inner.send(self._interceptor.outbound(item))
+        passed = self._interceptor.outbound(item)
+        if passed is not None:
+            await self._inner.send(passed)
 
     async def aclose(self) -> None:
         """Leaves the inner stream to its transport, for the reason that `_WatchedReader.aclose` gives."""

@@ -1,0 +1,134 @@
+"""Fixtures for tests against real fastmcp servers: running processes, ways to reach them, and what they logged.
+
+Each server is started when the first test asks for it, serves all tests of the run, and is killed at the end. A test
+that stops or restarts a server asks `restartable` for one of its own. A failing test's report shows what the servers
+logged meanwhile.
+"""
+
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from mcptasks import Client
+from tests.interop.fault_proxy import FaultProxy
+from tests.interop.processes import GENERATIONS, HttpServer
+from tests.interop.targets import FastMcp, at_url, over_stdio
+
+HERE = Path(__file__).parent
+StartServer = Callable[[int], HttpServer]
+
+_live = pytest.StashKey[list[HttpServer]]()
+_log_sizes = pytest.StashKey[dict[Path, int]]()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out a warning about the SDK's HTTP client.
+
+    It leaves event streams half-read when a connection closes. Trio warns of that, at whatever moment the garbage
+    collector comes by, so it cannot be caught where it is caused.
+    """
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.filterwarnings("ignore:Async generator 'http(x|core)2:ResourceWarning"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
+    """Note where each log stands when a test begins."""
+    logs = [server.log for server in item.config.stash.get(_live, list[HttpServer]())]
+    item.stash[_log_sizes] = {log: log.stat().st_size for log in logs if log.exists()}
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add to a failure what the servers logged during the test."""
+    report = yield
+    if report.failed:
+        sizes = item.stash.get(_log_sizes, dict[Path, int]())
+        for server in item.config.stash.get(_live, list[HttpServer]()):
+            text = server.log.read_bytes()[sizes.get(server.log, 0) :].decode(errors="replace")
+            if text:
+                name = f"log of fastmcp {server.generation} ({server.log})"
+                report.sections.append((name, "\n".join(text.splitlines()[-80:])))
+    return report
+
+
+@pytest.fixture(scope="session")
+def live_servers(pytestconfig: pytest.Config) -> list[HttpServer]:
+    """The server processes that run now."""
+    return pytestconfig.stash.setdefault(_live, [])
+
+
+@pytest.fixture(scope="session")
+def shared_server(tmp_path_factory: pytest.TempPathFactory, live_servers: list[HttpServer]) -> Iterator[StartServer]:
+    """Give the server of a generation that all tests share, started on first use."""
+    logs = tmp_path_factory.mktemp("fastmcp-logs")
+    running: dict[int, HttpServer] = {}
+    with ExitStack() as stack:
+
+        def of(generation: int) -> HttpServer:
+            if generation not in running:
+                server = HttpServer(generation, logs / f"fastmcp{generation}.log")
+                running[generation] = stack.enter_context(server)
+                live_servers.append(server)
+            return running[generation]
+
+        yield of
+        live_servers.clear()
+
+
+@pytest.fixture(scope="module", params=GENERATIONS, ids=lambda generation: f"fastmcp{generation}")
+def generation(request: pytest.FixtureRequest) -> int:
+    """Run the test on each generation of fastmcp; parameters with `indirect=True` choose some of them."""
+    chosen: int = request.param
+    return chosen
+
+
+@pytest.fixture(scope="module")
+def fastmcp_url(generation: int, shared_server: StartServer) -> str:
+    """The address of the shared server of this generation."""
+    return shared_server(generation).url
+
+
+@pytest.fixture(scope="module", params=("http", "stdio"))
+def fastmcp(request: pytest.FixtureRequest, generation: int) -> FastMcp:
+    """Run the test on each generation over each transport."""
+    if request.param == "stdio":
+        return over_stdio(generation)
+    return at_url(generation, request.getfixturevalue("fastmcp_url"))
+
+
+@pytest.fixture(scope="module")
+async def client(fastmcp: FastMcp, anyio_backend: object) -> AsyncIterator[Client]:
+    """A client that the tests of one module share, since starting a server over stdio takes seconds."""
+    async with Client(fastmcp.target) as client:
+        yield client
+
+
+@pytest.fixture
+def restartable(tmp_path: Path, live_servers: list[HttpServer]) -> Iterator[StartServer]:
+    """Start servers of this test's own, which it may interrupt, stop, kill and start again."""
+    own: list[HttpServer] = []
+    with ExitStack() as stack:
+
+        def start(generation: int) -> HttpServer:
+            server = HttpServer(generation, tmp_path / f"fastmcp{generation}-{len(own)}.log")
+            own.append(stack.enter_context(server))
+            live_servers.append(server)
+            return server
+
+        yield start
+    for server in own:
+        live_servers.remove(server)
+
+
+@pytest.fixture
+def fault_proxy(fastmcp_url: str) -> Iterator[FaultProxy]:
+    """A fault proxy in front of the shared server of this generation."""
+    with FaultProxy(fastmcp_url) as proxy:
+        yield proxy
