@@ -62,9 +62,9 @@ def states(value: Any) -> frozenset[Status] | None:
         value = (value,)
     elif not isinstance(value, Iterable):
         raise TypeError(f"state must be a status or several, got {value!r}")
-    found = frozenset(cast("Iterable[Any]", value))
+    found = list(cast("Iterable[Any]", value))
     unknown = [state for state in found if state not in STATUSES]
     if unknown or not found:
         named = f"unknown state {unknown[0]!r}" if unknown else "state must not be empty"
         raise ValueError(f"{named}; the states are {', '.join(STATUSES)}")
-    return found
+    return frozenset(found)

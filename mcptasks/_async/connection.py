@@ -40,6 +40,8 @@ logger = logging.getLogger("mcptasks")
 
 T = TypeVar("T")
 
+_OUTAGE = "_outage"
+
 CLOSE_SECONDS = 5.0
 """The longest that leaving a client may take."""
 
@@ -69,8 +71,9 @@ class Link:
     """How many creating calls were answered as if the session were over."""
 
 
-class Outage(TaskConnectionError):
-    """Internal: the server could not be reached for longer than the client's patience. Concerns every task."""
+def is_outage(exc: BaseException) -> bool:
+    """Whether the client's patience with the server is used up, which concerns every task alike."""
+    return _OUTAGE in exc.__dict__
 
 
 class Budget:
@@ -141,7 +144,7 @@ class Connection:
         """The present link; made again if it was lost.
 
         Raises:
-            TaskConnectionError: The client is closed, or its patience is used up (`Outage`).
+            TaskConnectionError: The client is closed, or its patience is used up (`is_outage`).
         """
         while self._link is None:
             if self._closed:
@@ -170,7 +173,7 @@ class Connection:
             about_task: Whether "invalid params" means that the server does not know a task.
 
         Raises:
-            TaskConnectionError: The client's patience is used up (`Outage`), the client is closed, or the server
+            TaskConnectionError: The client's patience is used up (`is_outage`), the client is closed, or the server
                 keeps answering with an error of its own.
             TaskProtocolError: The answer is nonsense, also when asked again.
             TaskNotFoundError: The server does not know the task.
@@ -237,7 +240,9 @@ class Connection:
                         self.broke(link)
                 if impatient or fault.sent:
                     what = "may or may not have reached" if fault.sent else "did not reach"
-                    raise TaskConnectionError(f"{fault.reason}; the request {what} the server") from exc
+                    raise TaskConnectionError(
+                        f"{self.target.endpoint}: {fault.reason}; the request {what} the server"
+                    ) from exc
             failures += 1
             await anyio.sleep(retry_delay(failures, retry_after=None, spread=random.random()))
 
@@ -338,7 +343,10 @@ class Connection:
 
     def _unreachable(self, cause: BaseException, *, outage: bool = True) -> TaskConnectionError:
         words = getattr(cause, "message", None) or str(cause) or type(cause).__name__
-        return (Outage if outage else TaskConnectionError)(f"cannot reach {self.target.endpoint}: {words}")
+        error = TaskConnectionError(f"cannot reach {self.target.endpoint}: {words}")
+        if outage:
+            error.__dict__[_OUTAGE] = True
+        return error
 
 
 def root_cause(exc: BaseException) -> BaseException:

@@ -18,7 +18,7 @@ from mcptasks._exceptions import TaskFailedError
 from mcptasks._models import Kind
 from mcptasks._state import Seen
 from mcptasks._wire import handshake, modern
-from mcptasks._wire.parsing import STASH_KEY
+from mcptasks._wire.parsing import RESULT_KEY, STASH_KEY
 
 
 @define(kw_only=True)
@@ -95,7 +95,9 @@ async def _augmentation(core: Core, call: Call) -> dict[str, Any] | None:
             return None
         try:
             support = task_support(await core.tools.get(call.name))
-        except TaskFailedError:
+        except TaskFailedError as exc:
+            if exc.code != METHOD_NOT_FOUND:
+                raise
             return None  # No list, so no tool says that it may be a task.
         wanted = support == "required" or (call.task and support == "optional")
     if not wanted:
@@ -124,6 +126,8 @@ async def _send(link: Link, call: Call, augment: dict[str, Any] | None) -> Creat
 
         callback = report
 
+    if link.interceptor is not None and call.kind == "tool":
+        meta[handshake.KEEP_KEY] = True
     try:
         if call.kind == "tool":
             answer: Any = await link.client.call_tool(
@@ -149,7 +153,7 @@ def _read(link: Link, answer: Any, release: Callable[[], None]) -> Created:
     meta: Mapping[str, Any] = answer.meta or {}
     if STASH_KEY not in meta:
         release()
-        return Created(None, answer, None, _nothing)
+        return Created(None, meta.get(RESULT_KEY, answer), None, _nothing)
     hint = meta.get(handshake.IMMEDIATE_RESPONSE_KEY)
     dialect = modern if link.era == "2026-07-28" else handshake
     seen = dialect.seen(meta[STASH_KEY], "created")

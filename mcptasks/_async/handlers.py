@@ -109,6 +109,8 @@ def _roots(roots: Sequence[Root]) -> list[types.Root]:
 def _root(item: Root) -> types.Root:
     if isinstance(item, types.Root):
         return item
+    if not isinstance(item, str | os.PathLike):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"roots must be paths, file:// URIs or Root objects, got {item!r}")
     place = os.fspath(item)
     uri = place if place.startswith("file://") else Path(place).resolve().as_uri()
     return types.Root(uri=FileUrl(uri))

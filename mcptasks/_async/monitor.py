@@ -19,7 +19,7 @@ from weakref import WeakValueDictionary
 import anyio
 from anyio.abc import TaskGroup
 
-from mcptasks._async.connection import Budget, Outage
+from mcptasks._async.connection import Budget, is_outage
 from mcptasks._async.requests import Requests
 from mcptasks._async.watch import Watch
 from mcptasks._exceptions import TaskConnectionError, TaskError, TaskExpiredError, TaskNotFoundError, TaskProtocolError
@@ -327,7 +327,7 @@ class Monitor:
         return event
 
     def _trouble(self, watch: Watch, exc: TaskError) -> Trouble:
-        if isinstance(exc, Outage):
+        if is_outage(exc):
             # It concerns every task alike; nobody has to wait for a turn in the queue to learn it.
             queued = {other for other, _ in self._queue}
             self._queue.clear()
@@ -356,7 +356,7 @@ def missing(exc: TaskError, reference: TaskReference | None) -> TaskError:
 
 def copy_error(exc: Exception, reference: TaskReference | None) -> TaskError:
     """An error of its own for each who is told, with its own reference and traceback."""
-    if isinstance(exc, Outage) or not isinstance(exc, TaskError):
+    if not isinstance(exc, TaskError):
         copied: TaskError = TaskConnectionError(str(exc))
     else:
         copied = type(exc)(exc.message)

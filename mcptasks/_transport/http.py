@@ -183,13 +183,18 @@ class GuardedClient(httpx2.AsyncClient):
             reason = str(exc) or type(exc).__name__
             return synthetic_error(request, f"{type(exc).__name__}: {reason}", sent=not _never_sent(exc))
         if not self._guard.ready and response.status_code < 400:
-            return response
+            return response  # What breaks here must be seen.
         if response.has_redirect_location:
             return await self._redirect(request, response)
         if response.status_code >= 400:
             return await self._explained(request, response)
-        if response.headers.get("content-type", "").lower().startswith("application/json"):
+        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind == "application/json":
             return await self._whole(request, response)
+        if response.status_code == 200 and kind != "text/event-stream" and _asks(request):
+            # A gateway's page, say: not this server's answer.
+            await response.aclose()
+            return synthetic_error(request, f"unexpected content type {kind!r}")
         ended = self._guard.stream_ended if request.method == "GET" else None
         response.stream = _GuardedStream(cast("httpx2.AsyncByteStream", response.stream), ended)
         return response
@@ -271,15 +276,20 @@ class GuardedClient(httpx2.AsyncClient):
         )
 
 
+def _asks(request: httpx2.Request) -> bool:
+    """Whether a message asks for an answer; notifications and answers of our own do not."""
+    found = _METHOD.match(request.content) if request.method == "POST" else None
+    return found is not None and not found[1].startswith(b"notifications/")
+
+
 def _patience(request: httpx2.Request) -> float | None:
     """How many seconds of silence to bear, where that is less than usual."""
     if request.method != "POST":
         return None
-    found = _METHOD.match(request.content)
-    method = found[1] if found is not None else b""
-    if not method or method.startswith(b"notifications/"):
+    if not _asks(request):
         return _ACCEPT_SECONDS
-    return _LOOK_SECONDS if method in (b"tasks/get", b"tasks/cancel") else None
+    found = _METHOD.match(request.content)
+    return _LOOK_SECONDS if found is not None and found[1] in (b"tasks/get", b"tasks/cancel") else None
 
 
 def _is_json_rpc_error(body: bytes) -> bool:

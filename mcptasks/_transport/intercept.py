@@ -44,6 +44,7 @@ class _Asked:
     method: str
     modern: bool
     augmented: bool
+    kept: bool
 
 
 @define
@@ -76,12 +77,12 @@ class Interceptor:
             params = message.params if isinstance(message.params, dict) else {}
             meta = params.get("_meta")
             is_modern = isinstance(meta, dict) and PROTOCOL_VERSION_META_KEY in meta
-            augmented = handshake.augment(params)
-            if is_modern or augmented or message.method.startswith("tasks/"):
-                self._asked[str(message.id)] = _Asked(message.method, is_modern, augmented)
+            augmented, kept = handshake.augment(params), handshake.keep(params)
+            if is_modern or augmented or kept or message.method.startswith("tasks/"):
+                self._asked[str(message.id)] = _Asked(message.method, is_modern, augmented, kept)
         elif isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled":
             asked = self._asked.pop(str((message.params or {}).get("requestId")), None)
-            if asked is not None and not asked.modern:
+            if asked is not None and not asked.modern and (asked.augmented or asked.method.startswith("tasks/")):
                 # Giving up on a look or a creating call is no wish to stop any work, and a fastmcp 2.14 or 3 server
                 # drops the whole session if this meets the answer.
                 return None
@@ -97,6 +98,8 @@ class Interceptor:
             if asked is not None:
                 if asked.augmented:
                     message.result = handshake.unfold(asked.method, message.result)
+                if asked.kept:
+                    message.result = handshake.fold(message.result)
                 if asked.modern:
                     message.result.setdefault("resultType", "complete")
         elif isinstance(message, JSONRPCError):

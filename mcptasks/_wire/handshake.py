@@ -15,11 +15,14 @@ from mcptasks._exceptions import TaskProtocolError
 from mcptasks._json import as_object
 from mcptasks._state import Finished, Origin, Seen
 from mcptasks._wire.modern import TaskParams
-from mcptasks._wire.parsing import STASH_KEY, parse_status, shorten
+from mcptasks._wire.parsing import RESULT_KEY, STASH_KEY, parse_status, shorten
 
 NOTIFICATION = "notifications/tasks/status"
 AUGMENT_KEY = "mcptasks/task"
 """In a request's `_meta` on the way out: make the `task` field of this, and take the key away."""
+
+KEEP_KEY = "mcptasks/keep"
+"""In a request's `_meta` on the way out: bring the answer through the SDK as it is, and take the key away."""
 
 IMMEDIATE_RESPONSE_KEY = "io.modelcontextprotocol/model-immediate-response"
 FASTMCP2_TASK_KEY = "modelcontextprotocol.io/task"
@@ -72,6 +75,26 @@ def augment(params: dict[str, Any]) -> bool:
     if not meta:
         del params["_meta"]
     return True
+
+
+def keep(params: dict[str, Any]) -> bool:
+    """Take away the marker for an answer that is to be kept; whether there was one."""
+    meta: Any = params.get("_meta")
+    if as_object(meta) is None or KEEP_KEY not in meta:
+        return False
+    del meta[KEEP_KEY]
+    if not meta:
+        del params["_meta"]
+    return True
+
+
+def fold(result: dict[str, Any]) -> dict[str, Any]:
+    """A tool's result inside a stand-in that the SDK does not hold against the tool's output schema. It would fetch the
+    tool list for that after the tool has run, and lose the result where that fails."""
+    details = as_object(result.get("_meta")) or {}
+    if result.get("resultType", "complete") != "complete" or STASH_KEY in details:
+        return result
+    return {**_EMPTY["tools/call"], "_meta": {RESULT_KEY: result}}
 
 
 def unfold(method: str, result: dict[str, Any]) -> dict[str, Any]:

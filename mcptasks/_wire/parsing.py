@@ -13,6 +13,9 @@ from mcptasks._state import Failed
 STASH_KEY = "mcptasks/created"
 """Where a creating answer waits in the `_meta` of the ordinary result that the SDK is shown instead."""
 
+RESULT_KEY = "mcptasks/result"
+"""Where a tool's result waits in the `_meta` of the stand-in that the SDK is shown instead."""
+
 _STATUSES = frozenset(get_args(Status))
 _LONGEST_MS = timedelta(days=365 * 1000) / timedelta(milliseconds=1)
 

@@ -15,7 +15,7 @@ from tests.core.support import Era, Recorder, begin, connected, http, make_serve
 pytestmark = pytest.mark.anyio
 
 
-# --- 1: a timeout ends the waiting, never the work --------------------------------------------------------------------
+# --- 1: a timeout ends the waiting, never the work ---
 
 
 async def test_a_timeout_leaves_the_work_alone(server: TaskServer) -> None:
@@ -89,7 +89,7 @@ async def test_zero_looks_once(server: TaskServer) -> None:
         assert (await task.result(0)).data == 1
 
 
-# --- 3: whoever stops waiting detaches -----------------------------------------------------------------------------------
+# --- 3: whoever stops waiting detaches ---
 
 
 async def test_a_cancelled_wait_detaches(server: TaskServer) -> None:
@@ -150,7 +150,7 @@ async def test_asking_for_cancellation_is_bounded() -> None:
         assert anyio.current_time() - started == pytest.approx(5, abs=0.01)
 
 
-# --- 4: errors -------------------------------------------------------------------------------------------------------------
+# --- 4: errors ---
 
 
 async def test_a_tool_that_reports_an_error_is_a_tool_error(server: TaskServer) -> None:
@@ -168,7 +168,7 @@ async def test_a_tool_that_reports_an_error_is_a_tool_error(server: TaskServer) 
         assert (await client.call_tool("bad", raise_on_error=False)).text == "no such city"
 
 
-# --- 5: polling keeps to sense --------------------------------------------------------------------------------------------
+# --- 5: polling keeps to sense ---
 
 
 @virtual_clock()
@@ -205,7 +205,7 @@ async def test_the_latest_interval_is_followed() -> None:
         work.complete()
 
 
-# --- 6: reads are retried ---------------------------------------------------------------------------------------------------
+# --- 6: reads are retried ---
 
 
 async def test_creating_calls_are_never_sent_twice(era: Era) -> None:
@@ -220,7 +220,7 @@ async def test_creating_calls_are_never_sent_twice(era: Era) -> None:
             assert server.requests.count("tools/call") == 1
 
 
-# --- 7: terminal is final ---------------------------------------------------------------------------------------------------
+# --- 7: terminal is final ---
 
 
 async def test_a_late_push_changes_nothing(server: TaskServer) -> None:
@@ -243,7 +243,7 @@ async def test_a_late_push_changes_nothing(server: TaskServer) -> None:
         assert (await task).data == 1
 
 
-# --- 8: callbacks -----------------------------------------------------------------------------------------------------------
+# --- 8: callbacks ---
 
 
 async def test_a_slow_callback_delays_nobody(server: TaskServer, caplog: pytest.LogCaptureFixture) -> None:
@@ -272,7 +272,7 @@ async def test_a_slow_callback_delays_nobody(server: TaskServer, caplog: pytest.
     assert "callback broke" in caplog.text
 
 
-# --- 9: repr ------------------------------------------------------------------------------------------------------------------
+# --- 9: repr ---
 
 
 @modern_only

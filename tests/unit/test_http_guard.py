@@ -208,7 +208,7 @@ async def test_broken_body_of_an_error() -> None:
 @pytest.mark.parametrize("status", [200, 202, 204])
 async def test_other_answers_are_left_alone(status: int) -> None:
     """What is no error passes with its headers and body."""
-    headers = {"mcp-session-id": "s-1", "location": "/elsewhere"}
+    headers = {"mcp-session-id": "s-1", "location": "/elsewhere", "content-type": "application/json"}
     response = await send(replying(status, content=b"{}", headers=headers))
     assert (response.status_code, response.content, response.headers["mcp-session-id"]) == (status, b"{}", "s-1")
 
@@ -235,9 +235,22 @@ async def test_broken_before_the_response(error: Exception, sent: bool) -> None:
 async def test_broken_in_the_body(error: Exception) -> None:
     """A body that breaks off ends there; what is missing is found where it is parsed."""
     body = Body(b'{"jsonrpc": "2.0", ', error)
-    response = await send(replying(200, stream=body))
+    response = await send(replying(200, stream=body, headers={"content-type": "text/event-stream"}))
     assert response.content == b'{"jsonrpc": "2.0", '
     assert body.closed
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("kind", ["text/html; charset=utf-8", "text/plain", None])
+async def test_an_answer_of_another_kind(kind: str | None) -> None:
+    """What is neither JSON nor an event stream is a gateway's page: asked for again like any fault. While the
+    connection is being made it is left to the SDK."""
+    headers = {} if kind is None else {"content-type": kind}
+    response = await send(replying(200, content=b"<html>", headers=headers))
+    assert response.status_code == 502
+    assert "unexpected content type" in response.json()["error"]["message"]
+    assert told(response) == {"status": None}
+    assert (await send(replying(200, content=b"<html>", headers=headers), guard=Guard())).content == b"<html>"
 
 
 @pytest.mark.anyio

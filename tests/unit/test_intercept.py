@@ -154,7 +154,7 @@ def test_nothing_is_remembered_of_settled_requests(ends: Ends, meta: dict[str, A
 def test_what_is_called_off(ends: Ends, method: str, params: dict[str, Any], goes_out: bool) -> None:
     """Giving up on a look or on a creating call of 2025-11-25 sends no cancellation: it would end sessions of fastmcp
     2.14 and 3. A plain call is called off, and so is everything of 2026-07-28, where the transport does it."""
-    ends.ask(method, dict(params))
+    ends.ask(method, {key: dict(value) for key, value in params.items()})
     assert ends.cancel({"requestId": 1}) is goes_out
 
 
