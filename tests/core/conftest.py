@@ -1,0 +1,21 @@
+"""A test that asks for `era` or `server` runs in both eras, unless it says otherwise."""
+
+from __future__ import annotations
+
+import pytest
+
+from mcptasks.testing import TaskServer
+from tests.core.support import ERAS, Era, make_server
+
+
+@pytest.fixture(params=ERAS)
+def era(request: pytest.FixtureRequest) -> Era:
+    """The task protocol that is spoken."""
+    chosen: Era = request.param
+    return chosen
+
+
+@pytest.fixture
+def server(era: Era) -> TaskServer:
+    """A server of that era with the tool `work`, which waits to be steered."""
+    return make_server(era)

@@ -1,0 +1,117 @@
+"""What the tests of the client share: eras, schedules, clients that cannot hang, and a recorder of statuses.
+
+How these tests stay deterministic: servers are steered by hand (`server.next_task`), every wait is bounded, HTTP is on
+loopback and a free port, and where time is the subject it is virtual.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Literal
+
+import anyio
+import pytest
+import trio.testing
+
+from mcptasks import Client, PollingPolicy, Task, TaskStatus, ToolResult
+from mcptasks.testing import Options, ServerTask, TaskServer, serve_http
+
+Era = Literal["modern", "legacy"]
+ERAS: tuple[Era, ...] = ("modern", "legacy")
+LIMIT = 15.0
+"""The longest that a test may take, which no test should come near."""
+
+QUICK = PollingPolicy(first=0.01, floor=0.01, default_interval=0.02)
+"""Looks often, so that what polling finds is found at once."""
+PUSH_ONLY = PollingPolicy(early=False, ceiling=3600, push_interval=3600)
+"""Looks so rarely that a test can tell a push from a look, on a server that names a long interval."""
+LONG_INTERVAL = 3_600_000
+
+POLLED: dict[str, Any] = {"push": "off", "listen": "unsupported"}
+"""Options of a server that never pushes."""
+
+legacy_only = pytest.mark.parametrize("era", ["legacy"])
+modern_only = pytest.mark.parametrize("era", ["modern"])
+
+
+def virtual_clock() -> pytest.MarkDecorator:
+    """Run the test on trio with a clock that jumps whenever nothing else happens."""
+    clock = trio.testing.MockClock(autojump_threshold=0)
+    return pytest.mark.parametrize("anyio_backend", [pytest.param(("trio", {"clock": clock}), id="virtual")])
+
+
+@asynccontextmanager
+async def connected(target: Any, *, limit: float = LIMIT, **options: Any) -> AsyncGenerator[Client]:
+    """A client that looks often and gives up soon, for no longer than the limit."""
+    with anyio.fail_after(limit):
+        settings: dict[str, Any] = {"polling": QUICK, "reconnect_timeout": 5.0, **options}
+        async with Client(target, **settings) as client:
+            yield client
+
+
+@contextmanager
+def http(server: TaskServer) -> Generator[str]:
+    """A server over HTTP: its URL."""
+    with serve_http(server) as url:
+        yield url
+
+
+async def begin(client: Client, server: TaskServer, **options: Any) -> tuple[Task[ToolResult], ServerTask]:
+    """A task that waits to be steered: the client's handle and the server's."""
+    task = await client.call_tool("work", task=True, **options)
+    return task, await server.next_task()
+
+
+async def call_tool(client: Any, name: str, **options: Any) -> Any:
+    """`call_tool` where only the test's parameters say what comes back: a value, or a handle."""
+    return await client.call_tool(name, **options)
+
+
+def make_server(era: Era, **options: Any) -> TaskServer:
+    """A server that offers the tool `work`, which waits to be steered."""
+    options.setdefault("poll_interval_ms", 20)
+    server = TaskServer(era=era, options=Options(**options))
+    server.add_tool("work")
+    return server
+
+
+class Recorder:
+    """A status callback that keeps what it gets."""
+
+    def __init__(self) -> None:
+        self.statuses: list[TaskStatus] = []
+        self._news = anyio.Event()
+
+    def __call__(self, status: TaskStatus) -> None:
+        """Keep it."""
+        self.statuses.append(status)
+        self._news.set()
+        self._news = anyio.Event()
+
+    @property
+    def messages(self) -> list[str | None]:
+        """The messages so far."""
+        return [status.status_message for status in self.statuses]
+
+    async def until(self, found: Callable[[TaskStatus], bool]) -> TaskStatus:
+        """Wait for such a status."""
+        while True:
+            for status in self.statuses:
+                if found(status):
+                    return status
+            await self._news.wait()
+
+    async def until_message(self, message: str) -> TaskStatus:
+        """Wait for a status with that message."""
+        return await self.until(lambda status: status.status_message == message)
+
+    async def until_over(self) -> TaskStatus:
+        """Wait for a terminal status."""
+        return await self.until(lambda status: status.is_terminal)
+
+
+async def settle() -> None:
+    """Let everything run that can run now."""
+    for _ in range(50):
+        await anyio.lowlevel.checkpoint()
