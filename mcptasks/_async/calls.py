@@ -58,6 +58,21 @@ class Calls:
         progress_handler: ProgressHandler | None = None,
     ) -> Task[ToolResult]: ...
 
+    @overload
+    async def call_tool(
+        self,
+        name: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        task: bool,
+        ttl: float | timedelta | None = None,
+        timeout: float | None = None,
+        meta: Mapping[str, Any] | None = None,
+        raise_on_error: bool = True,
+        as_type: Any = None,
+        progress_handler: ProgressHandler | None = None,
+    ) -> ToolResult | Task[ToolResult]: ...
+
     async def call_tool(
         self,
         name: str,
@@ -122,6 +137,17 @@ class Calls:
         meta: Mapping[str, Any] | None = None,
     ) -> Task[list[ResourceContents]]: ...
 
+    @overload
+    async def read_resource(
+        self,
+        uri: str,
+        *,
+        task: bool,
+        ttl: float | timedelta | None = None,
+        timeout: float | None = None,
+        meta: Mapping[str, Any] | None = None,
+    ) -> list[ResourceContents] | Task[list[ResourceContents]]: ...
+
     async def read_resource(
         self,
         uri: str,
@@ -160,6 +186,18 @@ class Calls:
         timeout: float | None = None,
         meta: Mapping[str, Any] | None = None,
     ) -> Task[mcp_types.GetPromptResult]: ...
+
+    @overload
+    async def get_prompt(
+        self,
+        name: str,
+        arguments: Mapping[str, str] | None = None,
+        *,
+        task: bool,
+        ttl: float | timedelta | None = None,
+        timeout: float | None = None,
+        meta: Mapping[str, Any] | None = None,
+    ) -> mcp_types.GetPromptResult | Task[mcp_types.GetPromptResult]: ...
 
     async def get_prompt(
         self,

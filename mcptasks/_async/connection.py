@@ -94,9 +94,9 @@ class Budget:
         if self._scope is not None:
             self._scope.deadline = min(self._scope.deadline, anyio.current_time() + self._limit())
 
-    def attempt(self) -> anyio.CancelScope:
-        """A scope for one attempt."""
-        self._scope = anyio.CancelScope(deadline=anyio.current_time() + self._limit())
+    def attempt(self, end: float) -> anyio.CancelScope:
+        """A scope for one attempt, which ends at `end` in any case."""
+        self._scope = anyio.CancelScope(deadline=min(anyio.current_time() + self._limit(), end))
         return self._scope
 
     def _limit(self) -> float:
@@ -181,11 +181,11 @@ class Connection:
         """
         budget = budget or Budget(self.wire_timeout)
         failures = nonsense = 0
-        started: float | None = None
+        end = math.inf if self._patience is None else anyio.current_time() + self._patience
         while True:
             link = await self.link()
             cause: Exception = TimeoutError("the server does not answer")
-            with budget.attempt():
+            with budget.attempt(end):
                 try:
                     return await send(link)
                 except (mcp.MCPError, ValidationError, TaskProtocolError) as exc:
@@ -197,13 +197,12 @@ class Connection:
             nonsense += fault.patient
             if fault.action == "raise" or nonsense >= PATIENCE or budget.single:
                 raise _describe(fault, cause, about_task=about_task) from cause
-            now = anyio.current_time()
-            started = now if started is None else started
-            if self._patience is not None and now - started >= self._patience:
-                raise self._unreachable(cause) from cause
             if fault.action == "reopen" and failures > 1:
                 self.broke(link)
-            await anyio.sleep(retry_delay(failures, retry_after=fault.retry_after, spread=random.random()))
+            delay = retry_delay(failures, retry_after=fault.retry_after, spread=random.random())
+            await anyio.sleep(max(min(delay, end - anyio.current_time()), 0))
+            if anyio.current_time() >= end:
+                raise self._unreachable(cause) from cause
 
     async def once(self, send: Callable[[Link], Awaitable[T]]) -> T:
         """Send something that must not reach the server twice.
@@ -342,7 +341,9 @@ class Connection:
         broken.set()
 
     def _unreachable(self, cause: BaseException, *, outage: bool = True) -> TaskConnectionError:
-        words = getattr(cause, "message", None) or str(cause) or type(cause).__name__
+        words = str(getattr(cause, "message", None) or cause) or type(cause).__name__
+        if isinstance(cause, ValidationError):
+            words = f"the server's answer makes no sense: {first_problem(cause)}"
         error = TaskConnectionError(f"cannot reach {self.target.endpoint}: {words}")
         if outage:
             error.__dict__[_OUTAGE] = True

@@ -87,6 +87,10 @@ class Monitor:
         if early is not None:
             self.feed(watch, early)
 
+    def find(self, task_id: str) -> Watch | None:
+        """What is known of a task, if somebody holds it."""
+        return self._watches.get(task_id)
+
     def notified(self, method: str, params: Mapping[str, Any]) -> None:
         """Take a task notification."""
         dialect = modern if method == modern.NOTIFICATION else handshake

@@ -233,12 +233,15 @@ class Session:
         return task
 
     def handle(self, reference: TaskReference) -> Task[Any]:
-        """A handle on a task that exists already; the same one where this client has one."""
+        """A handle on a task that exists already; the same one where this client has one that knows no less of it."""
         known = self._handles.get(reference.task_id)
-        if known is not None:
+        if known is not None and (known.kind is not None or reference.kind is None):
             return known
-        watch = Watch(reference.task_id, anyio.current_time(), reference=reference)
-        self.core.monitor.register(watch)
+        watch = self.core.monitor.find(reference.task_id)
+        if watch is None:
+            watch = Watch(reference.task_id, anyio.current_time())
+            self.core.monitor.register(watch)
+        watch.reference = reference
         task: Task[Any] = Task(self.core, watch, reference, decoding=Decoding(kind=reference.kind))
         self._remember(task)
         return task

@@ -9,7 +9,7 @@ import anyio
 from attrs import define, field
 
 from mcptasks._async.connection import Budget
-from mcptasks._models import Kind, TaskReference, TaskStatus
+from mcptasks._models import TaskReference, TaskStatus
 from mcptasks._state import Outcome, TaskState
 
 Listener = Callable[[TaskStatus], None]
@@ -22,8 +22,6 @@ class Watch:
     task_id: str
     since: float
     """When this client first knew the task, by the event loop's clock."""
-    kind: Kind | None = None
-    name: str | None = None
     reference: TaskReference | None = None
     state: TaskState = field(factory=TaskState)
     listeners: list[Listener] = field(factory=list[Listener])
