@@ -28,7 +28,7 @@ from mcptasks import (
 from mcptasks.testing import Restart, ServerTask, TaskServer, serve_http
 from tests.core.support import LONG_INTERVAL, Era, Recorder, begin, connected, http, make_server, settle
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 async def expect(task: Task[ToolResult], value: object) -> None:

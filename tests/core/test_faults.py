@@ -11,7 +11,7 @@ from mcptasks import Client, TaskConnectionError, TaskError, TaskFailedError, Ta
 from mcptasks.testing import Drop, Fault, Garbage, RpcError, TaskServer
 from tests.core.support import POLLED, Era, begin, call_tool, connected, make_server, virtual_clock
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 RPC: dict[str, Fault] = {
     "internal": RpcError(),

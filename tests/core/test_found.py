@@ -1,0 +1,109 @@
+"""What was once wrong and is to stay right: each test here failed on an earlier core."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+import pytest
+
+import mcptasks
+from mcptasks import Client, TaskConnectionError, TaskError
+from mcptasks.testing import Fault, HttpBody, HttpStatus, RpcError, TaskServer, serve_http
+from tests.core.support import POLLED, Era, begin, connected, http, legacy_only, make_server, modern_only, virtual_clock
+
+HTML = HttpBody("<html>maintenance</html>", "text/html")
+READS = [("modern", "tasks/get"), ("legacy", "tasks/get"), ("legacy", "tasks/result")]
+
+
+@pytest.mark.anyio
+async def test_a_failure_to_connect_is_no_group() -> None:
+    """A client that cannot connect raises the error itself, in no exception group."""
+    with anyio.fail_after(10), pytest.raises(TaskConnectionError, match=r"127\.0\.0\.1:9"):
+        async with Client("http://127.0.0.1:9/mcp"):
+            raise AssertionError("connected")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("era", "method"), READS)
+async def test_a_page_of_html_is_no_answer(era: Era, method: str) -> None:
+    """A gateway's page in place of the answer to a read is survived, like any other garbled answer."""
+    server = make_server(era, **POLLED)
+    with http(server) as url:
+        async with connected(url) as client:
+            task, steered = await begin(client, server)
+            rule = server.faults.add(method, HTML)
+            steered.complete("done")
+            assert (await task.result()).data == "done"
+            assert rule.fired == 1
+
+
+@pytest.mark.anyio
+@legacy_only
+@pytest.mark.parametrize("fault", [HTML, HttpStatus(400), HttpStatus(403)], ids=["html", "400", "403"])
+async def test_a_tool_list_that_fails_makes_no_plain_call(era: Era, fault: Fault) -> None:
+    """Where the tool list cannot be had the creating call fails unsent or is made as a task, never as a plain call."""
+    server = make_server(era)
+    with http(server) as url:
+        async with connected(url) as client:
+            rule = server.faults.add("tools/list", fault)
+            try:
+                task = await client.call_tool("work", task=True)
+            except TaskError:
+                assert server.requests.count("tools/call") == 0
+            else:
+                assert not task.returned_immediately
+            assert rule.fired == 1
+
+
+@pytest.mark.anyio
+@modern_only
+@pytest.mark.parametrize("fault", [RpcError(), HttpStatus(503)], ids=["rpc", "503"])
+async def test_a_plain_result_is_not_lost_to_the_tool_list(era: Era, fault: Fault) -> None:
+    """The result of a plain call is delivered though the tool list fails that the SDK asks for after it."""
+    server = make_server(era)
+    server.add_tool("plain", support="none", result={"n": 1})
+    with http(server) as url:
+        async with connected(url) as client:
+            server.faults.add("tools/list", fault)
+            assert (await client.call_tool("plain")).data == {"n": 1}
+    assert server.requests.count("tools/call") == 1
+
+
+@pytest.mark.anyio
+@virtual_clock()
+async def test_only_public_errors(server: TaskServer) -> None:
+    """When the client's patience is used up, what the program gets is an error that it can import."""
+    async with connected(server, limit=600, polling=None, reconnect_timeout=30.0) as client:
+        server.faults.add("tools/list", RpcError(-32001, "Request timed out"), times=None)
+        with pytest.raises(TaskError) as caught:
+            await client.list_tools()
+        assert type(caught.value).__name__ in mcptasks.__all__
+
+
+@pytest.mark.parametrize("roots", [[7], [None]])
+def test_roots_of_a_wrong_kind(roots: Any) -> None:
+    """Roots of a wrong kind are refused by name and value where the client is made."""
+    with pytest.raises(TypeError, match=f"roots .*{roots[0]!r}"):
+        Client(["x"], roots=roots)
+
+
+@pytest.mark.anyio
+async def test_states_that_cannot_be_hashed(server: TaskServer) -> None:
+    """A state that is no string is refused in words about states, also where it is a list."""
+    async with connected(server) as client:
+        task: Any = (await begin(client, server))[0]
+        with pytest.raises((TypeError, ValueError), match="state"):
+            await task.wait(state=[["completed"]])
+
+
+@pytest.mark.anyio
+async def test_a_call_to_a_server_that_went_away_names_it(server: TaskServer) -> None:
+    """A call that a server that has gone can no longer take says which server it was."""
+    serving = serve_http(server)
+    with serving as url:
+        async with connected(url, reconnect_timeout=0.5) as client:
+            await client.list_tools()
+            await anyio.to_thread.run_sync(serving.stop)
+            with pytest.raises(TaskConnectionError, match=r"127\.0\.0\.1:.*/mcp"):
+                await client.call_tool("work", task=True)

@@ -1,0 +1,469 @@
+"""What the server asks of the client while a plain tool runs: elicitation, sampling, roots; and its log messages.
+
+2025-11-25 servers send requests of their own on the way; 2026-07-28 servers answer with `InputRequiredResult`, and the
+client calls again with the answers. The same program serves both. Three ways to a server are tried: an `MCPServer`
+object, for which the SDK chooses between the two, and this project's server in process and over HTTP.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+
+import anyio
+import mcp_types as types
+import pytest
+from mcp.client import ClientRequestContext
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp.server.elicitation import ElicitationResult
+from mcp.server.mcpserver import Context, Elicit, ListRoots, MCPServer, Resolve, Sample
+from mcp.shared.message import ServerMessageMetadata
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from pydantic import BaseModel, FileUrl
+
+from mcptasks import Client, TaskError, TaskFailedError, ToolError
+from mcptasks.testing import TaskServer
+from tests.core.support import Era, connected, http, make_server
+
+pytestmark = pytest.mark.anyio
+
+Way = Literal["object", "streams", "http"]
+
+PROMPT = types.SamplingMessage(role="user", content=types.TextContent(type="text", text="A word?"))
+LOG = types.LoggingMessageNotification(
+    params=types.LoggingMessageNotificationParams(level="info", logger="tests", data={"n": 1})
+)
+
+
+class Form(BaseModel):
+    """What the user is asked for."""
+
+    name: str
+
+
+# --- servers that ask ---------------------------------------------------------------------------------------------
+
+
+def _who() -> Elicit[Form]:
+    return Elicit("Who?", Form)
+
+
+def _word() -> Sample:
+    return Sample([PROMPT], max_tokens=5)
+
+
+def _folders() -> ListRoots:
+    return ListRoots()
+
+
+async def _elicit(answer: Annotated[ElicitationResult[Form], Resolve(_who)]) -> dict[str, Any]:
+    return {"action": answer.action, "content": answer.data.model_dump() if answer.action == "accept" else None}
+
+
+async def _sample(answer: Annotated[types.CreateMessageResult, Resolve(_word)]) -> dict[str, Any]:
+    return _sampled(answer)
+
+
+async def _roots(answer: Annotated[types.ListRootsResult, Resolve(_folders)]) -> dict[str, Any]:
+    return _listed(answer)
+
+
+async def _log(ctx: Context) -> dict[str, Any]:
+    request = ctx.request_context
+    await request.session.send_notification(LOG, related_request_id=request.request_id)
+    return {"logged": 1}
+
+
+def sdk_server() -> MCPServer:
+    """An `MCPServer` whose tools ask; the SDK does it in the way of the connection."""
+    server = MCPServer("asking")
+    for name, tool in (("elicit", _elicit), ("sample", _sample), ("roots", _roots), ("log", _log)):
+        server.add_tool(tool, name=name)
+    return server
+
+
+ASKS: dict[str, tuple[types.InputRequest, type[types.ElicitResult | types.CreateMessageResult | types.ListRootsResult]]]
+ASKS = {
+    "elicit": (
+        types.ElicitRequest(
+            params=types.ElicitRequestFormParams(
+                message="Who?", requested_schema={"type": "object", "properties": {"name": {"type": "string"}}}
+            )
+        ),
+        types.ElicitResult,
+    ),
+    "sample": (
+        types.CreateMessageRequest(params=types.CreateMessageRequestParams(messages=[PROMPT], max_tokens=5)),
+        types.CreateMessageResult,
+    ),
+    "roots": (types.ListRootsRequest(), types.ListRootsResult),
+}
+
+
+def own_server(era: Era) -> TaskServer:
+    """A server with the same tools, on the wire of one era."""
+    server = make_server(era)
+    for name in (*ASKS, "log"):
+        server.add_tool(name, support="none", result={})
+    server.middleware.insert(0, _ask)
+    return server
+
+
+async def _ask(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+    params = ctx.params or {}
+    if ctx.method != "tools/call" or params.get("name") not in (*ASKS, "log"):
+        return await call_next(ctx)
+    await call_next(ctx)  # for the server's log of requests
+    if params["name"] == "log":
+        await ctx.session.send_notification(LOG, related_request_id=ctx.request_id)
+        return _complete({"logged": 1})
+    request, result_type = ASKS[params["name"]]
+    if ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS:
+        related = ServerMessageMetadata(related_request_id=ctx.request_id)
+        return _complete(_told(await ctx.session.send_request(request, result_type, metadata=related)))
+    if "inputResponses" not in params:
+        return types.InputRequiredResult(input_requests={"key": request}, request_state="to and fro")
+    assert params["requestState"] == "to and fro"
+    return _complete(_told(result_type.model_validate(params["inputResponses"]["key"])))
+
+
+def _complete(value: dict[str, Any]) -> types.CallToolResult:
+    return types.CallToolResult(content=[], structured_content=value)
+
+
+def _told(answer: types.ElicitResult | types.CreateMessageResult | types.ListRootsResult) -> dict[str, Any]:
+    match answer:
+        case types.ElicitResult(action=action, content=content):
+            return {"action": action, "content": content if action == "accept" else None}
+        case types.CreateMessageResult():
+            return _sampled(answer)
+        case _:
+            return _listed(answer)
+
+
+def _sampled(answer: types.CreateMessageResult) -> dict[str, Any]:
+    text = answer.content.text if isinstance(answer.content, types.TextContent) else None
+    return {"role": answer.role, "text": text, "model": answer.model}
+
+
+def _listed(answer: types.ListRootsResult) -> dict[str, Any]:
+    return {"roots": [[str(root.uri), root.name] for root in answer.roots]}
+
+
+@pytest.fixture(params=["object", "streams", "http"])
+def way(request: pytest.FixtureRequest) -> Way:
+    """The server, and how it is reached."""
+    chosen: Way = request.param
+    return chosen
+
+
+@asynccontextmanager
+async def asked(era: Era, way: Way, **options: Any) -> AsyncGenerator[Client]:
+    """A client of a server that asks."""
+    with ExitStack() as serving:
+        target: Any = sdk_server() if way == "object" else own_server(era)
+        if way == "http":
+            target = serving.enter_context(http(target))
+        mode = {"modern": "auto", "legacy": "legacy"}[era]
+        async with connected(target, mode=mode, **options) as client:
+            assert client.protocol_version == {"modern": "2026-07-28", "legacy": "2025-11-25"}[era]
+            yield client
+
+
+async def ask(era: Era, way: Way, tool: str, **options: Any) -> Any:
+    """What the tool says that it was answered."""
+    async with asked(era, way, **options) as client:
+        return (await client.call_tool(tool)).data
+
+
+def sync_and_async(handler: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
+    """The same handler in all forms that a program may write."""
+
+    async def asynchronous(*arguments: Any) -> Any:
+        await anyio.lowlevel.checkpoint()
+        return handler(*arguments)
+
+    class Both:
+        def sync(self, *arguments: Any) -> Any:
+            return handler(*arguments)
+
+        async def __call__(self, *arguments: Any) -> Any:
+            return await asynchronous(*arguments)
+
+    return {
+        "sync": handler,
+        "async": asynchronous,
+        "method": Both().sync,
+        "object": Both(),
+        "awaitable": lambda *arguments: asynchronous(*arguments),
+    }
+
+
+FORMS = ("sync", "async", "method", "object", "awaitable")
+each_form = pytest.mark.parametrize("form", FORMS)
+
+# --- elicitation --------------------------------------------------------------------------------------------------
+
+ACCEPT = {"action": "accept", "content": {"name": "Ada"}}
+DECLINE = {"action": "decline", "content": None}
+
+
+@each_form
+async def test_elicitation(era: Era, way: Way, form: str) -> None:
+    """A handler of any form is called once, with the request's context and params, and its mapping accepts."""
+    seen: list[tuple[Any, Any]] = []
+
+    def handler(context: ClientRequestContext, params: types.ElicitRequestParams) -> Mapping[str, Any]:
+        seen.append((context, params))
+        return {"name": "Ada"}
+
+    assert await ask(era, way, "elicit", elicitation_handler=sync_and_async(handler)[form]) == ACCEPT
+    ((context, params),) = seen
+    assert isinstance(context, ClientRequestContext)
+    assert isinstance(params, types.ElicitRequestFormParams)
+    assert params.message == "Who?"
+    assert "name" in params.requested_schema["properties"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (None, DECLINE),
+        (types.ElicitResult(action="decline"), DECLINE),
+        (types.ElicitResult(action="cancel"), {"action": "cancel", "content": None}),
+        (types.ElicitResult(action="accept", content={"name": "Ada"}), ACCEPT),
+    ],
+    ids=["none", "decline", "cancel", "accept"],
+)
+async def test_elicitation_answers(era: Era, way: Way, answer: Any, told: Any) -> None:
+    """None declines, and an `ElicitResult` goes to the server as it is."""
+    assert await ask(era, way, "elicit", elicitation_handler=lambda context, params: answer) == told
+
+
+async def test_elicitation_refused(era: Era, way: Way) -> None:
+    """A handler's `ErrorData` refuses: the call ends in an error of ours, and the client goes on."""
+    refusal = types.ErrorData(code=-32042, message="not allowed to ask")
+    async with asked(era, way, elicitation_handler=lambda context, params: refusal) as client:
+        with pytest.raises((TaskFailedError, ToolError), match="not allowed to ask"):
+            await client.call_tool("elicit")
+        assert (await client.call_tool("log")).data == {"logged": 1}
+
+
+@pytest.mark.parametrize("tool", ["elicit", "sample", "roots"])
+async def test_no_handler(era: Era, way: Way, tool: str) -> None:
+    """Without a handler the call ends in the server's error, and the client goes on."""
+    async with asked(era, way) as client:
+        with pytest.raises((TaskFailedError, ToolError)):
+            await client.call_tool(tool)
+        assert (await client.call_tool("log")).data == {"logged": 1}
+
+
+# --- sampling -----------------------------------------------------------------------------------------------------
+
+
+@each_form
+async def test_sampling(era: Era, way: Way, form: str) -> None:
+    """A handler of any form is called once, with the request's context and params; text is the assistant's."""
+    seen: list[tuple[Any, Any]] = []
+
+    def handler(context: ClientRequestContext, params: types.CreateMessageRequestParams) -> str:
+        seen.append((context, params))
+        return "yes"
+
+    told = await ask(era, way, "sample", sampling_handler=sync_and_async(handler)[form])
+    assert told == {"role": "assistant", "text": "yes", "model": "handler"}
+    ((context, params),) = seen
+    assert isinstance(context, ClientRequestContext)
+    assert (params.max_tokens, params.messages) == (5, [PROMPT])
+
+
+async def test_sampling_answers(era: Era, way: Way) -> None:
+    """A `CreateMessageResult` goes to the server as it is."""
+    content = types.TextContent(type="text", text="no")
+    answer = types.CreateMessageResult(role="user", content=content, model="mine")
+    told = await ask(era, way, "sample", sampling_handler=lambda context, params: answer)
+    assert told == {"role": "user", "text": "no", "model": "mine"}
+
+
+# --- wrong handlers -----------------------------------------------------------------------------------------------
+
+WRONG: list[tuple[str, str, Any]] = [
+    ("elicit", "elicitation_handler", 7),
+    ("elicit", "elicitation_handler", "Ada"),
+    ("elicit", "elicitation_handler", [("name", "Ada")]),
+    ("sample", "sampling_handler", None),
+    ("sample", "sampling_handler", {"text": "yes"}),
+    ("roots", "roots", "/one"),
+    ("roots", "roots", [7]),
+]
+
+
+@pytest.mark.parametrize(("tool", "option", "answer"), WRONG)
+async def test_answers_of_a_wrong_type(era: Era, way: Way, tool: str, option: str, answer: Any) -> None:
+    """An answer of a wrong type reaches no server: the call ends in an error, in no group, and the client goes on."""
+    async with asked(era, way, **{option: lambda *arguments: answer}) as client:
+        with pytest.raises((TaskError, TypeError)):
+            await client.call_tool(tool)
+        assert (await client.call_tool("log")).data == {"logged": 1}
+
+
+@pytest.mark.parametrize("form", ["sync", "async"])
+@pytest.mark.parametrize(
+    ("tool", "option"), [("elicit", "elicitation_handler"), ("sample", "sampling_handler"), ("roots", "roots")]
+)
+async def test_handlers_that_raise(era: Era, way: Way, tool: str, option: str, form: str) -> None:
+    """A handler that raises fails its call, in no exception group, and nothing else."""
+
+    def handler(*arguments: Any) -> Any:
+        raise ZeroDivisionError("in the handler")
+
+    async with asked(era, way, **{option: sync_and_async(handler)[form]}) as client:
+        with pytest.raises((TaskError, ZeroDivisionError)):
+            await client.call_tool(tool)
+        assert (await client.call_tool("log")).data == {"logged": 1}
+
+
+# --- roots --------------------------------------------------------------------------------------------------------
+
+ROOTS: list[Any] = [Path("/one"), "/two words", "file:///three", types.Root(uri=FileUrl("file:///four"), name="four")]
+TOLD = {
+    "roots": [["file:///one", None], ["file:///two%20words", None], ["file:///three", None], ["file:///four", "four"]]
+}
+
+
+async def test_roots(era: Era, way: Way) -> None:
+    """Paths, URIs and `Root` objects are told as file URIs, in order."""
+    assert await ask(era, way, "roots", roots=ROOTS) == TOLD
+
+
+@each_form
+async def test_roots_from_a_function(era: Era, way: Way, form: str) -> None:
+    """A function of any form is asked each time."""
+    calls: list[int] = []
+
+    def roots() -> Any:
+        calls.append(len(calls))
+        return ROOTS[: len(calls)]
+
+    async with asked(era, way, roots=sync_and_async(roots)[form]) as client:
+        for n in (1, 2, 3):
+            assert (await client.call_tool("roots")).data == {"roots": TOLD["roots"][:n]}
+    assert calls == [0, 1, 2]
+
+
+async def test_no_roots(era: Era, way: Way) -> None:
+    """An empty list of roots says that there are none, which is an answer."""
+    assert await ask(era, way, "roots", roots=[]) == {"roots": []}
+
+
+# --- log messages -------------------------------------------------------------------------------------------------
+
+
+@each_form
+async def test_log_messages(era: Era, way: Way, form: str) -> None:
+    """A log handler of any form gets each log message with level, logger and data."""
+    seen: list[types.LoggingMessageNotificationParams] = []
+    arrived = anyio.Event()
+
+    def handler(params: types.LoggingMessageNotificationParams) -> None:
+        seen.append(params)
+        arrived.set()
+
+    async with asked(era, way, log_handler=sync_and_async(handler)[form]) as client:
+        assert (await client.call_tool("log")).data == {"logged": 1}
+        await arrived.wait()
+    ((level, logger, data),) = [(params.level, params.logger, params.data) for params in seen]
+    assert (level, logger, data) == ("info", "tests", {"n": 1})
+
+
+async def test_log_handlers_that_raise(era: Era, way: Way) -> None:
+    """A log handler that raises costs no call its result."""
+    reached = anyio.Event()
+
+    async def handler(params: types.LoggingMessageNotificationParams) -> None:
+        reached.set()
+        raise ZeroDivisionError("in the handler")
+
+    async with asked(era, way, log_handler=handler) as client:
+        for _ in range(2):
+            assert (await client.call_tool("log")).data == {"logged": 1}
+        await reached.wait()
+
+
+# --- what servers know beforehand ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("given", [True, False], ids=["given", "not-given"])
+async def test_what_is_declared(era: Era, given: bool) -> None:
+    """Servers are told of a capability where there is a handler for it, and only there."""
+    handlers: dict[str, Any] = {
+        "elicitation_handler": lambda context, params: None,
+        "sampling_handler": lambda context, params: "",
+        "roots": [],
+        "log_handler": lambda params: None,
+    }
+    server = own_server(era)
+    async with connected(server, **(handlers if given else {})) as client:
+        await client.call_tool("log")
+    if era == "legacy":
+        declared = server.requests.of("initialize")[0].params["capabilities"]
+    else:
+        meta = server.requests.of("tools/call")[0].params["_meta"]
+        declared = meta[types.CLIENT_CAPABILITIES_META_KEY]
+        assert meta.get("io.modelcontextprotocol/logLevel") == ("debug" if given else None)
+    assert {"elicitation", "sampling", "roots"} & set(declared) == (
+        {"elicitation", "sampling", "roots"} if given else set[str]()
+    )
+
+
+# --- threads ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("tool", "option", "answer"),
+    [("elicit", "elicitation_handler", {"name": "Ada"}), ("sample", "sampling_handler", "yes"), ("roots", "roots", [])],
+)
+async def test_sync_handlers_do_not_block(era: Era, way: Way, tool: str, option: str, answer: Any) -> None:
+    """A sync handler runs in a thread of its own: while it blocks, other calls on the client go on."""
+    begun, go_on = anyio.Event(), threading.Event()
+    threads: list[int] = []
+
+    def handler(*arguments: Any) -> Any:
+        threads.append(threading.get_ident())
+        anyio.from_thread.run_sync(begun.set)
+        assert go_on.wait(10)
+        return answer
+
+    async with asked(era, way, **{option: handler}) as client:
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(client.call_tool, tool)
+                await begun.wait()
+                assert (await client.call_tool("log")).data == {"logged": 1}
+                go_on.set()
+        finally:
+            go_on.set()
+    assert threads
+    assert threading.get_ident() not in threads
+
+
+async def test_a_call_that_is_given_up_leaves_its_handler(era: Era, way: Way) -> None:
+    """A call's deadline holds while a sync handler blocks: the handler's thread is left behind, the client goes on."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def handler(*arguments: Any) -> Any:
+        begun.set()
+        go_on.wait(10)
+        return cast("Any", {"name": "late"})
+
+    async with asked(era, way, elicitation_handler=handler) as client:
+        try:
+            with pytest.raises(TimeoutError):
+                await client.call_tool("elicit", timeout=0.09)
+            assert not go_on.is_set()
+            assert (await client.call_tool("log")).data == {"logged": 1}
+        finally:
+            go_on.set()

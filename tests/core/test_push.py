@@ -1,0 +1,509 @@
+"""Pushed statuses: seen without a look, on few streams that are renewed; and polling wherever they do not come.
+
+`steered.push("working", words)` announces a state that the task is not in: who has seen these words was pushed to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import pytest
+from mcp.server.context import CallNext, HandlerResult
+
+from mcptasks import PollingPolicy
+from mcptasks.testing import Delay, Disconnect, Drop, ServerTask, TaskServer, Truncate
+from tests.core.support import (
+    LONG_INTERVAL,
+    PUSH_ONLY,
+    Era,
+    Recorder,
+    begin,
+    connected,
+    http,
+    legacy_only,
+    make_server,
+    modern_only,
+    settle,
+    virtual_clock,
+)
+
+pytestmark = pytest.mark.anyio
+
+over = pytest.mark.parametrize("over", ["process", "http"])
+MOST_STREAMS = 5
+"""Four streams, and one that takes their place."""
+
+
+class Streams:
+    """Counts the `subscriptions/listen` that a server has open, and may hold answers to other requests back."""
+
+    def __init__(self, server: TaskServer) -> None:
+        self.open = 0
+        self.most = 0
+        self.held = ""
+        """Answers to this method wait for `release`."""
+        self.release = anyio.Event()
+        server.middleware.insert(0, self._count)
+
+    async def _count(self, ctx: Any, call_next: CallNext) -> HandlerResult:
+        if ctx.method == self.held:
+            result = await call_next(ctx)
+            await self.release.wait()
+            return result
+        if ctx.method != "subscriptions/listen":
+            return await call_next(ctx)
+        self.open += 1
+        self.most = max(self.most, self.open)
+        try:
+            return await call_next(ctx)
+        finally:
+            self.open -= 1
+
+    async def until_open(self, n: int) -> None:
+        """Wait until so many are open."""
+        while self.open != n:
+            await anyio.sleep(0.005)
+
+
+@asynccontextmanager
+async def target_of(server: TaskServer, over: str) -> AsyncGenerator[Any]:
+    """The server itself, or its URL."""
+    if over == "process":
+        yield server
+    else:
+        with http(server) as url:
+            yield url
+
+
+async def push_until_seen(steered: ServerTask, told: Recorder, words: str) -> None:
+    """Push these words until they arrive: while no stream is open, a push is lost."""
+    while words not in told.messages:
+        steered.push("working", words)
+        await anyio.sleep(0.01)
+
+
+async def follow_pushed(client: Any, server: TaskServer, words: str = "pushed") -> tuple[Any, ServerTask, Recorder]:
+    """A watched task, once its pushes arrive."""
+    task, steered = await begin(client, server)
+    told = Recorder()
+    task.on_status_change(told)
+    await push_until_seen(steered, told, words)
+    return task, steered, told
+
+
+# --- pushes instead of looks --------------------------------------------------------------------------------------
+
+
+@over
+async def test_everything_is_seen_without_looking(era: Era, over: str) -> None:
+    """Once pushes arrive, changes and the end are seen at once, with no look at the task any more."""
+    server = make_server(era, poll_interval_ms=LONG_INTERVAL)
+    async with target_of(server, over) as target, connected(target, polling=PUSH_ONLY) as client:
+        task, steered, told = await follow_pushed(client, server)
+        await settle()
+        looks = server.requests.count("tasks/get")
+        assert looks <= 1
+        for n in range(3):
+            steered.set_working(f"step {n}")
+            await told.until_message(f"step {n}")
+        steered.complete("done")
+        assert (await told.until_over()).status == "completed"
+        assert (await task.result()).data == "done"
+        assert server.requests.count("tasks/get") == looks
+        assert server.requests.count("tasks/result") == (1 if era == "legacy" else 0)
+
+
+@over
+async def test_a_waiter_is_pushed_to(era: Era, over: str) -> None:
+    """A waiter without any callback gets its result by push, where nothing else would look for an hour."""
+    server = make_server(era, poll_interval_ms=LONG_INTERVAL)
+    async with target_of(server, over) as target, connected(target, polling=PUSH_ONLY) as client:
+        # 2025-11-25 pushes go to the connection, so that one task shows that they arrive.
+        await follow_pushed(client, server)
+        task, steered = await begin(client, server)
+        async with anyio.create_task_group() as waiters:
+            waiters.start_soon(task.result)
+            if era == "modern":
+                await server.requests.wait_for("tasks/get", 2)
+            await settle()
+            looks = server.requests.count("tasks/get")
+            steered.complete("done")
+        assert (await task).data == "done"
+        assert server.requests.count("tasks/get") == looks
+
+
+@modern_only
+async def test_what_happened_before_the_acknowledgement(server: TaskServer) -> None:
+    """A task that ended before its stream was acknowledged is found by the look that follows."""
+    server = make_server("modern", poll_interval_ms=LONG_INTERVAL)
+    server.faults.add("subscriptions/listen", Delay(0.05))
+    async with connected(server, polling=PUSH_ONLY) as client:
+        task, steered = await begin(client, server)
+        async with anyio.create_task_group() as waiters:
+            waiters.start_soon(task.result)
+            await server.requests.wait_for("subscriptions/listen")
+            steered.complete("done")
+        assert (await task).data == "done"
+
+
+@legacy_only
+@pytest.mark.parametrize("end", [False, True], ids=["working", "completed"])
+async def test_pushed_before_the_creating_answer(server: TaskServer, end: bool) -> None:
+    """A push for a task whose creating answer is still under way is applied when that has come."""
+    server = make_server("legacy", poll_interval_ms=LONG_INTERVAL)
+    streams = Streams(server)
+    streams.held = "tools/call"
+    async with connected(server, polling=PUSH_ONLY) as client:
+        told = Recorder()
+
+        async def call() -> None:
+            task = await client.call_tool("work", task=True)
+            assert task.done is end
+            task.on_status_change(told)
+            if end:
+                assert (await task).data == "early"
+            else:
+                assert task.last_status is not None
+                assert task.last_status.status_message == "early"
+
+        async with anyio.create_task_group() as calls:
+            calls.start_soon(call)
+            steered = await server.next_task()
+            if end:
+                steered.complete("early")
+            else:
+                steered.set_working("early")
+            while not client.task_support.push:
+                await settle()
+            streams.release.set()
+        assert server.requests.count("tasks/get") == 0
+
+
+@modern_only
+async def test_pushes_for_strangers(server: TaskServer) -> None:
+    """One client's streams carry nothing about the tasks of another."""
+    async with connected(server) as one, connected(server) as two:
+        _, _, told = await follow_pushed(one, server)
+        _, other, told_two = await follow_pushed(two, server, "for two")
+        await push_until_seen(other, told_two, "for two again")
+        assert told.messages == ["pushed"]
+
+
+# --- streams: how many, how long ----------------------------------------------------------------------------------
+
+
+@over
+async def test_tasks_at_once_share_a_stream(over: str) -> None:
+    """Fifty tasks that are watched at once share one stream, and all their ends are pushed."""
+    server = make_server("modern", poll_interval_ms=LONG_INTERVAL)
+    async with target_of(server, over) as target, connected(target, polling=PUSH_ONLY) as client:
+        begun = [await begin(client, server) for _ in range(50)]
+        told = [Recorder() for _ in begun]
+        for (task, _), recorder in zip(begun, told, strict=True):
+            task.on_status_change(recorder)
+        await server.requests.wait_for("tasks/get", len(begun))
+        for _, steered in begun:
+            steered.complete()
+        for recorder in told:
+            assert (await recorder.until_over()).status == "completed"
+        assert server.requests.count("subscriptions/listen") == 1
+        assert server.requests.count("tasks/get") == len(begun)
+
+
+@virtual_clock()
+async def test_calls_at_once_share_streams() -> None:
+    """Fifty calls at once, each awaited by itself, cost five streams at the most."""
+    server = make_server("modern", poll_interval_ms=LONG_INTERVAL)
+    async with connected(server, polling=PUSH_ONLY) as client:
+
+        async def work() -> None:
+            task = await client.call_tool("work", task=True)
+            assert (await task).data == "done"
+
+        async with anyio.create_task_group() as calls:
+            for _ in range(50):
+                calls.start_soon(work)
+            begun = [await server.next_task() for _ in range(50)]
+            await server.requests.wait_for("tasks/get", len(begun))
+            for steered in begun:
+                steered.complete("done")
+        assert 1 <= server.requests.count("subscriptions/listen") <= MOST_STREAMS
+
+
+@over
+async def test_many_batches_are_merged(over: str) -> None:
+    """However many batches of tasks come, there are few streams, and no change is missed while they are merged."""
+    server = make_server("modern", poll_interval_ms=LONG_INTERVAL)
+    streams = Streams(server)
+    async with target_of(server, over) as target, connected(target, polling=PUSH_ONLY) as client:
+        followed: list[tuple[ServerTask, Recorder]] = []
+        for n in range(1, 13):
+            task, steered = await begin(client, server)
+            told = Recorder()
+            task.on_status_change(told)
+            followed.append((steered, told))
+            await server.requests.wait_for("subscriptions/listen", n)
+            for steered, _ in followed:
+                steered.set_working(f"step {n}")
+            for _, told in followed:
+                await told.until_message(f"step {n}")
+        for steered, _ in followed:
+            steered.complete()
+        for _, told in followed:
+            await told.until_over()
+        assert streams.most <= MOST_STREAMS
+        assert server.requests.count("subscriptions/listen") == 12
+
+
+@modern_only
+async def test_old_streams_stay_until_the_new_one_is_acknowledged(server: TaskServer) -> None:
+    """While the stream that shall replace the others is not acknowledged, those go on."""
+    server = make_server("modern", poll_interval_ms=LONG_INTERVAL)
+    streams = Streams(server)
+    server.faults.add("subscriptions/listen", Drop(), skip=4)
+    async with connected(server, polling=PUSH_ONLY) as client:
+        followed = [await follow_pushed(client, server) for _ in range(4)]
+        assert streams.open == 4
+        task, _ = await begin(client, server)
+        task.on_status_change(Recorder())
+        await server.requests.wait_for("subscriptions/listen", 5)
+        for _, steered, told in followed:
+            await push_until_seen(steered, told, "still here")
+        assert streams.open == MOST_STREAMS
+
+
+@virtual_clock()
+async def test_a_stream_lingers() -> None:
+    """A stream that nobody is interested in stays for some seconds, serves who comes back, and is then closed."""
+    server = make_server("modern", poll_interval_ms=LONG_INTERVAL)
+    streams = Streams(server)
+    async with connected(server, limit=100, polling=PUSH_ONLY) as client:
+        task, steered = await begin(client, server)
+        told = Recorder()
+        for _ in range(3):
+            remove = task.on_status_change(told)
+            await streams.until_open(1)
+            await anyio.sleep(1)
+            remove()
+            await anyio.sleep(3)
+        assert (streams.open, server.requests.count("subscriptions/listen")) == (1, 1)
+        await anyio.sleep(3)
+        assert streams.open == 0
+        assert client.task_support.push is None
+        task.on_status_change(told)
+        await streams.until_open(1)
+        await push_until_seen(steered, told, "again")
+        assert server.requests.count("subscriptions/listen") == 2
+
+
+@virtual_clock()
+async def test_a_stream_closes_after_the_end() -> None:
+    """The stream of a task that is over is closed, and a stream with other tasks is not."""
+    server = make_server("modern", poll_interval_ms=LONG_INTERVAL)
+    streams = Streams(server)
+    async with connected(server, limit=100, polling=PUSH_ONLY) as client:
+        begun = [await begin(client, server) for _ in range(2)]
+        for task, _ in begun:
+            task.on_status_change(Recorder())
+        await streams.until_open(1)
+        begun[0][1].complete()
+        await begun[0][0]
+        await anyio.sleep(20)
+        assert streams.open == 1
+        begun[1][1].complete()
+        await begun[1][0]
+        await anyio.sleep(20)
+        assert streams.open == 0
+
+
+@over
+async def test_streams_end_with_the_client(over: str) -> None:
+    """Leaving a client ends its streams at the server."""
+    server = make_server("modern")
+    streams = Streams(server)
+    async with target_of(server, over) as target:
+        async with connected(target) as client:
+            await follow_pushed(client, server)
+            assert streams.open == 1
+        with anyio.fail_after(5):
+            await streams.until_open(0)
+
+
+# --- where pushes do not come -------------------------------------------------------------------------------------
+
+
+@over
+async def test_acknowledged_without_ids(over: str) -> None:
+    """Where the server agrees to a stream but to none of the tasks, they are polled."""
+    server = make_server("modern", listen="no-ids")
+    async with target_of(server, over) as target, connected(target) as client:
+        task, steered = await begin(client, server)
+        told = Recorder()
+        task.on_status_change(told)
+        await server.requests.wait_for("subscriptions/listen")
+        steered.push("working", "not for you")
+        for n in range(3):
+            steered.set_working(f"step {n}")
+            await told.until_message(f"step {n}")
+        steered.complete("done")
+        assert (await task).data == "done"
+        assert not client.task_support.push
+        assert "not for you" not in told.messages
+
+
+@over
+async def test_listen_is_asked_for_once(over: str) -> None:
+    """A server that does not know `subscriptions/listen` is asked once per connection, and its tasks are polled."""
+    server = make_server("modern", listen="unsupported")
+    async with target_of(server, over) as target:
+        for connection in (1, 2):
+            async with connected(target) as client:
+                for n in range(4):
+                    task, steered = await begin(client, server)
+                    told = Recorder()
+                    task.on_status_change(told)
+                    steered.set_working("half")
+                    await told.until_message("half")
+                    while client.task_support.push is None:
+                        await anyio.sleep(0.005)
+                    steered.complete(n)
+                    assert (await task).data == n
+                assert client.task_support.push is False
+            assert server.requests.count("subscriptions/listen") == connection
+
+
+@modern_only
+async def test_a_listen_that_is_never_answered(server: TaskServer) -> None:
+    """Where the server leaves the wish for a stream unanswered, tasks are polled."""
+    server.faults.add("subscriptions/listen", Drop(), times=None)
+    async with connected(server) as client:
+        task, steered = await begin(client, server)
+        told = Recorder()
+        task.on_status_change(told)
+        await server.requests.wait_for("subscriptions/listen")
+        for n in range(3):
+            steered.set_working(f"step {n}")
+            await told.until_message(f"step {n}")
+        steered.complete("done")
+        assert (await task).data == "done"
+        assert client.task_support.push is None
+
+
+async def test_dropped_streams_are_opened_again() -> None:
+    """A stream that is cut after each push is opened again, and what happened meanwhile is not missed."""
+    server = make_server("modern", poll_interval_ms=LONG_INTERVAL, listen_drop_after=1)
+    with http(server) as url:
+        async with connected(url, polling=PUSH_ONLY) as client:
+            task, steered = await begin(client, server)
+            told = Recorder()
+            task.on_status_change(told)
+            for n in range(1, 4):
+                while server.requests.count("subscriptions/listen") <= n:
+                    steered.push("working", "cut")
+                    await anyio.sleep(0.01)
+                steered.set_working(f"step {n}")
+                await told.until_message(f"step {n}")
+            steered.complete("done")
+            assert (await task).data == "done"
+
+
+async def test_polling_while_streams_drop() -> None:
+    """While a dropped stream is away, tasks are polled at the server's interval."""
+    server = make_server("modern", listen_drop_after=2)
+    with http(server) as url:
+        async with connected(url) as client:
+            task, steered = await begin(client, server)
+            told = Recorder()
+            task.on_status_change(told)
+            await server.requests.wait_for("subscriptions/listen")
+            for n in range(20):
+                steered.set_working(f"step {n}")
+                await told.until_message(f"step {n}")
+            steered.complete("done")
+            assert (await task).data == "done"
+            assert server.requests.count("subscriptions/listen") < 20
+
+
+@pytest.mark.parametrize("fault", ["never", "torn"])
+async def test_the_stream_of_pushes_is_cut(fault: str) -> None:
+    """2025-11-25: where the GET stream is refused or torn in mid-push, the tasks are polled."""
+    server = make_server("legacy")
+    server.faults.add("http:GET", Disconnect() if fault == "never" else Truncate(), times=None)
+    with http(server) as url:
+        async with connected(url) as client:
+            task, steered = await begin(client, server)
+            told = Recorder()
+            task.on_status_change(told)
+            await server.requests.wait_for("http:GET")
+            steered.push("working", "lost")
+            for n in range(5):
+                steered.set_working(f"step {n}")
+                await told.until_message(f"step {n}")
+            steered.complete("done")
+            assert (await task).data == "done"
+            assert "lost" not in told.messages
+
+
+# --- connections that are made again ------------------------------------------------------------------------------
+
+
+async def test_streams_are_renewed_after_a_restart(era: Era) -> None:
+    """After a restart of the server pushes arrive again, for old tasks and new ones, on the same client."""
+    server = make_server(era, poll_interval_ms=LONG_INTERVAL)
+    with http(server) as url:
+        async with connected(url, polling=PUSH_ONLY) as client:
+            task, steered, told = await follow_pushed(client, server)
+            for n in range(3):
+                server.restart(keep_tasks=True)
+                await push_until_seen(steered, told, f"after restart {n}")
+                _, _, _ = await follow_pushed(client, server, "new")
+            looks = server.requests.count("tasks/get", steered.task_id)
+            steered.complete("done")
+            await told.until_over()
+            assert server.requests.count("tasks/get", steered.task_id) == looks
+            assert (await task).data == "done"
+
+
+async def test_what_happened_during_a_restart(era: Era) -> None:
+    """The end of a task while its stream is away is found soon, without the long interval of the server."""
+    server = make_server(era, poll_interval_ms=LONG_INTERVAL)
+    with http(server) as url:
+        async with connected(url, polling=PUSH_ONLY) as client:
+            task, steered, _ = await follow_pushed(client, server)
+            server.restart(keep_tasks=True)
+            steered.complete("done")
+            assert (await task).data == "done"
+
+
+# --- what a client says of it -------------------------------------------------------------------------------------
+
+
+@over
+async def test_push_support(era: Era, over: str) -> None:
+    """`task_support.push` is None until something is known, and True once a task's pushes are known to come."""
+    server = make_server(era)
+    async with target_of(server, over) as target, connected(target) as client:
+        assert client.task_support.push is None
+        await follow_pushed(client, server)
+        assert client.task_support.push is True
+
+
+async def test_push_support_of_silent_servers(era: Era) -> None:
+    """Of a server that pushes nothing, `task_support.push` never says True."""
+    server = make_server(era, push="off", listen="unsupported")
+    async with connected(server, polling=PollingPolicy(first=0.01, floor=0.01)) as client:
+        task, steered = await begin(client, server)
+        told = Recorder()
+        task.on_status_change(told)
+        steered.set_working("half")
+        await told.until_message("half")
+        if era == "modern":
+            while client.task_support.push is None:
+                await anyio.sleep(0.005)
+            assert client.task_support.push is False
+        steered.complete("done")
+        await task
+        assert not client.task_support.push
