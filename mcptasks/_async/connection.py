@@ -220,13 +220,16 @@ class Connection:
             try:
                 with anyio.move_on_after(self.wire_timeout):
                     return await send(link)
-                raise TaskTimeoutError(
-                    f"no answer within {self.wire_timeout} s; the request may have reached the server"
-                )
+                words = f"no answer within {self.wire_timeout} s; the request may have reached the server"
+                raise TaskTimeoutError(f"{self.target.endpoint}: {words}")
             except ValidationError as exc:
                 raise TaskProtocolError(f"the server's answer makes no sense: {first_problem(exc)}") from exc
             except RuntimeError as exc:
-                raise _from_sdk(exc, link) from exc
+                # Without streams the SDK holds results against output schemas; else it may be a handler's own error.
+                own = isinstance(exc, mcp.InputRequiredRoundsExceededError)
+                if own or link.broken.is_set() or link.interceptor is None:
+                    raise _from_sdk(exc, link) from exc
+                raise
             except mcp.MCPError as exc:
                 fault = judge(exc.code, exc.message, exc.data)
                 if not broke_off(exc.code, exc.message, exc.data):

@@ -223,6 +223,9 @@ class Monitor:
         if watch.state.settled:
             watch.entry = 0
             self._on_interest(watch, False)
+        if watch.state.terminal and watch.ended is not None:
+            ended, watch.ended = watch.ended, None
+            ended()
 
     def _soonest(self, watch: Watch) -> float:
         now = anyio.current_time()

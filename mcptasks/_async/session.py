@@ -223,7 +223,7 @@ class Session:
         status = created.seen.status
         expires = None if status.ttl is None else datetime.now(UTC) + status.ttl
         reference = self._reference(status.task_id, call, expires)
-        watch = Watch(status.task_id, now, reference=reference)
+        watch = Watch(status.task_id, now, reference=reference, ended=created.release)
         self.core.monitor.feed(watch, created.seen)
         self.core.monitor.register(watch)
         task: Task[Any] = Task(

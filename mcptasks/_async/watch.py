@@ -26,6 +26,8 @@ class Watch:
     state: TaskState = field(factory=TaskState)
     listeners: list[Listener] = field(factory=list[Listener])
     """Told of every status, in order."""
+    ended: Callable[[], None] | None = None
+    """Called once when the task is over."""
     interest: int = 0
     """How many wait, read or listen."""
     deadlines: list[float] = field(factory=list[float])
