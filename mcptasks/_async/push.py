@@ -2,6 +2,7 @@
 
 Source: ext-tasks, "Task Status Notifications"; specification 2026-07-28, basic/patterns/subscriptions. A stream is
 acknowledged with the ids that the server agreed to; only those count as covered, and are looked at once after that.
+One stream is opened at a time, so that an acknowledgement can only be for that one.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from mcptasks._schedule import retry_delay
 from mcptasks._wire import modern
 
 _GATHER_SECONDS = 0.03
+_ACKNOWLEDGE_SECONDS = 10.0
+"""How long a server may take to acknowledge a stream."""
 _LASTING_SECONDS = 5.0
 """A stream that lasted this long is opened again without a long pause."""
 _LINGER_SECONDS = 5.0
@@ -44,6 +47,8 @@ class _Stream:
     scope: anyio.CancelScope = field(factory=anyio.CancelScope)
     settled: anyio.Event = field(factory=anyio.Event)
     idle_since: float | None = None
+    silent: bool = False
+    """It was given up because no acknowledgement came."""
 
 
 class PushStreams:
@@ -54,6 +59,7 @@ class PushStreams:
         self._monitor = monitor
         self._wanted: dict[str, Watch] = {}
         self._streams: list[_Stream] = []
+        self._opening: _Stream | None = None
         self._refused = False
         self._failures = 0
         self._wake = anyio.Event()
@@ -86,12 +92,19 @@ class PushStreams:
 
     def acknowledged(self, filters: Mapping[str, Any] | None) -> None:
         """The server says which ids it will push for."""
-        ids = {item for item in as_list((filters or {}).get("taskIds")) or () if isinstance(item, str)}
-        for stream in self._streams:
-            if not stream.settled.is_set() and stream.ids & ids:
-                stream.acknowledged |= stream.ids & ids
-                stream.settled.set()
-        self._monitor().push_works(self._watches(ids))
+        stream, self._opening = self._opening, None
+        if stream is None:
+            return
+        agreed = {item for item in as_list((filters or {}).get("taskIds")) or () if isinstance(item, str)}
+        stream.acknowledged = agreed & stream.ids
+        stream.settled.set()
+        if stream.acknowledged:
+            self._monitor().push_works(self._watches(stream.acknowledged))
+        else:
+            # It will not push for any task that it was asked for; polling does.
+            self._refused = True
+            stream.scope.cancel()
+        self._wake.set()
 
     def _watches(self, ids: Iterable[str]) -> list[Watch]:
         return [self._wanted[task_id] for task_id in ids if task_id in self._wanted]
@@ -105,7 +118,7 @@ class PushStreams:
                     # New ids share a stream.
                     await anyio.sleep(_GATHER_SECONDS)
                 self._wake = anyio.Event()
-                if not self._refused:
+                if not self._refused and self._opening is None:
                     self._open(tg)
 
     def _close_idle(self) -> float:
@@ -134,20 +147,19 @@ class PushStreams:
             new, replaced = set(self._wanted), list(self._streams)
         stream = _Stream(frozenset(new))
         self._streams.append(stream)
+        self._opening = stream
         tg.start_soon(self._keep, stream, replaced)
 
     async def _keep(self, stream: _Stream, replaced: list[_Stream]) -> None:
         opened = anyio.current_time()
         async with anyio.create_task_group() as tg:
-            if replaced:
-                tg.start_soon(self._break, stream, replaced)
+            tg.start_soon(self._settle, stream, replaced)
             try:
                 with stream.scope:
                     await self._listen(stream)
             finally:
                 self._ended(stream)
-                stream.settled.set()
-        if self._wanted.keys() & stream.ids and not self._refused and not stream.scope.cancel_called:
+        if self._wanted.keys() & stream.ids and not self._refused and (stream.silent or not stream.scope.cancel_called):
             # It was lost: polling covers until it is opened again.
             lasted = stream.acknowledged and anyio.current_time() - opened >= _LASTING_SECONDS
             self._failures = 0 if lasted else self._failures + 1
@@ -157,11 +169,16 @@ class PushStreams:
                 await anyio.sleep(retry_delay(self._failures + 1, retry_after=None, spread=random.random()))
                 self._wake.set()
 
-    async def _break(self, stream: _Stream, replaced: list[_Stream]) -> None:
-        await stream.settled.wait()
+    async def _settle(self, stream: _Stream, replaced: list[_Stream]) -> None:
+        """Wait for the acknowledgement, then end the streams that this one replaces."""
+        with anyio.move_on_after(_ACKNOWLEDGE_SECONDS):
+            await stream.settled.wait()
         if stream.acknowledged:
             for old in replaced:
                 old.scope.cancel()
+        elif not stream.settled.is_set():
+            stream.silent = True
+            stream.scope.cancel()
 
     async def _listen(self, stream: _Stream) -> None:
         """Returns when the stream ends, for whatever reason."""
@@ -172,12 +189,16 @@ class PushStreams:
                 return
             await link.session.send_request(modern.listen_request(sorted(stream.ids)), RAW)
         except mcp.MCPError as exc:
-            if not broke_off(exc.code, exc.message, exc.data):
+            if not stream.acknowledged and not broke_off(exc.code, exc.message, exc.data):
                 self._refused = True
         except (ValidationError, RuntimeError, TaskError):
             return
 
     def _ended(self, stream: _Stream) -> None:
         self._streams.remove(stream)
+        stream.settled.set()
+        if self._opening is stream:
+            self._opening = None
+            self._wake.set()
         still = set[str]().union(*(other.acknowledged for other in self._streams))
         self._monitor().push_lost(self._watches(stream.acknowledged - still))
