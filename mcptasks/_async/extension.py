@@ -14,10 +14,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mcptasks._async.requests import RAW, stash_created
 from mcptasks._exceptions import TaskCancelledError, TaskFailedError, TaskInputRequiredError, TaskProtocolError
-from mcptasks._faults import judge
+from mcptasks._faults import PATIENCE, judge
 from mcptasks._models import TaskReference
 from mcptasks._outcome import first_problem
-from mcptasks._schedule import PollingPolicy, next_look, retry_delay
+from mcptasks._schedule import PollingPolicy, attempt_limit, next_look, retry_delay
 from mcptasks._state import Cancelled, Failed, Seen
 from mcptasks._wire import handshake, modern
 
@@ -47,6 +47,9 @@ class TasksExtension(ClientExtension):
         event = modern.seen(created.wire(), "created")
         reference = TaskReference(task_id=event.status.task_id, kind="tool", name=context.tool_name, era="2026-07-28")
         since = anyio.current_time()
+        if event.status.status != "working":
+            # A creating answer holds neither outcome nor input requests ("Task Creation").
+            event = await self._look(event.status.task_id, context, reference)
         while not event.status.is_terminal:
             if event.status.status == "input_required":
                 asked = ", ".join(event.status.input_requests)
@@ -82,10 +85,12 @@ class TasksExtension(ClientExtension):
 
     async def _look(self, task_id: str, context: ClaimContext, reference: TaskReference) -> Seen:
         request = modern.GetTask(params=modern.TaskParams(task_id=task_id))
-        failures = 0
+        limit = attempt_limit(wire_timeout=context.read_timeout_seconds, remaining=None)
+        failures = nonsense = 0
         while True:
+            retry_after: float | None = None
             try:
-                raw = await context.session.send_request(request, RAW)
+                raw = await context.session.send_request(request, RAW, request_read_timeout_seconds=limit)
                 return modern.seen(raw, "polled", expected_id=task_id)
             except mcp.MCPError as exc:
                 fault = judge(exc.code, exc.message, exc.data)
@@ -93,7 +98,14 @@ class TasksExtension(ClientExtension):
                 if fault.action == "raise" or failures >= _FAILURES:
                     exc.add_note(f"while waiting for task {reference.to_json()}")
                     raise
-                await anyio.sleep(retry_delay(failures, retry_after=fault.retry_after, spread=random.random()))
+                retry_after = fault.retry_after
+            except TaskProtocolError as exc:
+                failures += 1
+                nonsense += 1
+                if nonsense >= PATIENCE:
+                    exc.reference = reference
+                    raise
+            await anyio.sleep(retry_delay(failures, retry_after=retry_after, spread=random.random()))
 
 
 class _Params(BaseModel):

@@ -6,6 +6,7 @@ Sync handlers run in a worker thread, since they tend to block.
 from __future__ import annotations
 
 import inspect
+import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,8 @@ import anyio.to_thread
 import mcp_types as types
 from mcp.client import ClientRequestContext
 from pydantic import FileUrl
+
+logger = logging.getLogger("mcptasks")
 
 ElicitationAnswer: TypeAlias = "types.ElicitResult | types.ErrorData | Mapping[str, Any] | None"
 ElicitationHandler: TypeAlias = Callable[
@@ -40,13 +43,33 @@ async def call(handler: Callable[..., Any], *arguments: Any) -> Any:
     """Call a sync or async handler; a sync one in a worker thread."""
     if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(getattr(handler, "__call__", None)):  # noqa: B004
         return await handler(*arguments)
-    answer = await anyio.to_thread.run_sync(lambda: handler(*arguments), abandon_on_cancel=True)
+    # In a list, since trio takes a coroutine that comes out of a thread for a mistake.
+    (answer,) = await anyio.to_thread.run_sync(lambda: [handler(*arguments)], abandon_on_cancel=True)
     return await answer if inspect.isawaitable(answer) else answer
+
+
+def contained(name: str) -> Callable[[Callable[..., Awaitable[Any]]], Callable[..., Awaitable[Any]]]:
+    """Tell the server that the program's handler failed. On 2026-07-28 connections the SDK would let the exception out
+    of the program's own call, in an exception group; on 2025-11-25 ones it would not."""
+
+    def decorate(callback: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def guarded(*arguments: Any) -> Any:
+            try:
+                return await callback(*arguments)
+            except Exception as exc:
+                logger.exception("the %s failed", name)
+                words = f"the client's {name} failed: {type(exc).__name__}"
+                return types.ErrorData(code=types.INTERNAL_ERROR, message=words)
+
+        return guarded
+
+    return decorate
 
 
 def elicitation_callback(handler: ElicitationHandler) -> Any:
     """The SDK's callback for `elicitation/create`."""
 
+    @contained("elicitation handler")
     async def callback(
         context: ClientRequestContext, params: types.ElicitRequestParams
     ) -> types.ElicitResult | types.ErrorData:
@@ -65,6 +88,7 @@ def elicitation_callback(handler: ElicitationHandler) -> Any:
 def sampling_callback(handler: SamplingHandler) -> Any:
     """The SDK's callback for `sampling/createMessage`."""
 
+    @contained("sampling handler")
     async def callback(context: ClientRequestContext, params: types.CreateMessageRequestParams) -> Any:
         answer = await call(handler, context, params)
         if isinstance(answer, str):
@@ -82,6 +106,7 @@ def roots_callback(roots: Roots) -> Any:
     source = roots if callable(roots) else None
     fixed = [] if callable(roots) else _roots(roots)
 
+    @contained("roots function")
     async def callback(context: ClientRequestContext) -> types.ListRootsResult:
         del context
         return types.ListRootsResult(roots=fixed if source is None else _roots(await call(source)))

@@ -23,7 +23,7 @@ from mcptasks._async.monitor import Monitor
 from mcptasks._async.requests import RAW
 from mcptasks._async.watch import Watch
 from mcptasks._exceptions import TaskError
-from mcptasks._faults import broke_off
+from mcptasks._faults import PATIENCE, broke_off
 from mcptasks._json import as_list
 from mcptasks._schedule import retry_delay
 from mcptasks._wire import modern
@@ -61,13 +61,16 @@ class PushStreams:
         self._streams: list[_Stream] = []
         self._opening: _Stream | None = None
         self._refused = False
+        self._declined: set[str] = set()
+        self._agreed = False
+        self._empty = 0
         self._failures = 0
         self._wake = anyio.Event()
 
     @property
     def refused(self) -> bool:
-        """Whether this connection's server does not push."""
-        return self._refused
+        """Whether this connection's server does not push, as far as it showed."""
+        return self._refused or (self._empty > 0 and not self._agreed)
 
     @property
     def works(self) -> bool:
@@ -80,11 +83,14 @@ class PushStreams:
             self._wanted[watch.task_id] = watch
             self._wake.set()
         elif self._wanted.pop(watch.task_id, None) is not None:
+            self._declined.discard(watch.task_id)
             self._wake.set()
 
     def linked(self, link: Link) -> None:
         """A connection was made."""
         self._refused = link.era != "2026-07-28"
+        self._declined.clear()
+        self._agreed, self._empty = False, 0
         self._failures = 0
         for stream in self._streams:
             stream.scope.cancel()
@@ -98,11 +104,14 @@ class PushStreams:
         agreed = {item for item in as_list((filters or {}).get("taskIds")) or () if isinstance(item, str)}
         stream.acknowledged = agreed & stream.ids
         stream.settled.set()
+        self._declined |= stream.ids - stream.acknowledged
         if stream.acknowledged:
+            self._agreed = True
             self._monitor().push_works(self._watches(stream.acknowledged))
         else:
-            # It will not push for any task that it was asked for; polling does.
-            self._refused = True
+            # It will not push for any of these, which it may not know. If that goes on it pushes for none.
+            self._empty += 1
+            self._refused = not self._agreed and self._empty >= PATIENCE
             stream.scope.cancel()
         self._wake.set()
 
@@ -138,13 +147,13 @@ class PushStreams:
 
     def _open(self, tg: TaskGroup) -> None:
         covered = set[str]().union(*(stream.ids for stream in self._streams))
-        new = self._wanted.keys() - covered
+        new = self._wanted.keys() - covered - self._declined
         if not new:
             return
         replaced: list[_Stream] = []
         if len(self._streams) >= _MAX_STREAMS:
             # Make before break: the old streams end when the new one is acknowledged.
-            new, replaced = set(self._wanted), list(self._streams)
+            new, replaced = self._wanted.keys() - self._declined, list(self._streams)
         stream = _Stream(frozenset(new))
         self._streams.append(stream)
         self._opening = stream
