@@ -101,8 +101,8 @@ class PushStreams:
         stream, self._opening = self._opening, None
         if stream is None:
             return
-        agreed = {item for item in as_list((filters or {}).get("taskIds")) or () if isinstance(item, str)}
-        stream.acknowledged = agreed & stream.ids
+        offered = as_list((filters or {}).get("taskIds"))
+        stream.acknowledged = {item for item in offered or () if isinstance(item, str)} & stream.ids
         stream.settled.set()
         self._declined |= stream.ids - stream.acknowledged
         if stream.acknowledged:
@@ -111,7 +111,7 @@ class PushStreams:
         else:
             # It will not push for any of these, which it may not know. If that goes on it pushes for none.
             self._empty += 1
-            self._refused = not self._agreed and self._empty >= PATIENCE
+            self._refused = offered is None or (not self._agreed and self._empty >= PATIENCE)
             stream.scope.cancel()
         self._wake.set()
 

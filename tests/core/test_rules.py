@@ -47,7 +47,7 @@ async def test_a_plain_call_that_times_out_leaves_the_task_alone() -> None:
         assert (await client.resume(reference).result(5)).data == "done"
 
 
-# --- 2: no hidden deadline; one deadline for everything under it; 0 looks once ------------------------------------------
+# --- 2: no hidden deadline; one deadline for everything under it; 0 looks once ---
 
 
 @virtual_clock()
