@@ -9,7 +9,7 @@ from typing import Any, Literal
 import anyio
 import mcp
 import pytest
-from mcp_types import CLIENT_CAPABILITIES_META_KEY, CallToolResult
+from mcp_types import CLIENT_CAPABILITIES_META_KEY, CallToolResult, TextContent
 
 from mcptasks import (
     TaskCancelledError,
@@ -20,18 +20,20 @@ from mcptasks import (
     TasksExtension,
 )
 from mcptasks.testing import (
+    Cancelled,
     Complete,
-    Disconnect,
+    Drop,
     Fault,
     ForgetTask,
     Garbage,
     HttpBody,
     HttpStatus,
+    ProtocolFailure,
     RawResult,
     RpcError,
     ServerTask,
     TaskServer,
-    Truncate,
+    ToolFailure,
     elicit,
 )
 from tests.core.support import LIMIT, QUICK, http, legacy_only, make_server, virtual_clock
@@ -44,9 +46,16 @@ Way = Literal["in-process", "http"]
 FAULTS: dict[str, Fault] = {
     "503": HttpStatus(503),
     "429": HttpStatus(429, retry_after="0"),
-    "reset": Disconnect(reset=True),
-    "truncated": Truncate(),
     "bad-json": HttpBody(),
+}
+"""Faults that the SDK's HTTP transport reports; by a reset it is ended altogether."""
+
+
+OVER: dict[str, tuple[Complete | ToolFailure | ProtocolFailure | Cancelled, str]] = {
+    "completed": (Complete({"n": 1}), "completed"),
+    "tool-error": (ToolFailure("out of paper"), "completed"),
+    "failed": (ProtocolFailure(-32011, "no such file", {"path": "/x"}), "failed"),
+    "cancelled": (Cancelled("not today"), "cancelled"),
 }
 
 
@@ -75,27 +84,32 @@ async def connected(
 
 
 async def finish(
-    client: mcp.Client, server: TaskServer, steer: Callable[[ServerTask], object], *, looks: int = 1, **options: Any
+    client: mcp.Client, server: TaskServer, steer: Callable[[ServerTask], object], **options: Any
 ) -> tuple[CallToolResult, ServerTask]:
     """A call of `work` whose task a test steers once it was looked at: the call's result, and the server's handle."""
     results: list[CallToolResult] = []
     failures: list[TaskError | mcp.MCPError] = []
+    steered: list[ServerTask] = []
 
-    async def call() -> None:
+    async def control() -> None:
+        steered.append(await server.next_task())
+        await server.requests.wait_for("tasks/get")
+        steer(steered[0])
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(control)
         try:
             results.append(await client.call_tool("work", **options))
         except (TaskError, mcp.MCPError) as error:
             failures.append(error)
+    if failures:
+        raise failures[0]
+    return results[0], steered[0]
 
-    async with anyio.create_task_group() as group:
-        group.start_soon(call)
-        steered = await server.next_task()
-        await server.requests.wait_for("tasks/get", looks)
-        steer(steered)
-    for error in failures:
-        raise error
-    (result,) = results
-    return result, steered
+
+def texts(result: CallToolResult) -> list[str]:
+    """The texts in a result."""
+    return [block.text for block in result.content if isinstance(block, TextContent)]
 
 
 # --- how a task ends ----------------------------------------------------------------------------------------------
@@ -117,20 +131,20 @@ async def test_result(server: TaskServer, way: Way) -> None:
 
 async def test_result_after_changes(server: TaskServer, way: Way) -> None:
     """A task that is long at work is looked at until it is over."""
-    async with connected(server, way) as client, anyio.create_task_group() as group:
-        results: list[CallToolResult] = []
+    results: list[CallToolResult] = []
 
-        async def call() -> None:
-            results.append(await client.call_tool("work"))
-
-        group.start_soon(call)
+    async def control() -> None:
         steered = await server.next_task()
         for n in range(1, 4):
             steered.set_working(f"step {n}")
             await server.requests.wait_for("tasks/get", 2 * n)
             assert not results
         steered.complete("done")
-    assert [block.model_dump()["text"] for block in results[0].content] == ["done"]
+
+    async with connected(server, way) as client, anyio.create_task_group() as group:
+        group.start_soon(control)
+        results.append(await client.call_tool("work"))
+    assert texts(results[0]) == ["done"]
 
 
 async def test_a_task_that_is_born_done(server: TaskServer, way: Way) -> None:
@@ -145,13 +159,13 @@ async def test_tool_error(server: TaskServer, way: Way) -> None:
     async with connected(server, way) as client:
         result, _ = await finish(client, server, lambda steered: steered.fail("out of paper"))
     assert result.is_error
-    assert [block.model_dump()["text"] for block in result.content] == ["out of paper"]
+    assert texts(result) == ["out of paper"]
 
 
 async def test_failed(server: TaskServer, way: Way) -> None:
     """A task whose request failed is a `TaskFailedError` with the server's code, words and data."""
     async with connected(server, way) as client:
-        with pytest.raises(TaskFailedError, match="^no such file$") as caught:
+        with pytest.raises(TaskFailedError, match=r"^no such file$") as caught:
             await finish(client, server, lambda steered: steered.fail("no such file", code=-32011, data={"path": "/x"}))
     assert (caught.value.code, caught.value.data) == (-32011, {"path": "/x"})
     assert_named(caught.value, server)
@@ -165,15 +179,12 @@ async def test_cancelled(server: TaskServer, way: Way) -> None:
     assert_named(caught.value, server)
 
 
-@pytest.mark.parametrize("born", [True, False], ids=["born", "later"])
-async def test_input_required(server: TaskServer, way: Way, born: bool) -> None:
+async def test_input_required(server: TaskServer, way: Way) -> None:
     """A task that asks is a `TaskInputRequiredError` with the open requests; the task stays as it is."""
     asked = {"name": elicit("Who are you?"), "age": elicit("How old?")}
-    if born:
-        server.add_tool("work", born_input_required=asked)
     async with connected(server, way) as client:
         with pytest.raises(TaskInputRequiredError, match="age") as caught:
-            await finish(client, server, lambda steered: born or steered.need_input(asked))
+            await finish(client, server, lambda steered: steered.need_input(asked))
         assert set(caught.value.input_requests) == {"name", "age"}
         assert caught.value.input_requests["name"]["params"]["message"] == "Who are you?"
         assert_named(caught.value, server)
@@ -195,6 +206,35 @@ def assert_named(error: TaskError, server: TaskServer) -> None:
     assert error.reference is not None
     assert [error.reference.task_id] == list(server.tasks)
     assert (error.reference.kind, error.reference.name, error.reference.era) == ("tool", "work", "2026-07-28")
+
+
+@pytest.mark.parametrize("end", OVER)
+async def test_a_task_that_is_born_over(server: TaskServer, way: Way, end: str) -> None:
+    """A task that the creating answer calls over already ends as it ended: a result is no cancellation."""
+    step, status = OVER[end]
+    server.add_tool("work", [step])
+    server.faults.add("tools/call", Garbage(change={"status": status}))
+    outcome: str
+    async with connected(server, way) as client:
+        try:
+            result = await client.call_tool("work")
+        except TaskError as error:
+            outcome = type(error).__name__
+            assert_named(error, server)
+        else:
+            outcome = "tool-error" if result.is_error else "completed"
+    assert outcome == {"failed": "TaskFailedError", "cancelled": "TaskCancelledError"}.get(end, end)
+
+
+async def test_a_task_that_is_born_asking(server: TaskServer, way: Way) -> None:
+    """A task that asks from the start is a `TaskInputRequiredError` with the open requests, which are asked for."""
+    asked = {"name": elicit("Who are you?"), "age": elicit("How old?")}
+    server.add_tool("work", born_input_required=asked)
+    async with connected(server, way) as client:
+        with pytest.raises(TaskInputRequiredError, match="age") as caught:
+            await client.call_tool("work")
+    assert set(caught.value.input_requests) == {"name", "age"}
+    assert_named(caught.value, server)
 
 
 # --- faults -------------------------------------------------------------------------------------------------------
@@ -244,12 +284,42 @@ async def test_a_task_that_is_forgotten(server: TaskServer, way: Way) -> None:
 
 
 @pytest.mark.parametrize("spoiled", [Garbage(drop=("status",)), Garbage(change={"taskId": "another"})], ids=str)
-async def test_nonsense_is_no_result(server: TaskServer, way: Way, spoiled: Garbage) -> None:
-    """Looks that are answered with nonsense for ever are a `TaskProtocolError`, never a result."""
+async def test_nonsense_once(server: TaskServer, way: Way, spoiled: Garbage) -> None:
+    """One look that is answered with nonsense is repeated."""
     async with connected(server, way) as client:
-        server.faults.add("tasks/get", spoiled, times=None)
-        with pytest.raises(TaskProtocolError, match="tasks/get"):
+        rule = server.faults.add("tasks/get", spoiled)
+        result, _ = await finish(client, server, lambda steered: steered.complete({"n": 1}))
+    assert result.structured_content == {"n": 1}
+    assert rule.fired == 1
+
+
+async def test_nonsense_for_ever(server: TaskServer, way: Way) -> None:
+    """Nonsense for ever is a `TaskProtocolError` that names the task, after few looks, and never a result."""
+    async with connected(server, way) as client:
+        server.faults.add("tasks/get", Garbage(drop=("status",)), times=None)
+        with pytest.raises(TaskProtocolError) as caught:
             await finish(client, server, lambda steered: steered.complete({"n": 1}))
+    assert_named(caught.value, server)
+    assert server.requests.count("tasks/get") <= 5
+
+
+@virtual_clock()
+async def test_a_look_that_is_never_answered(server: TaskServer) -> None:
+    """A look that is never answered is given up and repeated; the call does not hang."""
+    async with connected(server, "in-process", limit=120) as client:
+        rule = server.faults.add("tasks/get", Drop())
+        result, _ = await finish(client, server, lambda steered: steered.complete({"n": 1}))
+    assert result.structured_content == {"n": 1}
+    assert rule.fired == 1
+
+
+@virtual_clock()
+async def test_a_calls_timeout_holds_for_looks(server: TaskServer) -> None:
+    """The call's own limit for a request holds for each look."""
+    async with connected(server, "in-process", limit=20) as client:
+        server.faults.add("tasks/get", Drop())
+        result, _ = await finish(client, server, lambda steered: steered.complete({"n": 1}), read_timeout_seconds=1.0)
+    assert result.structured_content == {"n": 1}
 
 
 # --- what else ----------------------------------------------------------------------------------------------------
