@@ -9,6 +9,7 @@ import hypothesis
 import pytest
 
 INTEROP = Path(__file__).parent / "interop"
+TESTING = Path(__file__).parent / "testing"
 
 Backend = tuple[str, dict[str, Any]]
 ASYNCIO: Backend = ("asyncio", {"use_uvloop": False})
@@ -28,7 +29,9 @@ def anyio_backend(request: pytest.FixtureRequest) -> Backend:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what lies in tests/interop, before `-m` chooses."""
+    """Mark what lies in tests/interop and tests/testing, before `-m` chooses."""
     for item in items:
         if INTEROP in item.path.parents:
             item.add_marker(pytest.mark.interop)
+        if TESTING in item.path.parents:
+            item.add_marker(pytest.mark.slow)

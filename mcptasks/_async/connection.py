@@ -196,7 +196,7 @@ class Connection:
             failures += 1
             nonsense += fault.patient
             if fault.action == "raise" or nonsense >= PATIENCE or budget.single:
-                raise _describe(fault, cause, about_task=about_task) from cause
+                raise describe(fault, cause, about_task=about_task) from cause
             if fault.action == "reopen" and failures > 1:
                 self.broke(link)
             delay = retry_delay(failures, retry_after=fault.retry_after, spread=random.random())
@@ -374,7 +374,8 @@ def _explain(exc: Exception) -> Fault:
     return Fault(action="retry", meaning="protocol", patient=True, reason=words)
 
 
-def _describe(fault: Fault, cause: Exception, *, about_task: bool) -> Exception:
+def describe(fault: Fault, cause: Exception, *, about_task: bool = True) -> TaskError:
+    """The error for a fault that is final."""
     if not about_task and isinstance(cause, mcp.MCPError) and fault.meaning != "connection":
         return TaskFailedError(cause.message, code=cause.code, data=cause.data)
     match fault.meaning:

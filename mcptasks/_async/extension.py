@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -12,6 +13,7 @@ import mcp_types
 from mcp.client import ClaimContext, ClientExtension, NotificationBinding, ResultClaim
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from mcptasks._async.connection import describe
 from mcptasks._async.requests import RAW, stash_created
 from mcptasks._exceptions import TaskCancelledError, TaskFailedError, TaskInputRequiredError, TaskProtocolError
 from mcptasks._faults import PATIENCE, judge
@@ -22,13 +24,16 @@ from mcptasks._state import Cancelled, Failed, Seen
 from mcptasks._wire import handshake, modern
 
 _FAILURES = 10
+_CANCEL_SECONDS = 5.0
 
 
 class TasksExtension(ClientExtension):
     """Makes the `call_tool` of an `mcp.Client` finish task answers by itself (2026-07-28 connections).
 
-    `mcp.Client(..., extensions=[mcptasks.TasksExtension()])`. The call then raises `TaskFailedError`,
-    `TaskCancelledError`, `TaskInputRequiredError` or `TaskProtocolError` where the task ends without a result.
+    `mcp.Client(..., extensions=[mcptasks.TasksExtension()])`. Where there is no result to be had, the call raises
+    `TaskFailedError`, `TaskCancelledError`, `TaskInputRequiredError`, `TaskNotFoundError`, `TaskConnectionError` or
+    `TaskProtocolError`. A call that is cancelled asks the server to cancel. The connection is the SDK's own: a reset
+    ends it.
 
     Args:
         polling: How to space the looks at a task.
@@ -44,6 +49,18 @@ class TasksExtension(ClientExtension):
         return (ResultClaim(result_type=modern.RESULT_TYPE, model=modern.CreatedTask, resolve=self._finish),)
 
     async def _finish(self, created: modern.CreatedTask, context: ClaimContext) -> mcp_types.CallToolResult:
+        """The task's result. Abandoned, it asks the server to cancel."""
+        try:
+            return await self._result(created, context)
+        except anyio.get_cancelled_exc_class():
+            with anyio.move_on_after(_CANCEL_SECONDS, shield=True):
+                task_id = modern.seen(created.wire(), "created").status.task_id
+                request = modern.CancelTask(params=modern.TaskParams(task_id=task_id))
+                with suppress(mcp.MCPError):
+                    await context.session.send_request(request, RAW)
+            raise
+
+    async def _result(self, created: modern.CreatedTask, context: ClaimContext) -> mcp_types.CallToolResult:
         event = modern.seen(created.wire(), "created")
         reference = TaskReference(task_id=event.status.task_id, kind="tool", name=context.tool_name, era="2026-07-28")
         since = anyio.current_time()
@@ -96,8 +113,9 @@ class TasksExtension(ClientExtension):
                 fault = judge(exc.code, exc.message, exc.data)
                 failures += 1
                 if fault.action == "raise" or failures >= _FAILURES:
-                    exc.add_note(f"while waiting for task {reference.to_json()}")
-                    raise
+                    error = describe(fault, exc)
+                    error.reference = reference
+                    raise error from exc
                 retry_after = fault.retry_after
             except TaskProtocolError as exc:
                 failures += 1

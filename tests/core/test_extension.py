@@ -13,9 +13,11 @@ from mcp_types import CLIENT_CAPABILITIES_META_KEY, CallToolResult, TextContent
 
 from mcptasks import (
     TaskCancelledError,
+    TaskConnectionError,
     TaskError,
     TaskFailedError,
     TaskInputRequiredError,
+    TaskNotFoundError,
     TaskProtocolError,
     TasksExtension,
 )
@@ -38,7 +40,7 @@ from mcptasks.testing import (
 )
 from tests.core.support import LIMIT, QUICK, http, legacy_only, make_server, virtual_clock
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 EXTENSION = "io.modelcontextprotocol/tasks"
 Way = Literal["in-process", "http"]
@@ -262,25 +264,35 @@ async def test_retry_after_an_error_of_the_server(server: TaskServer, way: Way) 
 
 @virtual_clock()
 async def test_a_fault_for_ever(server: TaskServer) -> None:
-    """Looks that fail for ever end in the server's error, with a note that names the task, after few of them."""
+    """Looks that fail for ever end in an error with the server's words that names the task, after few of them."""
     async with connected(server, "in-process", limit=600) as client:
         server.faults.add("tasks/get", RpcError(message="out of order"), times=None)
-        with pytest.raises(mcp.MCPError, match="out of order") as caught:
+        with pytest.raises(TaskConnectionError, match="out of order") as caught:
             await finish(client, server, lambda steered: steered.complete())
-    (task_id,) = server.tasks
-    assert any(task_id in note for note in caught.value.__notes__)
+    assert_named(caught.value, server)
     assert server.requests.count("tasks/get") <= 20
 
 
 async def test_a_task_that_is_forgotten(server: TaskServer, way: Way) -> None:
-    """A task that the server forgot is its error, at once, with a note that names the task."""
+    """A task that the server forgot is a `TaskNotFoundError` that names it, at once."""
     async with connected(server, way) as client:
         server.faults.add("tasks/get", ForgetTask())
-        with pytest.raises(mcp.MCPError) as caught:
+        with pytest.raises(TaskNotFoundError) as caught:
             await finish(client, server, lambda steered: steered.set_working())
-    asked = server.requests.of("tasks/get")
-    assert len(asked) == 1
-    assert any(asked[0].params["taskId"] in note for note in caught.value.__notes__)
+    (asked,) = server.requests.of("tasks/get")
+    assert caught.value.reference is not None
+    assert caught.value.reference.task_id == asked.params["taskId"]
+
+
+async def test_an_abandoned_call(server: TaskServer, way: Way) -> None:
+    """A call that is cancelled asks the server to cancel the task."""
+    async with connected(server, way) as client:
+        async with anyio.create_task_group() as group:
+            group.start_soon(client.call_tool, "work")
+            steered = await server.next_task()
+            await server.requests.wait_for("tasks/get")
+            group.cancel_scope.cancel()
+        assert steered.status == "cancelled"
 
 
 @pytest.mark.parametrize("spoiled", [Garbage(drop=("status",)), Garbage(change={"taskId": "another"})], ids=str)

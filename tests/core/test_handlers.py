@@ -22,7 +22,7 @@ from mcptasks import Client, TaskError, TaskFailedError, ToolError
 from tests.core.asking import PROMPT, own_server, sdk_server
 from tests.core.support import Era, connected, http
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 Way = Literal["object", "streams", "http"]
 

@@ -15,7 +15,7 @@ from mcptasks import Task, TaskConnectionError, TaskError, ToolResult
 from mcptasks.testing import Disconnect, Fault, HttpBody, HttpStatus, NoHttpAnswer, TaskServer, Truncate
 from tests.core.support import POLLED, Era, begin, call_tool, connected, http, make_server
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 FAULTS: dict[str, Fault] = {
     "503": HttpStatus(503),

@@ -22,7 +22,7 @@ from mcptasks import Client, Task, TaskConnectionError, ToolError
 from mcptasks.testing import Disconnect, Options, TaskServer, ToolContext
 from tests.core.support import Era, connected, http
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 SCRIPT = """
     import os, sys
