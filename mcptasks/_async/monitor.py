@@ -308,7 +308,6 @@ class Monitor:
         """Ask the server; None where there is nothing to learn."""
         if not fetch and (watch.state.settled or not watch.interest):
             return None  # What it was queued for has come, or whoever wanted it has gone.
-        watch.looks += 1
         pushes, status = watch.pushes, watch.state.status
         doubts = 0
         while True:

@@ -44,8 +44,6 @@ class Watch:
     """Counts them."""
     looked: float | None = None
     """When the state was last learned."""
-    looks: int = 0
-    """How many times the server was asked."""
     busy: bool = False
     """Whether a request about this task is queued or under way."""
     budget: Budget | None = None
