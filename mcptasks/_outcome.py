@@ -141,6 +141,10 @@ def _validated(value: Any, as_type: Any, structured: bool, reference: TaskRefere
     if structured:
         # Strict models take dates and the like from JSON only.
         attempts.append(lambda: adapter.validate_json(json.dumps(value)))
+        inner = as_object(value)
+        if inner is not None and set(inner) == {"result"}:
+            # The SDK's own server wraps plain values too, and does not say so.
+            attempts.append(lambda: adapter.validate_python(inner["result"]))
     elif isinstance(value, str) and as_type is not str:
         # A tool without structured output sends its value as JSON text.
         attempts.insert(0, lambda: adapter.validate_json(value))

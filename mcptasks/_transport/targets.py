@@ -22,6 +22,7 @@ from mcp.server import Server
 from mcp.server.mcpserver import MCPServer
 from mcp.shared.memory import create_client_server_memory_streams
 
+from mcptasks._exceptions import TaskConnectionError
 from mcptasks._transport.http import Guard, http_transport
 
 Connect = Callable[[Guard], Any]
@@ -95,8 +96,7 @@ def resolve(target: Any, options: Options) -> Target:
     if _is_fastmcp(target):
         return Target(endpoint=f"in-process:{target.name}", connect=lambda _: _fastmcp_transport(target))
     if _is_transport(target):
-        used: Any = target
-        return Target(endpoint=f"transport:{type(used).__name__}", connect=lambda _: used, reusable=False)
+        return Target(endpoint=f"transport:{type(target).__name__}", connect=_once(target), reusable=False)
     raise TypeError(f"cannot connect to {target!r} ({type(target).__name__}); give {_ACCEPTED}")
 
 
@@ -287,6 +287,18 @@ def _is_transport(target: Any) -> bool:
     """Whether this may be a transport: an async context manager, but no client, HTTP client or lock."""
     known = any(hasattr(target, name) for name in ("call_tool", "build_request", "acquire"))
     return isinstance(target, AbstractAsyncContextManager) and not known
+
+
+def _once(transport: Any) -> Connect:
+    """Gives the transport the first time, and a reason after that: entered again it would raise something obscure."""
+    unused = [transport]
+
+    def connect(_: Guard) -> Any:
+        if not unused:
+            raise TaskConnectionError("the connection is lost, and a transport can be used only once")
+        return unused.pop()
+
+    return connect
 
 
 def _is_fastmcp(target: Any) -> bool:

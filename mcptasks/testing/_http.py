@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import uvicorn
 from starlette.types import Scope
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -67,6 +68,17 @@ class _Transports:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         transport.abort()
         return True
+
+    def abort_all(self) -> None:
+        """End what is left, such as connections that came while the server was going down."""
+        for transport in list(self._open.values()):
+            transport.abort()
+
+
+async def _let_callbacks_run() -> None:
+    """A connection is made, and closed, in a few turns of the event loop."""
+    for _ in range(5):
+        await anyio.lowlevel.checkpoint()
 
 
 class serve_http:  # noqa: N801 - reads as the function that it stands for: `with serve_http(server) as url:`
@@ -198,5 +210,10 @@ class serve_http:  # noqa: N801 - reads as the function that it stands for: `wit
         await server.on_tick(0)
         self._started.set()
         await self._stop.wait()
+        # Accepting ends first: asyncio loses track of a connection that is being made while its server closes.
+        self._loop.remove_reader(sock.fileno())
+        await _let_callbacks_run()
         self._app.cut_all()
         await server.shutdown(sockets=[sock])
+        self._transports.abort_all()
+        await _let_callbacks_run()

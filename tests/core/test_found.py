@@ -6,11 +6,25 @@ from typing import Any
 
 import anyio
 import pytest
+from mcp.client.streamable_http import streamable_http_client
 
 import mcptasks
 from mcptasks import Client, TaskConnectionError, TaskError
-from mcptasks.testing import Fault, HttpBody, HttpStatus, RpcError, TaskServer, serve_http
-from tests.core.support import POLLED, Era, begin, connected, http, legacy_only, make_server, modern_only, virtual_clock
+from mcptasks.testing import Disconnect, Fault, HttpBody, HttpStatus, RpcError, TaskServer, serve_http
+from tests.core.support import (
+    LONG_INTERVAL,
+    POLLED,
+    PUSH_ONLY,
+    Era,
+    Recorder,
+    begin,
+    connected,
+    http,
+    legacy_only,
+    make_server,
+    modern_only,
+    virtual_clock,
+)
 
 HTML = HttpBody("<html>maintenance</html>", "text/html")
 READS = [("modern", "tasks/get"), ("legacy", "tasks/get"), ("legacy", "tasks/result")]
@@ -107,3 +121,33 @@ async def test_a_call_to_a_server_that_went_away_names_it(server: TaskServer) ->
             await anyio.to_thread.run_sync(serving.stop)
             with pytest.raises(TaskConnectionError, match=r"127\.0\.0\.1:.*/mcp"):
                 await client.call_tool("work", task=True)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
+async def test_a_used_transport_is_named_as_the_reason(mode: str) -> None:
+    """When the connection of a transport given as the target is lost, the error says that a transport is used once."""
+    server = make_server("legacy" if mode == "legacy" else "modern")
+    with http(server) as url:
+        async with connected(streamable_http_client(url), mode=mode) as client:
+            task = await client.call_tool("work", task=True)
+            server.faults.add("tasks/get", Disconnect(), times=None)
+            with pytest.raises(TaskConnectionError, match=r"transport.* once"):
+                await task.status()
+
+
+@pytest.mark.anyio
+@modern_only
+async def test_a_stranger_does_not_end_push(era: Era) -> None:
+    """Watching a task that the server does not know costs the pushes of no other task."""
+    server = make_server(era, poll_interval_ms=LONG_INTERVAL)
+    async with connected(server, polling=PUSH_ONLY) as client:
+        client.task("nobody-knows-me").on_status_change(Recorder())
+        await server.requests.wait_for("subscriptions/listen")
+        task, steered = await begin(client, server)
+        told = Recorder()
+        task.on_status_change(told)
+        await server.requests.wait_for("subscriptions/listen", 2)
+        await server.requests.wait_for("tasks/get", task_id=task.task_id)
+        steered.set_working("pushed")
+        await told.until_message("pushed")

@@ -124,6 +124,8 @@ class Weather(BaseModel):
         (answer("..."), Any, "..."),
         (answer("null"), None.__class__, None),
         (answer("...", {"result": 5}), dict[str, int], {"result": 5}),
+        # The SDK's own server wraps plain values and does not say so.
+        (answer("5", {"result": 5}), int, 5),
         (answer(), int | None, None),
     ],
 )
