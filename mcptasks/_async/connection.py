@@ -95,8 +95,9 @@ class Budget:
             self._scope.deadline = min(self._scope.deadline, anyio.current_time() + self._limit())
 
     def attempt(self, end: float) -> anyio.CancelScope:
-        """A scope for one attempt, which ends at `end` in any case."""
-        self._scope = anyio.CancelScope(deadline=min(anyio.current_time() + self._limit(), end))
+        """A scope for one attempt that leaves time for more before `end`."""
+        now = anyio.current_time()
+        self._scope = anyio.CancelScope(deadline=now + min(self._limit(), max((end - now) / 3, 0.5)))
         return self._scope
 
     def _limit(self) -> float:

@@ -149,12 +149,13 @@ async def test_bad_answers_to_a_creating_call(server: TaskServer, fault: str, af
 @pytest.mark.parametrize("fault", ALL)
 @pytest.mark.parametrize("times", [1, None], ids=["once", "always"])
 async def test_bad_answers_to_the_tool_list(era: Era, fault: str, times: int | None) -> None:
-    """A bad tool list costs at most the call that needed it, which is sent no more than once."""
+    """A bad tool list costs at most the call that needed it, which is sent no more than once. An error of the server's
+    own is believed the first time."""
     server = make_server(era, **POLLED)
     server.add_tool("quick", result="done")
     async with connected(server, limit=600, polling=None, reconnect_timeout=30.0) as client:
         server.faults.add("tools/list", ALL[fault], times=times)
-        assert await ends(client) == "done" or times is None
+        assert await ends(client) == "done" or times is None or fault == "odd-code"
         assert server.requests.count("tools/call") <= 1
         assert server.requests.count("tools/list") < 25
         server.faults.clear()

@@ -79,7 +79,7 @@ async def test_a_fault_for_ever(era: Era, subtests: pytest.Subtests) -> None:
         async with AsyncExitStack() as clients:
             # A client for each fault, since some faults end the connection; all at once, to wait once.
             for name, fault in FAULTS.items():
-                client = await clients.enter_async_context(connected(url, timeout=0.2, reconnect_timeout=0.5))
+                client = await clients.enter_async_context(connected(url, timeout=2.0, reconnect_timeout=0.5))
                 tasks[name], steered = await begin(client, server)
                 server.faults.add("tasks/get", fault, times=None, task_id=steered.task_id)
                 steered.complete(name)
