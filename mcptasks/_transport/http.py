@@ -191,7 +191,7 @@ class GuardedClient(httpx2.AsyncClient):
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == "application/json":
             return await self._whole(request, response)
-        if response.status_code == 200 and kind != "text/event-stream" and _asks(request):
+        if response.status_code == 200 and kind != "text/event-stream" and _method(request):
             # A gateway's page, say: not this server's answer.
             await response.aclose()
             return synthetic_error(request, f"unexpected content type {kind!r}")
@@ -207,7 +207,7 @@ class GuardedClient(httpx2.AsyncClient):
             request.method, str(request.url), headers=headers, content=await request.aread()
         )
         response = await self._foreign.send(outgoing, stream=True)
-        plain = [(name, value) for name, value in response.headers.multi_items() if name not in _FRAMING]
+        plain = _of_a_read_body(response.headers)
         if response.is_stream_consumed:
             # A hook of the client's owner has read the body, and decoded it.
             answer = httpx2.Response(response.status_code, headers=plain, content=response.content, request=request)
@@ -235,7 +235,7 @@ class GuardedClient(httpx2.AsyncClient):
                 raise
         finally:
             await response.aclose()
-        headers = [(name, value) for name, value in response.headers.multi_items() if name not in _FRAMING]
+        headers = _of_a_read_body(response.headers)
         bare = httpx2.Response(response.status_code, headers=headers, request=request)
         bare.next_request = response.next_request
         return bare
@@ -250,7 +250,7 @@ class GuardedClient(httpx2.AsyncClient):
             return synthetic_error(request, f"the answer broke off: {str(exc) or type(exc).__name__}")
         finally:
             await response.aclose()
-        headers = [(name, value) for name, value in response.headers.multi_items() if name not in _FRAMING]
+        headers = _of_a_read_body(response.headers)
         return httpx2.Response(response.status_code, headers=headers, content=body, request=request)
 
     async def _explained(self, request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
@@ -276,20 +276,25 @@ class GuardedClient(httpx2.AsyncClient):
         )
 
 
-def _asks(request: httpx2.Request) -> bool:
-    """Whether a message asks for an answer; notifications and answers of our own do not."""
+def _method(request: httpx2.Request) -> bytes:
+    """The JSON-RPC method that a message asks to be answered; empty for notifications and answers of our own."""
     found = _METHOD.match(request.content) if request.method == "POST" else None
-    return found is not None and not found[1].startswith(b"notifications/")
+    return b"" if found is None or found[1].startswith(b"notifications/") else found[1]
 
 
 def _patience(request: httpx2.Request) -> float | None:
     """How many seconds of silence to bear, where that is less than usual."""
     if request.method != "POST":
         return None
-    if not _asks(request):
+    method = _method(request)
+    if not method:
         return _ACCEPT_SECONDS
-    found = _METHOD.match(request.content)
-    return _LOOK_SECONDS if found is not None and found[1] in (b"tasks/get", b"tasks/cancel") else None
+    return _LOOK_SECONDS if method in (b"tasks/get", b"tasks/cancel") else None
+
+
+def _of_a_read_body(headers: Any) -> list[tuple[str, str]]:
+    """Headers without those about the body's form on the wire."""
+    return [(name, value) for name, value in headers.multi_items() if name not in _FRAMING]
 
 
 def _is_json_rpc_error(body: bytes) -> bool:
