@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from mcptasks._version import __version__
 
 if TYPE_CHECKING:
-    from mcp_types import GetPromptResult
+    from mcp_types import CreateMessageResult, ElicitResult, GetPromptResult
 
     from mcptasks._async.client import Client
     from mcptasks._async.extension import TasksExtension
+    from mcptasks._async.handlers import InputContext
     from mcptasks._async.task import Task
     from mcptasks._exceptions import (
         TaskCancelledError,
@@ -29,12 +30,17 @@ if TYPE_CHECKING:
         TaskTimeoutError,
         ToolError,
     )
+    from mcptasks._hosting import HostTasks
     from mcptasks._models import ResourceContents, TaskReference, TaskStatus, TaskSupport, ToolResult
     from mcptasks._schedule import PollingPolicy
 
 __all__ = [
     "Client",
+    "CreateMessageResult",
+    "ElicitResult",
     "GetPromptResult",
+    "HostTasks",
+    "InputContext",
     "PollingPolicy",
     "ResourceContents",
     "Task",
@@ -59,7 +65,9 @@ __all__ = [
 
 _HOMES = {
     "Client": "mcptasks._async.client",
-    "GetPromptResult": "mcp_types",
+    **dict.fromkeys(("CreateMessageResult", "ElicitResult", "GetPromptResult"), "mcp_types"),
+    "HostTasks": "mcptasks._hosting",
+    "InputContext": "mcptasks._async.handlers",
     "PollingPolicy": "mcptasks._schedule",
     "Task": "mcptasks._async.task",
     "TasksExtension": "mcptasks._async.extension",

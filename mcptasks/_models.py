@@ -10,6 +10,8 @@ from typing import Any, Literal, TypeAlias, cast
 from attrs import field, frozen
 from mcp_types import BlobResourceContents, ContentBlock, TextContent, TextResourceContents
 
+from mcptasks import _html, _plain
+
 Status: TypeAlias = Literal["working", "input_required", "completed", "failed", "cancelled"]
 """The statuses of both protocols."""
 
@@ -36,11 +38,11 @@ class TaskStatus:
     Servers leave out or garble the optional parts; those are None then.
     """
 
-    task_id: str
+    task_id: str = field(repr=_plain.short)
     """The server's identifier of the task."""
     status: Status
     """"working", "input_required", "completed", "failed" or "cancelled"."""
-    status_message: str | None = None
+    status_message: str | None = field(default=None, repr=_plain.short)
     """The server's words on the present state."""
     created_at: datetime | None = None
     """When the server created the task, by its clock."""
@@ -50,7 +52,7 @@ class TaskStatus:
     """How long after `created_at` the server keeps the task; None for no limit, or not said."""
     poll_interval: timedelta | None = None
     """How long the server wants clients to wait between two looks."""
-    input_requests: Mapping[str, Any] = field(factory=dict[str, Any], hash=False)
+    input_requests: Mapping[str, Any] = field(factory=dict[str, Any], repr=_plain.short, hash=False)
     """Open questions by key (2026-07-28), as the server sent them."""
     raw: Mapping[str, Any] = field(factory=dict[str, Any], repr=False, eq=False)
     """The server's own message."""
@@ -84,6 +86,9 @@ class TaskStatus:
     def pollInterval(self) -> timedelta | None:  # noqa: N802 - the wire's name
         """`poll_interval` under the wire's name."""
         return self.poll_interval
+
+    def _repr_html_(self) -> str:
+        return _html.status_html(self)
 
 
 @frozen(kw_only=True)
@@ -170,22 +175,25 @@ class TaskReference:
 class ToolResult:
     """What a tool answered."""
 
-    content: Sequence[ContentBlock]
+    content: Sequence[ContentBlock] = field(repr=_plain.short)
     """The content blocks, in the server's order."""
-    structured_content: Any = None
+    structured_content: Any = field(default=None, repr=_plain.short)
     """The structured value exactly as the server sent it, or None."""
-    data: Any = None
+    data: Any = field(default=None, repr=_plain.short)
     """The value itself: validated by `as_type` where that was given; otherwise the structured content with
     FastMCP's `{"result": ...}` wrapping undone; otherwise the text, or None where there is none."""
     is_error: bool = False
     """Whether the tool reports an error."""
-    meta: Mapping[str, Any] = field(factory=dict[str, Any])
+    meta: Mapping[str, Any] = field(factory=dict[str, Any], repr=_plain.short)
     """The answer's `_meta`."""
 
     @property
     def text(self) -> str:
         """All text blocks, joined by newlines."""
         return "\n".join(block.text for block in self.content if isinstance(block, TextContent))
+
+    def _repr_html_(self) -> str:
+        return _html.result_html(self)
 
 
 @frozen(kw_only=True)

@@ -14,6 +14,7 @@ The rules:
   message or the open input requests.
 - The outcome (result, error or cancellation) is known at most once. `cancelled` is its own outcome. Otherwise it came
   inlined with the status, or it has to be fetched; it is fetched only if somebody wants it, once at a time.
+- Questions in mid-task have a machine of their own (`_input.py`); a status is told as it follows from the two.
 - Trouble with the connection is not a state of the task. It is handed to whoever waits, and the next event finds
   the machine as it was.
 """
@@ -26,6 +27,16 @@ from typing import Any, Literal, TypeAlias
 from attrs import evolve, field, frozen
 
 from mcptasks._exceptions import TaskProtocolError
+from mcptasks._input import (
+    NO_QUESTIONS,
+    InputAnswered,
+    InputAsked,
+    InputEvent,
+    InputReleased,
+    InputReserved,
+    InputWithdrawn,
+    Questions,
+)
 from mcptasks._models import TERMINAL, Status, TaskStatus
 
 # --- outcomes -----------------------------------------------------------------------------------------------------
@@ -93,11 +104,6 @@ class FetchRefused:
 
 
 @frozen
-class InputAnswered:
-    """Answers to input requests were accepted by the server."""
-
-
-@frozen
 class CancelAsked:
     """The server was asked to cancel."""
 
@@ -114,7 +120,7 @@ class ConnectionLost:
     """The connection was replaced; what was under way on it is void."""
 
 
-Event: TypeAlias = Seen | Wanted | Fetched | FetchRefused | InputAnswered | CancelAsked | Trouble | ConnectionLost
+Event: TypeAlias = Seen | Wanted | Fetched | FetchRefused | InputEvent | CancelAsked | Trouble | ConnectionLost
 
 # --- effects ------------------------------------------------------------------------------------------------------
 
@@ -150,7 +156,12 @@ class Fail:
     error: Exception
 
 
-Effect: TypeAlias = Emit | Fetch | Look | Finish | Fail
+@frozen
+class Wake:
+    """Have those who wait look again."""
+
+
+Effect: TypeAlias = Emit | Fetch | Look | Finish | Fail | Wake
 
 # --- the table ----------------------------------------------------------------------------------------------------
 
@@ -187,6 +198,9 @@ class TaskState:
     """How often the server would not give the outcome of a task that it calls over."""
     told: tuple[tuple[object, ...], ...] = field(default=(), repr=False)
     """Marks of the latest statuses that were emitted, to know a push that tells of the past."""
+    word: TaskStatus | None = field(default=None, repr=False)
+    """The latest status in the server's own words; `status` is what follows from it and the questions."""
+    questions: Questions = NO_QUESTIONS
 
     @property
     def terminal(self) -> bool:
@@ -196,7 +210,19 @@ class TaskState:
     @property
     def settled(self) -> bool:
         """Whether no question to the server is left: over, and the outcome known or not wanted."""
-        return self.outcome is not None or (self.terminal and not self.wanted)
+        return self.terminal and (self.outcome is not None or not self.wanted)
+
+    @property
+    def waits(self) -> bool:
+        """Whether the task waits for input by the server's own word."""
+        return self.word is not None and self.word.status == "input_required"
+
+    @property
+    def open(self) -> Mapping[str, Any]:
+        """The questions that are not answered yet, by key."""
+        if self.status is None:
+            return self.questions.held
+        return self.status.input_requests if self.status.status == "input_required" else {}
 
 
 def visible(status: TaskStatus) -> tuple[object, ...]:
@@ -227,7 +253,9 @@ def advance(state: TaskState, event: Event) -> tuple[TaskState, tuple[Effect, ..
             if state.outcome is not None:
                 return refused, ()
             return refused, (Look(),) if refused.refusals < REFUSALS else (Fail(error),)
-        case InputAnswered() | CancelAsked():
+        case InputAsked() | InputWithdrawn() | InputReserved() | InputReleased() | InputAnswered():
+            return _input(state, event)
+        case CancelAsked():
             return state, () if state.terminal else (Look(),)
         case Trouble(error):
             return evolve(state, fetching=False), () if state.settled else (Fail(error),)
@@ -235,19 +263,55 @@ def advance(state: TaskState, event: Event) -> tuple[TaskState, tuple[Effect, ..
             return evolve(state, fetching=False), () if state.settled else (Look(),)
 
 
+def _input(state: TaskState, event: InputEvent) -> tuple[TaskState, tuple[Effect, ...]]:
+    if state.terminal:
+        return state, ()
+    state = evolve(state, questions=state.questions.after(event))
+    unsaid = state.word is not None and state.word.status == "input_required" and not state.word.input_requests
+    if isinstance(event, InputAnswered) and unsaid and state.word is not None and not state.questions.held:
+        # What it waited for was answered; whether there is more the next look shows.
+        state = evolve(state, word=evolve(state.word, status="working", status_message=None))
+    effects: tuple[Effect, ...] = ()
+    if state.word is not None:
+        state, effects = _tell(state, state.questions.shown(state.word))
+    match event:
+        case InputReserved():
+            return state, ()
+        case InputAnswered():
+            return state, (*effects, Look())
+        case _:
+            return state, effects or (Wake(),)
+
+
+def _tell(state: TaskState, status: TaskStatus) -> tuple[TaskState, tuple[Effect, ...]]:
+    """Take a status in; emit it if a program can see a difference."""
+    before = state.status
+    state = evolve(state, status=status)
+    if before is not None and visible(before) == visible(status):
+        return state, ()
+    return evolve(state, told=(*state.told, mark(status))[-_REMEMBERED:]), (Emit(status),)
+
+
 def _seen(state: TaskState, event: Seen) -> tuple[TaskState, tuple[Effect, ...]]:
-    status, before = event.status, state.status
+    reused = None if state.terminal else state.questions.reused(event.status)
+    if reused is not None:
+        words = f"the server uses the key {reused!r:.80} of an earlier question for another one"
+        return state, (Fail(TaskProtocolError(words)),)
+    questions = state.questions.seen(event.status)
+    status, before = questions.shown(event.status), state.status
     if status.status not in TRANSITIONS[before.status if before else None]:
         return _late(state, event)
     if event.origin == "pushed" and before is not None and _stale(state, status, before):
         return state, ()
-    effects: list[Effect] = []
-    if before is None or visible(before) != visible(status):
-        effects.append(Emit(status))
-        state = evolve(state, told=(*state.told, mark(status))[-_REMEMBERED:])
-    state = evolve(state, status=status)
+    state, told = _tell(evolve(state, word=event.status, questions=questions), status)
+    effects = list(told)
     if not state.terminal:
+        unsaid = status.status == "input_required" and not status.input_requests
+        if unsaid and told and event.origin in ("created", "pushed"):
+            # What is asked stands in the answer to a look (2026-07-28; creating answers never hold it).
+            effects.append(Look())
         return state, tuple(effects)
+    state = evolve(state, word=None, questions=NO_QUESTIONS)
     outcome = Cancelled(status.status_message) if status.status == "cancelled" else event.outcome
     if outcome is not None and state.outcome is None:
         state = evolve(state, outcome=outcome, told=())

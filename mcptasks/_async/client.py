@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import mcp
 import mcp_types
@@ -13,10 +13,13 @@ from mcptasks import _arguments
 from mcptasks._async.calls import Calls
 from mcptasks._async.configure import configure
 from mcptasks._async.handlers import ElicitationHandler, LogHandler, Roots, SamplingHandler
+from mcptasks._async.host import Host
+from mcptasks._async.listing import TaskList
 from mcptasks._async.requests import every_page
 from mcptasks._async.session import IMMEDIATE_PREFIX, Facts, Session
 from mcptasks._async.task import Task
 from mcptasks._exceptions import TaskConnectionError, TaskNotFoundError, TaskStateError
+from mcptasks._hosting import HostTasks
 from mcptasks._models import TaskReference, TaskSupport
 from mcptasks._schedule import PollingPolicy
 from mcptasks._state import Seen
@@ -24,6 +27,12 @@ from mcptasks._state import Seen
 
 class Client(Calls):
     """A client of one MCP server, for `async with`, on asyncio or trio.
+
+    ```python
+    async with Client("https://example.com/mcp") as client:
+        task = await client.call_tool("slow_computation", {"duration": 10}, task=True)
+        print((await task.result(timeout=60)).data)
+    ```
 
     Args:
         target: The server: an `http(s)://` URL; a path to a `.py` or `.js` file, a list of strings or
@@ -38,11 +47,13 @@ class Client(Calls):
         server: Which entry of `mcpServers` to use.
         timeout: Seconds for each request on the wire, never for the work; None for no limit (reads are then given up
             after 30 s and sent again).
-        elicitation_handler: Answers the server's questions; sync (in a worker thread) or async, called with the
-            request's context and params. Returns a mapping, an `ElicitResult`, or None to decline.
+        elicitation_handler: Answers the server's questions; sync (in a worker thread) or async, called with an
+            `InputContext` and the request's params. Returns the answer's fields (a mapping, or a dataclass, attrs or
+            pydantic object), an `ElicitResult`, or None to decline. What it raises leaves a task's question open.
         sampling_handler: Completes prompts for the server; the same, returns text or a `CreateMessageResult`.
         roots: Folders that the server may know of, or a function that returns them.
         log_handler: Gets the server's log messages.
+        host_tasks: Offer to do what the server asks as tasks, for it to poll (2025-11-25); `HostTasks` for options.
         polling: How to space the looks at tasks.
         reconnect_timeout: Seconds for which an unreachable server is tried again, and for which the first connection
             may take; None for ever. After that waiters get `TaskConnectionError`.
@@ -65,10 +76,11 @@ class Client(Calls):
         cwd: Any = None,
         server: str | None = None,
         timeout: float | None = None,
-        elicitation_handler: ElicitationHandler | None = None,
-        sampling_handler: SamplingHandler | None = None,
+        elicitation_handler: ElicitationHandler[Task[Any]] | None = None,
+        sampling_handler: SamplingHandler[Task[Any]] | None = None,
         roots: Roots | None = None,
         log_handler: LogHandler | None = None,
+        host_tasks: bool | HostTasks = False,
         polling: PollingPolicy | None = None,
         reconnect_timeout: float | None = 60.0,
     ) -> None:
@@ -86,30 +98,75 @@ class Client(Calls):
             sampling_handler=sampling_handler,
             roots=roots,
             log_handler=log_handler,
+            host_tasks=host_tasks,
             polling=polling,
             reconnect_timeout=reconnect_timeout,
         )
         self._session: Session | None = None
+        self._host: Host | None = None
+        self._entered = False
         self._closed = False
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "new" if self._session is None else "open"
         return f"<Client {self._config.target.endpoint} {state}>"
 
-    async def __aenter__(self) -> Client:
-        if self._session is not None or self._closed:
+    async def __aenter__(self) -> Self:
+        if self._entered or self._closed or (self._session is not None and self._host is None):
             raise TaskStateError("a client is entered once; make a new one")
-        session = Session(self._config)
-        await session.open()
-        self._session = session
+        if self._host is None:
+            session = Session(self._config)
+            await session.open()
+            self._session = session
+        self._entered = True
         return self
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if self._host is not None:
+            await self._shut(clean=exc_type is None)
+            return
         session = self._open()
         self._closed = True
         await session.close(clean=exc_type is None)
+
+    async def open(self) -> Self:
+        """Connect, where `async with` does not fit: in a notebook, in a fixture. The client stays open until `close()`.
+
+        It lives in a task of its own, so that any task may close it; on trio that is a system task, which ends with
+        `trio.run`.
+
+        Raises:
+            TaskStateError: The client is or was open already.
+            TaskConnectionError: The server cannot be reached.
+        """
+        if self._session is not None or self._host is not None or self._closed:
+            raise TaskStateError("a client is opened once; make a new one")
+        session = Session(self._config)
+        self._host = Host(session)
+        try:
+            await self._host.open()
+        except BaseException:
+            self._closed = True
+            raise
+        self._session = session
+        return self
+
+    async def close(self) -> None:
+        """Disconnect what `open()` connected; may be called again. Remote tasks go on.
+
+        Raises:
+            TaskStateError: The client is in an `async with` block, whose end closes it.
+        """
+        if self._session is not None and self._host is None and not self._closed:
+            raise TaskStateError("the end of its `async with` block closes this client")
+        await self._shut(clean=True)
+
+    async def _shut(self, *, clean: bool) -> None:
+        self._closed = True
+        if self._host is not None:
+            await self._host.close(clean=clean)
 
     # --- lists ----------------------------------------------------------------------------------------------------
 
@@ -166,13 +223,13 @@ class Client(Calls):
         """
         session = self._open()
         if not session.support().list:
-            return session.known()
+            return TaskList(session.known())
         tasks: dict[str, Task[Any]] = {}
         for status in await session.core.requests.listed():
             tasks[status.task_id] = session.handle(self._reference(status.task_id))
             session.core.monitor.observe(Seen(status, "polled"))
         # Some servers list nothing at all (fastmcp 2.14 and 3).
-        return list({**tasks, **{task.task_id: task for task in session.known()}}.values())
+        return TaskList({**tasks, **{task.task_id: task for task in session.known()}}.values())
 
     def task(self, task_id: str) -> Task[Any]:
         """A handle on a task that exists already, by its id. Asks nobody; the first look shows whether it exists."""
@@ -245,5 +302,5 @@ class Client(Calls):
         if self._closed:
             raise TaskConnectionError("the client is closed; make a new one")
         if self._session is None:
-            raise TaskConnectionError("the client is not open; use it inside `async with`")
+            raise TaskConnectionError("the client is not open; enter it first, or call its open()")
         return self._session

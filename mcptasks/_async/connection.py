@@ -20,11 +20,11 @@ from attrs import define, field
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
+from mcptasks._async.errors import describe
+from mcptasks._async.limits import WireLimit
 from mcptasks._exceptions import (
     TaskConnectionError,
     TaskError,
-    TaskFailedError,
-    TaskNotFoundError,
     TaskProtocolError,
     TaskTimeoutError,
 )
@@ -33,7 +33,7 @@ from mcptasks._models import Era
 from mcptasks._outcome import first_problem
 from mcptasks._schedule import attempt_limit, retry_delay
 from mcptasks._transport.http import Guard
-from mcptasks._transport.intercept import InterceptedTransport, Interceptor
+from mcptasks._transport.intercept import Declare, InterceptedTransport, Interceptor, TaskHost
 from mcptasks._transport.targets import Target
 
 logger = logging.getLogger("mcptasks")
@@ -118,16 +118,22 @@ class Connection:
         wire_timeout: float | None,
         patience: float | None,
         on_link: Callable[[Link], None],
+        declare: Declare | None = None,
+        host: Callable[[], TaskHost] | None = None,
     ) -> None:
         self.target = target
         self.wire_timeout = wire_timeout
+        self.limit = WireLimit(wire_timeout)
         self._make_client = make_client
         self._mode = mode
         self._prior: Any = None
         self._notify = notify
         self._patience = patience
         self._on_link = on_link
+        self._declare = declare
+        self._host = host
         self._link: Link | None = None
+        self._latest: Link | None = None
         self._numbers = 0
         self._demand = anyio.Event()
         self._settled = anyio.Event()
@@ -135,6 +141,11 @@ class Connection:
         self._closed = False
 
     # --- for those who send ---------------------------------------------------------------------------------------
+
+    @property
+    def latest(self) -> Link | None:
+        """The link there is or was last, if there was any."""
+        return self._latest
 
     @property
     def current(self) -> Link | None:
@@ -218,8 +229,9 @@ class Connection:
         started = anyio.current_time()
         while True:
             link = await self.link()
+            scope, handled = self.limit.begin(), self.limit.handled
             try:
-                with anyio.move_on_after(self.wire_timeout):
+                with scope:
                     return await send(link)
                 words = f"no answer within {self.wire_timeout} s; the request may have reached the server"
                 raise TaskTimeoutError(f"{self.target.endpoint}: {words}")
@@ -241,11 +253,15 @@ class Connection:
                     link.refusals += 1
                     if link.refusals > 1:
                         self.broke(link)
-                if impatient or fault.sent:
-                    what = "may or may not have reached" if fault.sent else "did not reach"
+                # Of a call in several rounds the first has reached the server before anybody is asked.
+                sent = fault.sent or self.limit.handled > handled
+                if impatient or sent:
+                    what = "may or may not have reached" if sent else "did not reach"
                     raise TaskConnectionError(
                         f"{self.target.endpoint}: {fault.reason}; the request {what} the server"
                     ) from exc
+            finally:
+                self.limit.end(scope)
             failures += 1
             await anyio.sleep(retry_delay(failures, retry_after=None, spread=random.random()))
 
@@ -304,7 +320,9 @@ class Connection:
         source = self.target.connect(guard)
         interceptor: Interceptor | None = None
         if not self.target.bare:
-            interceptor = Interceptor(self._notify, lambda: self._ended(broken))
+            # Tasks that are hosted belong to the session in which they were created.
+            host = None if self._host is None else self._host()
+            interceptor = Interceptor(self._notify, lambda: self._ended(broken), self._declare, host)
             source = InterceptedTransport(source, interceptor)
         client = self._make_client(source, self._mode, self._prior)
         limit = math.inf if self._patience is None else self._patience
@@ -331,7 +349,8 @@ class Connection:
         self._numbers += 1
         era: Era = "2026-07-28" if modern else "2025-11-25"
         link = Link(client, client.session, era, guard, interceptor, self._numbers, broken)
-        self._link, self._failure, self._demand = link, None, anyio.Event()
+        self._link = self._latest = link
+        self._failure, self._demand = None, anyio.Event()
         if self._closed:
             self.broke(link)
             self._demand.set()
@@ -373,18 +392,3 @@ def _explain(exc: Exception) -> Fault:
         return Fault(action="retry", meaning="connection", reason=str(exc))
     words = first_problem(exc) if isinstance(exc, ValidationError) else str(exc)
     return Fault(action="retry", meaning="protocol", patient=True, reason=words)
-
-
-def describe(fault: Fault, cause: Exception, *, about_task: bool = True) -> TaskError:
-    """The error for a fault that is final."""
-    if not about_task and isinstance(cause, mcp.MCPError) and fault.meaning != "connection":
-        return TaskFailedError(cause.message, code=cause.code, data=cause.data)
-    match fault.meaning:
-        case "unknown_task":
-            return TaskNotFoundError(fault.reason)
-        case "protocol":
-            return TaskProtocolError(fault.reason)
-        case "server_error":
-            return TaskConnectionError(f"the server cannot tell: {fault.reason}")
-        case "connection":
-            return TaskConnectionError(fault.reason)

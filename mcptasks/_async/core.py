@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import mcp_types
@@ -11,8 +12,10 @@ from mcptasks._async.callbacks import Callbacks
 from mcptasks._async.connection import Connection
 from mcptasks._async.monitor import Monitor
 from mcptasks._async.push import PushStreams
+from mcptasks._async.questions import Questions
 from mcptasks._async.requests import Requests
 from mcptasks._async.tools import ToolBook, wraps_result
+from mcptasks._async.watch import Watch
 from mcptasks._exceptions import TaskError
 from mcptasks._outcome import Decoding
 
@@ -27,14 +30,9 @@ class Core:
     push: PushStreams
     callbacks: Callbacks
     tools: ToolBook
-    has_handlers: bool
-    """Whether the program answers the server's questions."""
-
-    @property
-    def answers_input(self) -> bool:
-        """Whether questions in mid-task may find a handler: on 2025-11-25 connections they come as plain requests."""
-        link = self.connection.current
-        return self.has_handlers and link is not None and link.era == "2025-11-25"
+    questions: Questions
+    handle: Callable[[Watch], Any]
+    """The handle on a task."""
 
     async def with_wrapping(self, how: Decoding, name: str, result: Any) -> Decoding:
         """Find out from the tool list whether a value is wrapped, where nothing else can tell (fastmcp 2)."""

@@ -62,7 +62,8 @@ async def create(core: Core, call: Call) -> Created:
     """
     augment = await _augmentation(core, call)
     try:
-        return await core.connection.once(lambda link: _send(link, call, augment))
+        with core.questions.call(creates=augment is not None):
+            return await core.connection.once(lambda link: _send(link, call, augment))
     except mcp.MCPError as exc:
         if augment is not None and call.kind != "tool" and exc.code == METHOD_NOT_FOUND:
             # fastmcp's word for a resource or prompt that cannot be a task; it was not run (seen on 2.14 and 3).
@@ -72,7 +73,8 @@ async def create(core: Core, call: Call) -> Created:
 
 async def _plainly(core: Core, call: Call) -> Created:
     try:
-        return await core.connection.once(lambda link: _send(link, call, None))
+        with core.questions.call(creates=False):
+            return await core.connection.once(lambda link: _send(link, call, None))
     except mcp.MCPError as exc:
         raise _failed(exc) from exc
 

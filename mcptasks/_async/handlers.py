@@ -1,4 +1,4 @@
-"""Programs' handlers for what servers ask (elicitation, sampling, roots, logs), in the form that the SDK calls.
+"""Programs' handlers for what servers ask and tell: their forms, what they are given, and how they are called.
 
 Sync handlers run in a worker thread, since they tend to block.
 """
@@ -6,30 +6,61 @@ Sync handlers run in a worker thread, since they tend to block.
 from __future__ import annotations
 
 import inspect
-import logging
+import math
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast
 
+import anyio
 import anyio.to_thread
 import mcp_types as types
-from mcp.client import ClientRequestContext
+from attrs import field, frozen
 from pydantic import FileUrl
 
-logger = logging.getLogger("mcptasks")
+if TYPE_CHECKING:
+    from mcptasks._models import TaskReference, TaskStatus
 
-ElicitationAnswer: TypeAlias = "types.ElicitResult | types.ErrorData | Mapping[str, Any] | None"
+TaskT = TypeVar("TaskT")
+
+
+@frozen(kw_only=True, eq=False)
+class InputContext(Generic[TaskT]):
+    """What an input handler is told beside the question itself."""
+
+    task: TaskT | None = None
+    """The task that asks; None where a plain call asks, or where the server does not say which task it is. Its
+    `last_status` asks nobody."""
+    key: str | None = None
+    """The server's key of the question, unique in its task; None where a plain call of 2025-11-25 asks."""
+    candidates: Sequence[TaskT] = ()
+    """The tasks of which one asks, where it cannot be told which (a 2025-11-25 server that does not say)."""
+    meta: Mapping[str, Any] = field(factory=dict[str, Any], repr=False)
+    """The question's own `_meta`."""
+
+    @property
+    def reference(self) -> TaskReference | None:
+        """The reference of the task that asks, if there is one."""
+        return None if self.task is None else cast("Any", self.task).reference
+
+    @property
+    def last_status(self) -> TaskStatus | None:
+        """The latest status of the task that asks, if there is one; asks nobody."""
+        return None if self.task is None else cast("Any", self.task).last_status
+
+
+ElicitationAnswer: TypeAlias = "types.ElicitResult | types.ErrorData | Mapping[str, Any] | object | None"
 ElicitationHandler: TypeAlias = Callable[
-    [ClientRequestContext, types.ElicitRequestParams], "ElicitationAnswer | Awaitable[ElicitationAnswer]"
+    [InputContext[TaskT], types.ElicitRequestParams], "ElicitationAnswer | Awaitable[ElicitationAnswer]"
 ]
-"""Gets the request's context and params. A mapping accepts with that content; None declines."""
+"""Gets the context and the request's params. A mapping, or a dataclass, attrs or pydantic object, accepts with those
+fields; None declines; an `ElicitResult` says it all."""
 
 SamplingAnswer: TypeAlias = "types.CreateMessageResult | types.CreateMessageResultWithTools | types.ErrorData | str"
 SamplingHandler: TypeAlias = Callable[
-    [ClientRequestContext, types.CreateMessageRequestParams], "SamplingAnswer | Awaitable[SamplingAnswer]"
+    [InputContext[TaskT], types.CreateMessageRequestParams], "SamplingAnswer | Awaitable[SamplingAnswer]"
 ]
-"""Gets the request's context and params. A string is the assistant's text."""
+"""Gets the context and the request's params. A string is the assistant's text."""
 
 Root: TypeAlias = "str | os.PathLike[str] | types.Root"
 Roots: TypeAlias = "Sequence[Root] | Callable[[], Sequence[Root] | Awaitable[Sequence[Root]]]"
@@ -40,78 +71,27 @@ LogHandler: TypeAlias = Callable[[types.LoggingMessageNotificationParams], "Awai
 
 
 async def call(handler: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a sync or async handler; a sync one in a worker thread."""
+    """Call a sync or async handler, in a task of its own group; a sync one in a worker thread.
+
+    Raises:
+        RuntimeError: It was cancelled by nobody but itself, such as by a future of its own (asyncio).
+        BaseException: Whatever the handler raises.
+    """
+    try:
+        return await _call(handler, *arguments)
+    except anyio.get_cancelled_exc_class() as exc:
+        # Let through it would look as if whoever waits, or the whole connection, was to end.
+        if anyio.current_effective_deadline() == -math.inf:
+            raise
+        raise RuntimeError("a handler was cancelled from within") from exc
+
+
+async def _call(handler: Callable[..., Any], *arguments: Any) -> Any:
     if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(getattr(handler, "__call__", None)):  # noqa: B004
         return await handler(*arguments)
     # In a list, since trio takes a coroutine that comes out of a thread for a mistake.
     (answer,) = await anyio.to_thread.run_sync(lambda: [handler(*arguments)], abandon_on_cancel=True)
     return await answer if inspect.isawaitable(answer) else answer
-
-
-def contained(name: str) -> Callable[[Callable[..., Awaitable[Any]]], Callable[..., Awaitable[Any]]]:
-    """Tell the server that the program's handler failed. On 2026-07-28 connections the SDK would let the exception out
-    of the program's own call, in an exception group; on 2025-11-25 ones it would not."""
-
-    def decorate(callback: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-        async def guarded(*arguments: Any) -> Any:
-            try:
-                return await callback(*arguments)
-            except Exception as exc:
-                logger.exception("the %s failed", name)
-                words = f"the client's {name} failed: {type(exc).__name__}"
-                return types.ErrorData(code=types.INTERNAL_ERROR, message=words)
-
-        return guarded
-
-    return decorate
-
-
-def elicitation_callback(handler: ElicitationHandler) -> Any:
-    """The SDK's callback for `elicitation/create`."""
-
-    @contained("elicitation handler")
-    async def callback(
-        context: ClientRequestContext, params: types.ElicitRequestParams
-    ) -> types.ElicitResult | types.ErrorData:
-        answer = await call(handler, context, params)
-        if answer is None:
-            return types.ElicitResult(action="decline")
-        if isinstance(answer, types.ElicitResult | types.ErrorData):
-            return answer
-        if isinstance(answer, Mapping):
-            return types.ElicitResult(action="accept", content=dict(cast("Mapping[str, Any]", answer)))
-        raise TypeError(f"an elicitation handler returns a mapping, an ElicitResult or None; got {answer!r}")
-
-    return callback
-
-
-def sampling_callback(handler: SamplingHandler) -> Any:
-    """The SDK's callback for `sampling/createMessage`."""
-
-    @contained("sampling handler")
-    async def callback(context: ClientRequestContext, params: types.CreateMessageRequestParams) -> Any:
-        answer = await call(handler, context, params)
-        if isinstance(answer, str):
-            content = types.TextContent(type="text", text=answer)
-            return types.CreateMessageResult(role="assistant", content=content, model="handler")
-        if isinstance(answer, types.CreateMessageResult | types.CreateMessageResultWithTools | types.ErrorData):
-            return answer
-        raise TypeError(f"a sampling handler returns a string or a CreateMessageResult; got {answer!r}")
-
-    return callback
-
-
-def roots_callback(roots: Roots) -> Any:
-    """The SDK's callback for `roots/list`."""
-    source = roots if callable(roots) else None
-    fixed = [] if callable(roots) else _roots(roots)
-
-    @contained("roots function")
-    async def callback(context: ClientRequestContext) -> types.ListRootsResult:
-        del context
-        return types.ListRootsResult(roots=fixed if source is None else _roots(await call(source)))
-
-    return callback
 
 
 def log_callback(handler: LogHandler) -> Any:
@@ -125,10 +105,15 @@ def log_callback(handler: LogHandler) -> Any:
     return callback
 
 
-def _roots(roots: Sequence[Root]) -> list[types.Root]:
-    if isinstance(roots, str | bytes) or not isinstance(roots, Sequence):  # pyright: ignore[reportUnnecessaryIsInstance]
+def roots_of(roots: Any) -> list[types.Root]:
+    """The SDK's form of a program's roots.
+
+    Raises:
+        TypeError: Not a list of paths, URIs or roots.
+    """
+    if isinstance(roots, str | bytes) or not isinstance(roots, Sequence):
         raise TypeError(f"roots must be a list of paths, file:// URIs or Root objects, got {roots!r}")
-    return [_root(item) for item in roots]
+    return [_root(item) for item in cast("Sequence[Root]", roots)]
 
 
 def _root(item: Root) -> types.Root:

@@ -12,7 +12,6 @@ import random
 from collections import OrderedDict, deque
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -20,11 +19,11 @@ import anyio
 from anyio.abc import TaskGroup
 
 from mcptasks._async.connection import Budget, is_outage
+from mcptasks._async.errors import copy_error, missing
 from mcptasks._async.requests import Requests
 from mcptasks._async.watch import Watch
-from mcptasks._exceptions import TaskConnectionError, TaskError, TaskExpiredError, TaskNotFoundError, TaskProtocolError
+from mcptasks._exceptions import TaskError, TaskNotFoundError, TaskProtocolError
 from mcptasks._faults import PATIENCE
-from mcptasks._models import TaskReference
 from mcptasks._schedule import PollingPolicy, next_look
 from mcptasks._state import (
     ConnectionLost,
@@ -36,6 +35,7 @@ from mcptasks._state import (
     Look,
     Seen,
     Trouble,
+    Wake,
     Wanted,
     advance,
 )
@@ -47,6 +47,8 @@ _IN_FLIGHT = 32
 """Requests about tasks that one client has under way at most."""
 _EARLY = 256
 """Pushes that are kept for tasks not known yet: servers push before they answer the creating call."""
+_ANNOUNCED = 16
+"""Questions that a task may announce ahead (see `Watch.announced`)."""
 _AFTER_TROUBLE = 5.0
 """Seconds until a task that only callbacks watch is looked at again after trouble."""
 
@@ -61,11 +63,14 @@ class Monitor:
         wire_timeout: float | None,
         *,
         on_interest: Callable[[Watch, bool], None],
+        on_news: Callable[[Watch], None],
     ) -> None:
         self._requests = requests
         self._policy = policy
         self._wire_timeout = wire_timeout
         self._on_interest = on_interest
+        self._on_news = on_news
+        self._arrival: anyio.Event | None = None
         self._watches: WeakValueDictionary[str, Watch] = WeakValueDictionary()
         self._plan: list[tuple[float, int, Watch]] = []
         self._entries = 0
@@ -83,6 +88,9 @@ class Monitor:
     def register(self, watch: Watch) -> None:
         """Take a task in, for as long as somebody holds it; pushes that came too early for it are applied."""
         self._watches[watch.task_id] = watch
+        if self._arrival is not None:
+            self._arrival.set()
+            self._arrival = None
         early = self._early.pop(watch.task_id, None)
         if early is not None:
             self.feed(watch, early)
@@ -90,6 +98,18 @@ class Monitor:
     def find(self, task_id: str) -> Watch | None:
         """What is known of a task, if somebody holds it."""
         return self._watches.get(task_id)
+
+    async def expected(self, task_id: str, seconds: float) -> Watch | None:
+        """The same, with some patience for a task whose creating answer is still under way."""
+        with anyio.move_on_after(seconds):
+            while task_id not in self._watches:
+                self._arrival = self._arrival or anyio.Event()
+                await self._arrival.wait()
+        return self._watches.get(task_id)
+
+    def live(self) -> list[Watch]:
+        """The tasks that are not over, as far as somebody holds them."""
+        return [watch for watch in self._watches.values() if not watch.state.terminal]
 
     def notified(self, method: str, params: Mapping[str, Any]) -> None:
         """Take a task notification."""
@@ -139,8 +159,14 @@ class Monitor:
     def push_works(self, watches: Iterable[Watch]) -> None:
         """Pushes for these tasks will arrive from now on; what happened before is found by one look."""
         for watch in list(watches):
-            watch.pushed = True
-            self._schedule(watch, anyio.current_time())
+            watch.pushed = watch.again = True
+            self._schedule_next(watch)
+
+    def stream_opened(self) -> None:
+        """The stream of a connection's pushes is open (again); what happened before is found by one look."""
+        for watch in list(self._watches.values()):
+            watch.again = True
+            self._schedule_next(watch)
 
     def close(self, reason: TaskError) -> None:
         """Tell everyone who waits, now and later, that nothing more will come."""
@@ -205,6 +231,9 @@ class Monitor:
         watch.state, effects = advance(watch.state, event)
         if isinstance(event, Seen):
             watch.looked = anyio.current_time()
+            message = event.status.status_message
+            if event.origin == "pushed" and event.status.status == "input_required" and message is not None:
+                watch.announced = (*watch.announced, message)[-_ANNOUNCED:]
         for effect in effects:
             match effect:
                 case Emit(status):
@@ -218,8 +247,12 @@ class Monitor:
                     watch.entry = 0
                 case Fail(error):
                     watch.trouble, watch.troubles = error, watch.troubles + 1
+                case Wake():
+                    pass
         if effects:
             watch.wake()
+        if effects or isinstance(event, Seen):
+            self._on_news(watch)
         if watch.state.settled:
             watch.entry = 0
             self._on_interest(watch, False)
@@ -235,7 +268,7 @@ class Monitor:
     def _schedule_next(self, watch: Watch) -> None:
         """Put the next look into the plan, where one is due at all."""
         now = anyio.current_time()
-        if watch.looked is None:
+        if watch.looked is None or watch.again:
             self._schedule(watch, now)
             return
         delay = next_look(
@@ -290,6 +323,7 @@ class Monitor:
             tg.start_soon(self._ask, watch, watch.budget, fetch)
 
     async def _ask(self, watch: Watch, budget: Budget, fetch: bool) -> None:
+        watch.again = False
         try:
             event = await self._answer(watch, budget, fetch)
         finally:
@@ -346,27 +380,3 @@ class Monitor:
         if isinstance(exc, TaskNotFoundError):
             watch.gone = True
         return Trouble(missing(exc, watch.reference))
-
-
-def missing(exc: TaskError, reference: TaskReference | None) -> TaskError:
-    """The error for a program: with the reference, and "expired" where a missing task is past its time to live."""
-    expires = None if reference is None else reference.expires_at
-    past = expires is not None and datetime.now(UTC) >= expires
-    if isinstance(exc, TaskNotFoundError) and (past or "expired" in exc.message.lower()):
-        found: TaskError = TaskExpiredError(f"the server has forgotten the task after its time to live: {exc.message}")
-        found.__cause__ = exc.__cause__
-        found.reference = reference
-        return found
-    return copy_error(exc, reference)
-
-
-def copy_error(exc: Exception, reference: TaskReference | None) -> TaskError:
-    """An error of its own for each who is told, with its own reference and traceback."""
-    if not isinstance(exc, TaskError):
-        copied: TaskError = TaskConnectionError(str(exc))
-    else:
-        copied = type(exc)(exc.message)
-        copied.__dict__.update(exc.__dict__)
-    copied.reference = reference
-    copied.__cause__ = exc.__cause__
-    return copied

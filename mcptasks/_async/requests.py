@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 import mcp
@@ -11,8 +12,8 @@ from mcp_types import INVALID_PARAMS, CallToolResult, PaginatedRequestParams
 from pydantic import TypeAdapter
 
 from mcptasks._async.connection import Budget, Connection, Link
-from mcptasks._exceptions import TaskNotFoundError, TaskProtocolError
-from mcptasks._faults import broke_off
+from mcptasks._exceptions import TaskFailedError, TaskNotFoundError, TaskProtocolError
+from mcptasks._faults import broke_off, judge
 from mcptasks._json import as_list
 from mcptasks._models import Status, TaskStatus
 from mcptasks._state import Failed, Fetched, FetchRefused, Seen
@@ -59,6 +60,10 @@ class Requests:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+
+    def unhurried(self) -> AbstractContextManager[None]:
+        """A handler of the program works inside the block; no call times out meanwhile."""
+        return self._connection.limit.stopped()
 
     async def status(self, task_id: str, budget: Budget | None = None) -> Seen:
         """`tasks/get`, repeated until answered; see `Connection.read` for the errors."""
@@ -115,6 +120,34 @@ class Requests:
         except TaskNotFoundError:
             # Servers of 2025-11-25 refuse to cancel a task that is over; whether it exists shows in its status.
             await self.status(task_id, budget)
+
+    async def answer(self, task_id: str, answers: Mapping[str, Any], budget: Budget | None = None) -> None:
+        """`tasks/update` (2026-07-28), repeated until answered: a server ignores answers that it has already.
+
+        Raises:
+            TaskFailedError: The server refuses the answers.
+            TaskError: See `Connection.read`.
+        """
+
+        async def send(link: Link) -> mcp.MCPError | None:
+            params = modern.UpdateParams(task_id=task_id, input_responses=dict(answers))
+            try:
+                await _send(link, modern.UpdateTask(params=params))
+            except mcp.MCPError as exc:
+                if judge(exc.code, exc.message, exc.data).action != "raise":
+                    raise
+                return exc
+            return None
+
+        refused = await self._connection.read(send, budget)
+        if refused is None:
+            return
+        if refused.code == INVALID_PARAMS:
+            # The same words are used for a task that it does not know; whether that is it shows in the status.
+            await self.status(task_id, budget)
+        named = ", ".join(map(repr, answers))
+        words = f"the server refuses the answer to {named}: {refused.message}"
+        raise TaskFailedError(words, code=refused.code, data=refused.data) from refused
 
     async def listed(self) -> list[TaskStatus]:
         """`tasks/list`, every page (2025-11-25)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from weakref import WeakValueDictionary
@@ -16,18 +16,26 @@ from anyio.abc import TaskGroup
 from attrs import define, field, frozen
 from mcp.client import IncomingMessage
 
+from mcptasks._async.answers import ELICITATION, SAMPLING, Answerer, meta_of
 from mcptasks._async.callbacks import Callbacks
 from mcptasks._async.connection import CLOSE_SECONDS, Connection, Link
 from mcptasks._async.core import Core
 from mcptasks._async.create import Call, Created
 from mcptasks._async.extension import ClientTasksExtension
+from mcptasks._async.handlers import InputContext
+from mcptasks._async.hosting import Hosting
 from mcptasks._async.monitor import Monitor
+from mcptasks._async.pulse import pulse
 from mcptasks._async.push import PushStreams
+from mcptasks._async.questions import Questions
 from mcptasks._async.requests import Requests
+from mcptasks._async.result_streams import ResultStreams
 from mcptasks._async.task import Task
 from mcptasks._async.tools import ToolBook
 from mcptasks._async.watch import Watch
 from mcptasks._exceptions import TaskConnectionError
+from mcptasks._hosting import HostTasks
+from mcptasks._json import as_object
 from mcptasks._models import Era, TaskReference, TaskStatus, TaskSupport
 from mcptasks._outcome import Decoding
 from mcptasks._schedule import PollingPolicy
@@ -35,6 +43,7 @@ from mcptasks._state import Finished, TaskState
 from mcptasks._transport.targets import Target
 from mcptasks._version import __version__
 from mcptasks._wire import modern
+from mcptasks._wire.hosted import RELATED_TASK_KEY
 
 IMMEDIATE_PREFIX = "immediate:"
 """Begins the ids of handles that have no task at a server."""
@@ -54,7 +63,9 @@ class Config:
     timeout: float | None
     polling: PollingPolicy
     patience: float | None
-    has_handlers: bool
+    answerer: Answerer
+    hosting: HostTasks | None
+    """How tasks are hosted for the server; None for not at all."""
 
 
 @frozen
@@ -77,6 +88,7 @@ class Session:
     core: Core = field(init=False)
     facts: Facts | None = field(default=None, init=False)
     _group: TaskGroup = field(init=False)
+    _cause: BaseException | None = field(default=None, init=False)
     _done: anyio.Event = field(factory=anyio.Event, init=False)
     _handles: WeakValueDictionary[str, Task[Any]] = field(factory=WeakValueDictionary[str, "Task[Any]"], init=False)
     _unfinished: OrderedDict[str, Task[Any]] = field(factory=OrderedDict[str, "Task[Any]"], init=False)
@@ -91,15 +103,18 @@ class Session:
         """
         self._group = anyio.create_task_group()
         await self._group.__aenter__()
+        self._group.start_soon(pulse)
         try:
             self._build()
             await self._group.start(self._supervise)
             self._group.start_soon(self.core.monitor.run)
             self._group.start_soon(self.core.push.run)
-        except BaseException:
+        except BaseException as exc:
             # Left without the exception, which the group would wrap.
             self._group.cancel_scope.cancel()
             await self._group.__aexit__(None, None, None)
+            if exc.__cause__ is None:
+                exc.__cause__ = self._cause  # trio before 0.33 takes it away when a task does not start
             raise
 
     async def close(self, *, clean: bool) -> None:
@@ -126,6 +141,9 @@ class Session:
     async def _supervise(self, *, task_status: Any = anyio.TASK_STATUS_IGNORED) -> None:
         try:
             await self.core.connection.run(task_status=task_status)
+        except TaskConnectionError as exc:
+            self._cause = exc.__cause__
+            raise
         finally:
             self._done.set()
 
@@ -134,12 +152,20 @@ class Session:
         monitor: Monitor
 
         def client(source: Any, mode: str, prior: Any) -> mcp.Client:
-            return make_client(config, source, mode, prior, extension=extension, on_message=self._message)
+            callbacks = questions.callbacks(all_kinds=not config.target.bare)
+            return make_client(
+                config, source, mode, prior, extension=extension, on_message=self._message, callbacks=callbacks
+            )
 
         def interest(watch: Watch, interested: bool) -> None:
             push.interest(watch, interested)
+            streams.consider(watch)
             if watch.state.terminal:
                 self._unfinished.pop(watch.task_id, None)
+
+        def news(watch: Watch) -> None:
+            streams.consider(watch)
+            questions.looked(watch)
 
         def notified(method: str, params: Mapping[str, Any]) -> None:
             monitor.notified(method, params)
@@ -153,13 +179,42 @@ class Session:
             wire_timeout=config.timeout,
             patience=config.patience,
             on_link=self._linked,
+            declare=self._declare,
+            host=self._task_host(),
         )
         requests = Requests(connection)
         push = PushStreams(connection, lambda: monitor)
-        monitor = Monitor(requests, config.polling, config.timeout, on_interest=interest)
+        streams = ResultStreams(connection, lambda: monitor, self._group)
+        monitor = Monitor(requests, config.polling, config.timeout, on_interest=interest, on_news=news)
+        questions = Questions(config.answerer, requests, monitor, lambda: connection.latest)
         callbacks = Callbacks(self._group)
         tools = ToolBook(connection)
-        self.core = Core(connection, requests, monitor, push, callbacks, tools, config.has_handlers)
+        self.core = Core(connection, requests, monitor, push, callbacks, tools, questions, self._handle_of)
+
+    def _declare(self, capabilities: dict[str, Any]) -> dict[str, Any]:
+        """What the client says that it can do: to answer what the program has a handler for."""
+        answerer = self.config.answerer
+        kinds = {"elicitation": ELICITATION, "sampling": SAMPLING}
+        return {
+            name: capability
+            for name, capability in capabilities.items()
+            if name not in kinds or answerer.handles(kinds[name])
+        }
+
+    def _task_host(self) -> Callable[[], Hosting] | None:
+        options = self.config.hosting
+        return None if options is None else lambda: Hosting(options, self._group, self._answer_hosted)
+
+    async def _answer_hosted(self, request: Mapping[str, Any], _task_id: str) -> dict[str, Any]:
+        """Answer what the server asks as a task that this client hosts; it may be on behalf of a task of its own."""
+        meta = meta_of(request)
+        related = as_object(meta.get(RELATED_TASK_KEY)) or {}
+        task = self._handles.get(str(related.get("taskId")))
+        return await self.config.answerer.answer(request, InputContext(task=task, meta=meta))
+
+    def _handle_of(self, watch: Watch) -> Task[Any]:
+        known = self._handles.get(watch.task_id)
+        return known or self.handle(watch.reference or TaskReference(task_id=watch.task_id))
 
     def _linked(self, link: Link) -> None:
         client = link.client
@@ -171,6 +226,8 @@ class Session:
             client.instructions,
             link.interceptor is not None,
         )
+        # Opened before now is early enough: no task was made on this connection, and `reconnected` looks at the others.
+        link.guard.stream_opened = self.core.monitor.stream_opened
         link.guard.stream_ended = self.core.monitor.pushes_lost
         self.core.tools.forget()
         self.core.push.linked(link)
@@ -277,6 +334,7 @@ def make_client(
     *,
     extension: ClientTasksExtension,
     on_message: Any,
+    callbacks: Mapping[str, Any] | None = None,
 ) -> mcp.Client:
     """The SDK client for a transport or server object."""
     return mcp.Client(
@@ -287,4 +345,5 @@ def make_client(
         extensions=[extension],
         client_info=mcp_types.Implementation(name="mcptasks", version=__version__),
         **config.callbacks,
+        **(callbacks or {}),
     )

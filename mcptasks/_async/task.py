@@ -4,39 +4,33 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Generic, TypeVar, cast
 
 import anyio
 
-from mcptasks import _arguments
+from mcptasks import _arguments, _plain
+from mcptasks._async.answers import formed
 from mcptasks._async.callbacks import CallbackQueue
-from mcptasks._async.connection import Budget
 from mcptasks._async.core import Core
-from mcptasks._async.monitor import copy_error, missing
+from mcptasks._async.display import Page, Run
+from mcptasks._async.errors import copy_error, missing
+from mcptasks._async.handlers import InputContext
+from mcptasks._async.updates import Updates
+from mcptasks._async.waiting import ONE_LOOK, Waiter, deadline_of, named, said, says_what
 from mcptasks._async.watch import Watch
-from mcptasks._exceptions import (
-    TaskConnectionError,
-    TaskError,
-    TaskInputRequiredError,
-    TaskStateError,
-    TaskTimeoutError,
-)
+from mcptasks._exceptions import TaskError, TaskStateError
 from mcptasks._models import TERMINAL, Kind, Status, TaskReference, TaskStatus
 from mcptasks._outcome import Decoding, decode
-from mcptasks._state import CancelAsked, Finished, visible
+from mcptasks._state import CancelAsked, Finished
 
 logger = logging.getLogger("mcptasks")
 
 ResultT = TypeVar("ResultT")
-_FoundT = TypeVar("_FoundT")
 
 _CANCEL_SECONDS = 5.0
 """How long leaving `async with task` may take to ask for cancellation."""
-
-_ONE_LOOK = 10.0
-"""How many seconds a single look may take."""
 
 
 class Task(Generic[ResultT]):
@@ -61,6 +55,8 @@ class Task(Generic[ResultT]):
         self._decoding = decoding
         self._returned_immediately = returned_immediately
         self._immediate_response = immediate_response
+        self._page = Page(core, watch)
+        self._waiter = Waiter(core, watch, reference, self._context)
         self._value: Any = None
 
     # --- what is known, without I/O -------------------------------------------------------------------------------
@@ -104,14 +100,25 @@ class Task(Generic[ResultT]):
         return self._watch.status
 
     @property
+    def input_requests(self) -> Mapping[str, Any]:
+        """The open questions that this client has seen, by key, as the server sent them; see `answer`. Asks nobody."""
+        return dict(self._watch.state.open)
+
+    @property
     def done(self) -> bool:
         """Whether the task is known to be over."""
-        return self._watch.state.terminal or self._watch.outcome is not None
+        return self._watch.done
 
     def __repr__(self) -> str:
         status = self._watch.status
-        what = f"{self.kind or 'task'} {self.name!r}" if self.name else "task"
-        return f"<Task {self.task_id!r} {what} {status.status if status else 'unknown'}>"
+        what = f"{self.kind or 'task'} {_plain.short(self.name)}" if self.name else "task"
+        return f"<Task {_plain.short(self.task_id)} {what} {status.status if status else 'unknown'}>"
+
+    def _repr_html_(self) -> str:
+        return self._page.html(self)
+
+    def _ipython_display_(self, run: Run | None = None) -> None:
+        self._page.show(self, run)
 
     # --- asking and waiting ---------------------------------------------------------------------------------------
 
@@ -130,22 +137,26 @@ class Task(Generic[ResultT]):
             event = await self._core.requests.status(self.task_id)
         except TaskError as exc:
             raise missing(exc, self._reference) from exc.__cause__
+        troubles = self._watch.troubles
         self._core.monitor.feed(self._watch, event)
+        if self._watch.trouble is not None and self._watch.troubles > troubles:
+            raise copy_error(self._watch.trouble, self._reference)
         # A terminal status is final: an answer that crossed with the end does not undo it.
-        return self._known() if self.done else event.status
+        return self._known()
 
     async def result(self, timeout: float | None = None) -> ResultT:
-        """Wait for the finished value; the same object every time.
+        """Wait for the finished value; the same object every time. The client's handlers answer what the task asks.
 
         Args:
-            timeout: Seconds to wait, None for as long as it takes, 0 to look once.
+            timeout: Seconds to wait, handlers included; None for as long as it takes, 0 to look once.
 
         Raises:
             ToolError: The tool reports an error (unless called with `raise_on_error=False`).
             TaskFailedError: The request failed at the server.
             TaskCancelledError: The task was cancelled.
             TaskTimeoutError: Not finished in time; the work goes on.
-            TaskInputRequiredError: The task waits for input that nobody here gives.
+            TaskInputRequiredError: The task waits for input that no handler here gives; it stays answerable.
+            Exception: Whatever an input handler raises; the question stays open.
             TaskNotFoundError: The server does not know the task.
             TaskExpiredError: The server forgot the task after its time to live.
             TaskConnectionError: The server cannot be reached, or the client was closed.
@@ -153,12 +164,14 @@ class Task(Generic[ResultT]):
         """
         limit = _arguments.seconds(timeout, "timeout")
         if self._value is None:
-            deadline = _deadline(limit)
-            await self._until(self._finished, deadline, wanted=True, once=limit == 0)
-            with anyio.CancelScope(deadline=_deadline(_ONE_LOOK) if limit == 0 else deadline):
-                self._value = await self._decode()
+            deadline = deadline_of(limit)
+            await self._waiter.outcome(deadline, once=limit == 0)
+            with anyio.CancelScope(deadline=deadline_of(ONE_LOOK) if limit == 0 else deadline):
+                value = await self._decode()
+                if self._value is None:  # Another waiter may have been faster: it is the same object for all.
+                    self._value = value
         if self._value is None:
-            raise self._timed_out()
+            raise self._waiter.timed_out()
         return cast("ResultT", self._value)
 
     def __await__(self) -> Generator[Any, None, ResultT]:
@@ -189,17 +202,19 @@ class Task(Generic[ResultT]):
 
         def reached() -> TaskStatus | None:
             status = self._watch.status
+            if status is not None and limit != 0 and not says_what(self._watch, status):
+                return None
             if status is None or status.status not in (wanted or TERMINAL):
                 if status is None or not status.is_terminal:
                     return None
                 words = " or ".join(sorted(wanted or ()))
                 raise TaskStateError(
-                    f"the task is {status.status}{_said(status)}; {words} cannot come any more",
+                    f"the task is {status.status}{said(status)}; {words} cannot come any more",
                     reference=self._reference,
                 )
             return status
 
-        return await self._until(reached, _deadline(limit), once=limit == 0)
+        return await self._waiter.until(reached, deadline_of(limit), once=limit == 0)
 
     def updates(self) -> AsyncIterator[TaskStatus]:
         """Iterate over statuses: the present one, then each change until the terminal one.
@@ -212,7 +227,7 @@ class Task(Generic[ResultT]):
             TaskConnectionError: The server cannot be reached, or the client was closed.
             TaskProtocolError: What the server sent makes no sense.
         """
-        return _Updates(self._watch, lambda news: self._until(news, math.inf))
+        return Updates(self._watch, lambda news: self._waiter.until(news, math.inf))
 
     def on_status_change(self, callback: Callable[[TaskStatus], Awaitable[None] | None]) -> Callable[[], None]:
         """Have a sync or async function called with every change of status, pushed or polled, in order.
@@ -259,6 +274,41 @@ class Task(Generic[ResultT]):
         watch.listeners.append(listener)
         return remove
 
+    async def answer(self, key: str, value: Any) -> None:
+        """Answer a question of the task by hand. It is checked before it is sent.
+
+        Args:
+            key: The question's key in `input_requests`.
+            value: What an input handler would return: the fields of a form, an `ElicitResult`, or None to decline; a
+                text or a `CreateMessageResult` for a sampling request; a list of roots.
+
+        Raises:
+            TypeError: The value is no answer to a question of that kind.
+            ValueError: The answer does not keep to the question's schema; names the field.
+            TaskStateError: There is no such open question.
+            TaskFailedError: The server refuses the answer.
+            TaskNotFoundError: The server does not know the task.
+            TaskExpiredError: The server forgot the task after its time to live.
+            TaskConnectionError: The server cannot be reached.
+            TaskProtocolError: The question makes no sense.
+        """
+        key, watch, questions = _arguments.text(key, "key"), self._watch, self._core.questions
+        self._core.monitor.check(watch)
+        if key not in watch.state.open and not self.done:
+            await self.status()
+        if key not in watch.state.open or key in watch.state.questions.reserved:
+            raise TaskStateError(self._no_question(key), reference=self._reference)
+        try:
+            answer = formed(watch.state.open[key], value)
+            questions.reserve(watch, key)
+            try:
+                await questions.send(watch, key, answer)
+            finally:
+                questions.release(watch, key)
+        except TaskError as exc:
+            raise missing(exc, self._reference) from exc.__cause__
+        watch.drafts.pop(key, None)
+
     async def cancel(self) -> None:
         """Ask the server to cancel. The task may still complete, and `result()` reports what really came.
 
@@ -292,18 +342,20 @@ class Task(Generic[ResultT]):
         assert status is not None
         return status
 
-    def _finished(self) -> bool | None:
-        if self._watch.outcome is not None:
-            return True
-        status = self._watch.status
-        if status is not None and status.status == "input_required" and not self._core.answers_input:
-            asked = ", ".join(sorted(status.input_requests)) or "see the server"
-            raise TaskInputRequiredError(
-                f"the task waits for input ({asked}){_said(status)}, and this client has no handler for it",
-                input_requests=status.input_requests,
-                reference=self._reference,
-            )
-        return None
+    def _context(self, key: str, meta: Mapping[str, Any]) -> InputContext[Task[Any]]:
+        candidates = tuple(map(self._core.handle, self._core.questions.candidates(key)))
+        return InputContext(task=None if candidates else self, key=key, candidates=candidates, meta=meta)
+
+    def _no_question(self, key: str) -> str:
+        questions = self._watch.state.questions
+        if self.done:
+            return f"the task is {self._known().status}; there is nothing to answer"
+        if key in questions.reserved:
+            return f"a handler is answering {key!r}"
+        if key in questions.answered:
+            return f"{key!r} is answered already"
+        known = named(self.input_requests) or "none"
+        return f"the task does not ask {key!r:.80}; its open questions are: {known}"
 
     async def _decode(self) -> Any:
         how, outcome = self._decoding, self._watch.outcome
@@ -311,69 +363,6 @@ class Task(Generic[ResultT]):
         if isinstance(outcome, Finished) and not how.wrapped and self.kind == "tool" and self.name is not None:
             how = await self._core.with_wrapping(how, self.name, outcome.result)
         return decode(outcome, how, self._reference)
-
-    async def _until(
-        self, check: Callable[[], _FoundT | None], deadline: float, *, wanted: bool = False, once: bool = False
-    ) -> _FoundT:
-        """Wait until `check` finds something, while the monitor watches the task."""
-        found = check() if not once or self.done else None
-        if wanted and found is None:
-            self._core.monitor.want(self._watch)
-        if found is None and once:
-            await self._look_once()
-            found = check()
-            if found is None and wanted and self._watch.state.terminal:
-                # The task is over; what is left of the look is to fetch its result.
-                deadline = _deadline(_ONE_LOOK)
-            elif found is None:
-                raise self._timed_out()
-        if found is not None:
-            return found
-        troubles = self._watch.troubles
-        with anyio.CancelScope(deadline=deadline) as scope, self._core.monitor.interest(self._watch, deadline=deadline):
-            while True:
-                found = check()
-                if found is not None:
-                    return found
-                if self._watch.troubles > troubles:
-                    assert self._watch.trouble is not None
-                    raise copy_error(self._watch.trouble, self._reference) from self._watch.trouble.__cause__
-                await self._watch.change()
-        if scope.cancelled_caught:
-            raise self._timed_out()
-        raise TaskConnectionError("the wait was broken off", reference=self._reference)  # pragma: no cover
-
-    async def _look_once(self) -> None:
-        budget = Budget(self._core.connection.wire_timeout, single=True)
-        with anyio.move_on_after(_ONE_LOOK):
-            try:
-                self._core.monitor.feed(self._watch, await self._core.requests.status(self.task_id, budget))
-            except TaskError as exc:
-                raise missing(exc, self._reference) from exc.__cause__
-
-    def _timed_out(self) -> TaskTimeoutError:
-        status = self._watch.status
-        words = f"{status.status}{_said(status)}" if status is not None else "not known yet"
-        return TaskTimeoutError(f"the task is still {words}; the work goes on", reference=self._reference)
-
-
-class _Updates(AsyncIterator[TaskStatus]):
-    """One reader's iteration. Not a generator: what is left half read needs no clean-up."""
-
-    def __init__(self, watch: Watch, until: Callable[[Callable[[], TaskStatus | None]], Awaitable[TaskStatus]]) -> None:
-        self._watch = watch
-        self._until = until
-        self._last: TaskStatus | None = None
-
-    async def __anext__(self) -> TaskStatus:
-        if self._last is not None and self._last.is_terminal:
-            raise StopAsyncIteration
-        self._last = await self._until(self._news)
-        return self._last
-
-    def _news(self) -> TaskStatus | None:
-        status, last = self._watch.status, self._last
-        return None if status is None or (last is not None and visible(status) == visible(last)) else status
 
 
 async def abandon(task: Task[Any]) -> None:
@@ -387,11 +376,3 @@ async def abandon(task: Task[Any]) -> None:
             logger.warning("could not ask to cancel task %r: %s", task.task_id, exc)
     if scope.cancelled_caught:
         logger.warning("could not ask to cancel task %r within %s s", task.task_id, _CANCEL_SECONDS)
-
-
-def _deadline(limit: float | None) -> float:
-    return math.inf if limit is None else anyio.current_time() + limit
-
-
-def _said(status: TaskStatus) -> str:
-    return f" ({status.status_message})" if status.status_message else ""

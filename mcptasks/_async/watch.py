@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import anyio
 from attrs import define, field
@@ -48,6 +49,18 @@ class Watch:
     """Whether a request about this task is queued or under way."""
     budget: Budget | None = None
     """The limits of that request."""
+    drafts: dict[str, dict[str, Any]] = field(factory=dict[str, "dict[str, Any]"])
+    """Answers by key that a handler gave and the server has not accepted yet."""
+    failure: BaseException | None = None
+    """What kept a handler from the latest answer."""
+    failures: int = 0
+    """Counts those, so that each waiter sees the ones of its own time."""
+    silent: bool = False
+    """It waits for input, and the server was given the time to say what for, and did not (2025-11-25)."""
+    announced: tuple[str, ...] = ()
+    """The latest messages of pushed `input_required` statuses to which no question has come yet (2025-11-25)."""
+    again: bool = False
+    """Whether to look at once: the latest answer, also one that is under way, may be older than the pushes."""
     entry: int = 0
     """Number of the valid entry in the monitor's plan; 0 for none."""
     _changed: anyio.Event | None = None
@@ -61,6 +74,11 @@ class Watch:
     def outcome(self) -> Outcome | None:
         """The outcome once it is known."""
         return self.state.outcome
+
+    @property
+    def done(self) -> bool:
+        """Whether the task is known to be over."""
+        return self.state.terminal or self.state.outcome is not None
 
     @property
     def interval(self) -> float | None:

@@ -15,6 +15,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any, Protocol, cast
 
 import httpx2
@@ -67,8 +68,10 @@ class Guard:
     """Whether the connection was made: from then on faults are answered in the server's place."""
     keep_session: bool = False
     """Whether to leave the session alive at the end, for tasks that some servers tie to it (fastmcp 2.14)."""
+    stream_opened: Callable[[], None] | None = None
+    """Is called when a stream of unasked messages (2025-11-25) is open: what was sent before is lost."""
     stream_ended: Callable[[], None] | None = None
-    """Is called when the stream of unasked messages (2025-11-25) ends."""
+    """Is called when such a stream ends."""
 
 
 def synthetic_error(
@@ -104,7 +107,7 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
 class _GuardedStream(httpx2.AsyncByteStream):
     """A body that ends where the connection broke, instead of raising there."""
 
-    def __init__(self, inner: httpx2.AsyncByteStream, ended: Callable[[], None] | None) -> None:
+    def __init__(self, inner: httpx2.AsyncByteStream, ended: Callable[[], None]) -> None:
         self._inner = inner
         self._ended = ended
 
@@ -112,8 +115,7 @@ class _GuardedStream(httpx2.AsyncByteStream):
         return _Chunks(aiter(self._inner))
 
     async def aclose(self) -> None:
-        if self._ended is not None:
-            self._ended()
+        self._ended()
         await self._inner.aclose()
 
 
@@ -182,8 +184,8 @@ class GuardedClient(httpx2.AsyncClient):
                 raise
             reason = str(exc) or type(exc).__name__
             return synthetic_error(request, f"{type(exc).__name__}: {reason}", sent=not _never_sent(exc))
-        if not self._guard.ready and response.status_code < 400:
-            return response  # What breaks here must be seen.
+        if not self._guard.ready and response.status_code < 400 and request.method != "GET":
+            return response  # What breaks here must be seen. A stream of unasked messages is not waited for.
         if response.has_redirect_location:
             return await self._redirect(request, response)
         if response.status_code >= 400:
@@ -195,9 +197,16 @@ class GuardedClient(httpx2.AsyncClient):
             # A gateway's page, say: not this server's answer.
             await response.aclose()
             return synthetic_error(request, f"unexpected content type {kind!r}")
-        ended = self._guard.stream_ended if request.method == "GET" else None
-        response.stream = _GuardedStream(cast("httpx2.AsyncByteStream", response.stream), ended)
+        stream = cast("httpx2.AsyncByteStream", response.stream)
+        response.stream = _GuardedStream(stream, partial(self._tell_of_stream, request, opened=False))
+        self._tell_of_stream(request, opened=True)
         return response
+
+    def _tell_of_stream(self, request: httpx2.Request, *, opened: bool) -> None:
+        """Who is to be told is looked up now: a stream may open before the connection is complete."""
+        tell = self._guard.stream_opened if opened else self._guard.stream_ended
+        if request.method == "GET" and tell is not None:
+            tell()
 
     async def _forward(self, request: httpx2.Request) -> httpx2.Response:
         headers = {

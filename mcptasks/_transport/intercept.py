@@ -3,13 +3,15 @@
 Outgoing requests that carry the marker get their `task` field (2025-11-25). Creating answers to those become ordinary
 results (see `_wire/handshake.py`). A 2026-07-28 result without `resultType` counts as complete, as the specification
 says. Task notifications and the progress of augmented requests are handed on in the order of the wire and go no
-further; the SDK would run each in a task of its own.
+further; the SDK would run each in a task of its own. What the client declares of itself is rewritten, and what a
+server asks about tasks that the client hosts (2025-11-25) goes to their host; the SDK knows no such tasks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from copy import deepcopy
 from types import TracebackType
 from typing import Any, Protocol, cast
 
@@ -17,10 +19,18 @@ import anyio
 from attrs import define, field, frozen
 from mcp.client import Transport
 from mcp.shared.message import SessionMessage
-from mcp_types import PROTOCOL_VERSION_META_KEY, JSONRPCError, JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
+from mcp_types import (
+    CLIENT_CAPABILITIES_META_KEY,
+    CONNECTION_CLOSED,
+    PROTOCOL_VERSION_META_KEY,
+    JSONRPCError,
+    JSONRPCNotification,
+    JSONRPCRequest,
+    JSONRPCResponse,
+)
 
-from mcptasks._json import as_number
-from mcptasks._wire import handshake, modern
+from mcptasks._json import as_number, as_object
+from mcptasks._wire import handshake, hosted, modern
 
 Notify = Callable[[str, Mapping[str, Any]], None]
 """Takes a task notification's method and params, in the order of the wire."""
@@ -28,7 +38,42 @@ Notify = Callable[[str, Mapping[str, Any]], None]
 Progress = Callable[[float, float | None, str | None], None]
 """Takes progress, total and message of a progress notification."""
 
+Declare = Callable[[dict[str, Any]], dict[str, Any]]
+"""Takes the capabilities that the SDK would declare and returns those to declare."""
+
+Send = Callable[[SessionMessage], Awaitable[None]]
+"""Sends a message to the server, past the interceptor."""
+
 _TOKEN_PREFIX = "mcptasks-"
+
+
+class TaskHost(Protocol):
+    """Serves what a server asks about tasks that the client hosts, on one connection."""
+
+    @property
+    def capability(self) -> dict[str, Any]:
+        """What the client declares under `tasks`."""
+        ...
+
+    def open(self, send: Send) -> None:
+        """The connection is there."""
+        ...
+
+    def close(self) -> None:
+        """The connection ends."""
+        ...
+
+    def takes(self, message: JSONRPCRequest) -> bool:
+        """Whether a request is for the host."""
+        ...
+
+    def request(self, message: JSONRPCRequest) -> None:
+        """Serve a request that it takes."""
+        ...
+
+    def give_up(self, request_id: object) -> bool:
+        """Answer a request no longer; whether it was one that waited here."""
+        ...
 
 
 class _Reader(Protocol):
@@ -55,6 +100,12 @@ class Interceptor:
     """Gets task notifications."""
     ended: Callable[[], None]
     """Is called when the peer's stream ends."""
+    declare: Declare | None = None
+    """What the client says of itself, on either kind of connection; None to leave it as the SDK has it."""
+    host: TaskHost | None = None
+    """Who hosts tasks for the server; None for nobody."""
+    _declared: tuple[Mapping[str, Any], dict[str, Any]] | None = None
+    _hosting: bool = False
     _asked: dict[str, _Asked] = field(factory=dict[str, _Asked])
     _progress: dict[str, Progress] = field(factory=dict[str, Progress])
     _tokens: int = 0
@@ -75,8 +126,12 @@ class Interceptor:
         message = item.message
         if isinstance(message, JSONRPCRequest):
             params = message.params if isinstance(message.params, dict) else {}
-            meta = params.get("_meta")
+            meta: Any = params.get("_meta")
             is_modern = isinstance(meta, dict) and PROTOCOL_VERSION_META_KEY in meta
+            if isinstance(meta, dict):
+                self._restate(cast("dict[str, Any]", meta), CLIENT_CAPABILITIES_META_KEY)
+            if message.method == "initialize":
+                self._introduce(params)
             augmented, kept = handshake.augment(params), handshake.keep(params)
             if is_modern or augmented or kept or message.method.startswith("tasks/"):
                 self._asked[str(message.id)] = _Asked(message.method, is_modern, augmented, kept)
@@ -86,6 +141,9 @@ class Interceptor:
                 # Giving up on a look or a creating call is no wish to stop any work, and a fastmcp 2.14 or 3 server
                 # drops the whole session if this meets the answer.
                 return None
+        elif isinstance(message, JSONRPCError) and message.error.code == CONNECTION_CLOSED:
+            # The SDK's word, at the end, for a question that is open; the server learns that from the end itself.
+            return None
         return item
 
     def inbound(self, item: SessionMessage | Exception) -> SessionMessage | Exception | None:
@@ -106,6 +164,33 @@ class Interceptor:
             self._asked.pop(str(message.id), None)
         elif isinstance(message, JSONRPCNotification):
             return self._notification(item, message)
+        else:
+            return self._asked_by_server(item, message)
+        return item
+
+    def _introduce(self, params: dict[str, Any]) -> None:
+        self._restate(params, "capabilities")
+        # Only this handshake can offer to host; a connection without one is of a protocol that has no such thing.
+        self._hosting = self.host is not None
+        if self.host is not None:
+            params["capabilities"] = {**(as_object(params.get("capabilities")) or {}), "tasks": self.host.capability}
+
+    def _restate(self, place: dict[str, Any], key: str) -> None:
+        """Replace what is declared there. The SDK puts one object into all its requests, so that stays as it is."""
+        found = as_object(place.get(key))
+        if self.declare is None or found is None:
+            return
+        if self._declared is None or self._declared[0] is not found:
+            self._declared = found, self.declare(deepcopy(dict(found)))
+        place[key] = self._declared[1]
+
+    def _asked_by_server(self, item: SessionMessage, message: JSONRPCRequest) -> SessionMessage | None:
+        if self.host is not None and self._hosting and self.host.takes(message):
+            self.host.request(message)
+            return None
+        if message.method in hosted.AUGMENTABLE and message.params is not None and "task" in message.params:
+            # Who does not offer tasks for a kind of request ignores the wish ("Task Support and Handling").
+            message.params = {key: value for key, value in message.params.items() if key != "task"}
         return item
 
     def _notification(self, item: SessionMessage, message: JSONRPCNotification) -> SessionMessage | None:
@@ -113,6 +198,8 @@ class Interceptor:
         if message.method in (modern.NOTIFICATION, handshake.NOTIFICATION):
             self.notify(message.method, params)
             return None
+        if message.method == "notifications/cancelled" and self.host is not None:
+            return None if self.host.give_up(params.get("requestId")) else item
         if message.method != "notifications/progress":
             return item
         token = params.get("progressToken")
@@ -203,6 +290,8 @@ class InterceptedTransport(AbstractAsyncContextManager[tuple[_WatchedReader, _Wa
 
     async def __aenter__(self) -> tuple[_WatchedReader, _WatchedWriter]:
         reader, writer = await self._inner.__aenter__()
+        if self._interceptor.host is not None:
+            self._interceptor.host.open(cast("_Writer", writer).send)
         return (
             _WatchedReader(cast("_Reader", reader), self._interceptor),
             _WatchedWriter(cast("_Writer", writer), self._interceptor),
@@ -211,4 +300,6 @@ class InterceptedTransport(AbstractAsyncContextManager[tuple[_WatchedReader, _Wa
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
     ) -> bool | None:
+        if self._interceptor.host is not None:
+            self._interceptor.host.close()
         return await self._inner.__aexit__(exc_type, exc_val, exc_tb)

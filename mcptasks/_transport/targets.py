@@ -280,6 +280,8 @@ async def _memory_transport(server: Server[Any]) -> AsyncGenerator[Any]:
         try:
             yield client_streams
         finally:
+            # What the server still writes, nobody reads: it shall fail, where it would block for the SDK's patience.
+            await client_streams[0].aclose()
             tg.cancel_scope.cancel()
 
 
@@ -318,4 +320,7 @@ async def _fastmcp_transport(target: Any) -> AsyncGenerator[Any]:
 
     options = base.TransportOptions(session_class=streams)
     async with memory.FastMCPTransport(target).connect_session(transport_options=options) as pair:
-        yield pair
+        try:
+            yield pair
+        finally:
+            await pair[0].aclose()  # for the reason that `_memory_transport` gives

@@ -47,6 +47,19 @@ class CancelTask(Request[TaskParams, Literal["tasks/cancel"]]):
     name_param = "taskId"
 
 
+class UpdateParams(TaskParams):
+    """Names a task and carries answers to its questions, by key."""
+
+    input_responses: dict[str, Any]
+
+
+class UpdateTask(Request[UpdateParams, Literal["tasks/update"]]):
+    """Answers what a task asks ("Task Input Requests"); a part of the answers is enough."""
+
+    method: Literal["tasks/update"] = "tasks/update"
+    name_param = "taskId"
+
+
 class ListenParams(RequestParams):
     """What a stream of notifications is wanted for."""
 

@@ -1,0 +1,142 @@
+"""Waiting for something to come true of one task, while the monitor watches it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from itertools import islice
+from typing import TypeVar
+
+import anyio
+import anyio.lowlevel
+from attrs import define
+
+from mcptasks._async.answering import Answering, MakeContext, claimable, unanswerable
+from mcptasks._async.connection import Budget
+from mcptasks._async.core import Core
+from mcptasks._async.errors import copy_error, missing
+from mcptasks._async.watch import Watch
+from mcptasks._exceptions import TaskConnectionError, TaskError, TaskInputRequiredError, TaskTimeoutError
+from mcptasks._models import TaskReference, TaskStatus
+
+_FoundT = TypeVar("_FoundT")
+
+ONE_LOOK = 10.0
+"""How many seconds a single look may take."""
+
+
+@define(eq=False)
+class Waiter:
+    """Waits for one handle's task. It holds no state of its own."""
+
+    core: Core
+    watch: Watch
+    reference: TaskReference
+    context: MakeContext
+    """Makes what input handlers are told."""
+
+    async def outcome(self, deadline: float, *, once: bool) -> None:
+        """Wait for the outcome; have the handlers answer what comes up until then."""
+        watch, questions = self.watch, self.core.questions
+        failures = watch.failures
+        # A program that calls again and again lets the others have their turn.
+        await anyio.lowlevel.checkpoint()
+
+        def news() -> bool | None:
+            if watch.outcome is not None:
+                return True
+            if watch.failure is not None and watch.failures > failures:
+                raise watch.failure
+            if claimable(questions, watch):
+                return None if once else False
+            if unanswerable(questions, watch):
+                raise self._unanswered()
+            return None
+
+        if once or watch.outcome is not None:
+            await self.until(news, deadline, wanted=True, once=once)
+            return
+        # One interest for the whole: where it ends for a moment, so does the stream that the answers are wanted on.
+        with anyio.CancelScope(deadline=deadline) as scope, self.core.monitor.interest(watch, deadline=deadline):
+            while not await self.until(news, deadline, wanted=True):
+                try:
+                    await Answering(questions, watch, self.context).run()
+                except TaskError as exc:
+                    exc.reference = exc.reference or self.reference
+                    raise
+        if scope.cancelled_caught:
+            raise self.timed_out()
+
+    def _unanswered(self) -> TaskInputRequiredError:
+        requests = dict(self.watch.state.open)
+        asked = named(requests) or "the server does not say what for"
+        more = said(self.watch.status) if self.watch.status is not None else ""
+        words = f"the task waits for input ({asked}){more}, and this client has no handler for it; use answer()"
+        if any(self.core.questions.candidates(key) for key in requests):
+            words += "; the server does not say which of its tasks asks"
+        return TaskInputRequiredError(words, input_requests=requests, reference=self.reference)
+
+    async def until(
+        self, check: Callable[[], _FoundT | None], deadline: float, *, wanted: bool = False, once: bool = False
+    ) -> _FoundT:
+        """Wait until `check` finds something, while the monitor watches the task."""
+        found = check() if not once or self.watch.done else None
+        if wanted and found is None:
+            self.core.monitor.want(self.watch)
+        if found is None and once:
+            await self._look_once()
+            found = check()
+            if found is None and wanted and self.watch.state.terminal:
+                # The task is over; what is left of the look is to fetch its result.
+                deadline = deadline_of(ONE_LOOK)
+            elif found is None:
+                raise self.timed_out()
+        if found is not None:
+            return found
+        troubles = self.watch.troubles
+        with anyio.CancelScope(deadline=deadline) as scope, self.core.monitor.interest(self.watch, deadline=deadline):
+            while True:
+                found = check()
+                if found is not None:
+                    return found
+                if self.watch.troubles > troubles:
+                    assert self.watch.trouble is not None
+                    raise copy_error(self.watch.trouble, self.reference) from self.watch.trouble.__cause__
+                await self.watch.change()
+        if scope.cancelled_caught:
+            raise self.timed_out()
+        raise TaskConnectionError("the wait was broken off", reference=self.reference)  # pragma: no cover
+
+    async def _look_once(self) -> None:
+        budget = Budget(self.core.connection.wire_timeout, single=True)
+        with anyio.move_on_after(ONE_LOOK):
+            try:
+                self.core.monitor.feed(self.watch, await self.core.requests.status(self.watch.task_id, budget))
+            except TaskError as exc:
+                raise missing(exc, self.reference) from exc.__cause__
+
+    def timed_out(self) -> TaskTimeoutError:
+        """The error for a deadline that passed."""
+        status = self.watch.status
+        words = f"{status.status}{said(status)}" if status is not None else "not known yet"
+        return TaskTimeoutError(f"the task is still {words}; the work goes on", reference=self.reference)
+
+
+def says_what(watch: Watch, status: TaskStatus) -> bool:
+    """Whether it is known what a task waits for, if it waits for input at all, or never will be."""
+    return status.status != "input_required" or bool(status.input_requests) or watch.silent
+
+
+def deadline_of(limit: float | None) -> float:
+    """A duration's end, by the event loop's clock."""
+    return math.inf if limit is None else anyio.current_time() + limit
+
+
+def said(status: TaskStatus) -> str:
+    """The status message, for other messages."""
+    return f" ({status.status_message})" if status.status_message else ""
+
+
+def named(requests: Iterable[str]) -> str:
+    """The keys of questions, for messages: a server's words, so shown as literals, and not too many."""
+    return f"{', '.join(map(repr, islice(sorted(requests), 20))):.200}"
