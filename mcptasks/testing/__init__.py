@@ -47,12 +47,15 @@ if TYPE_CHECKING:
         ToolFailure,
         Working,
         elicit,
+        elicit_url,
+        list_roots,
         sample,
     )
     from mcptasks.testing._server import TaskServer
     from mcptasks.testing._state import TaskState
     from mcptasks.testing._stdio import serve_stdio
-    from mcptasks.testing._tasks import ServerTask, TaskBook
+    from mcptasks.testing._taskbook import TaskBook
+    from mcptasks.testing._tasks import ServerTask
 
 __all__ = [
     "ABSENT",
@@ -91,6 +94,8 @@ __all__ = [
     "Working",
     "demo_server",
     "elicit",
+    "elicit_url",
+    "list_roots",
     "sample",
     "serve_http",
     "serve_stdio",
@@ -110,12 +115,13 @@ _HOMES = {
     "_requests": ("ReceivedRequest", "RequestLog"),
     "_script": (
         *("ABSENT", "Cancelled", "Complete", "Forgotten", "NeedInput", "Progress", "ProtocolFailure"),
-        *("RawResult", "ToolFailure", "Working", "elicit", "sample"),
+        *("RawResult", "ToolFailure", "Working", "elicit", "elicit_url", "list_roots", "sample"),
     ),
     "_server": ("TaskServer",),
     "_state": ("TaskState",),
     "_stdio": ("serve_stdio",),
-    "_tasks": ("ServerTask", "TaskBook"),
+    "_taskbook": ("TaskBook",),
+    "_tasks": ("ServerTask",),
 }
 
 

@@ -7,21 +7,27 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol, TypeAlias
 
-import anyio
 from attrs import field, frozen
 
 from mcptasks.testing._bell import Bell
+from mcptasks.testing._callbook import CallBook
+from mcptasks.testing._deadline import Deadline
 from mcptasks.testing._faults import FaultBook
 from mcptasks.testing._jobs import FunctionJob, Host, HostBook, Job, ScriptJob
 from mcptasks.testing._offers import Offer, OfferBook
 from mcptasks.testing._requests import RequestLog
-from mcptasks.testing._script import Progress, Step, read_script
+from mcptasks.testing._script import Cancelled, Progress, Step, read_script
 from mcptasks.testing._state import TaskState
-from mcptasks.testing._tasks import ServerTask, TaskBook, TaskOrigin
+from mcptasks.testing._taskbook import TaskBook
+from mcptasks.testing._tasks import ServerTask, TaskOrigin
+
+RELATED_TASK = "io.modelcontextprotocol/related-task"
+FASTMCP2_RELATED_TASK = "modelcontextprotocol.io/related-task"
 
 Era: TypeAlias = Literal["modern", "legacy", "dual"]
 
@@ -44,8 +50,12 @@ class Options:
     """End every listen stream after so many task notifications: cut over HTTP, else by an error."""
     result_mode: Literal["block", "refuse"] = "block"
     """`tasks/result` before the end: waits, or is refused with -32602 (fastmcp 2 and 3)."""
-    input_mode: Literal["result", "push"] = "result"
-    """2025-11-25 input requests: on the stream of `tasks/result`, or unasked and unrelated (fastmcp 3)."""
+    input_mode: Literal["result", "push", "push-related"] = "result"
+    """2025-11-25 input requests of tasks: on the stream of `tasks/result`, or unasked: unrelated (fastmcp 3) or not."""
+    related_key: str = RELATED_TASK
+    """The key in `_meta` that relates 2025-11-25 messages to a task; fastmcp 2 has another one."""
+    answers_shown_again: int = 0
+    """In how many `tasks/get` a request is still open after its answer was accepted (2026-07-28)."""
     creation: Literal["standard", "fastmcp2"] = "standard"
     """The form of the answer that creates a 2025-11-25 task."""
     list_tasks: bool = True
@@ -58,6 +68,16 @@ class Options:
     """The suggested poll interval: any JSON value, or `ABSENT`."""
     new_task_id: Callable[[], str] = field(default=_new_id)
     """Makes the ids of tasks."""
+
+
+@contextmanager
+def given_up_with_its_caller(task: ServerTask) -> Generator[None]:
+    """The block waits for a call; the work ends with it where the block is cancelled."""
+    try:
+        yield
+    except BaseException:
+        task.apply(Cancelled("The caller went away."))
+        raise
 
 
 class Listener(Protocol):
@@ -89,6 +109,7 @@ class Engine:
         self.generation = 0
         """Grows by one with every restart."""
         self.restarts = Bell()
+        self.calls = CallBook()
         self._lock = threading.Lock()
         self._listeners: list[Listener] = []
         self._held: dict[str, TaskState] = {}
@@ -146,11 +167,11 @@ class Engine:
     def make_task(self, offer: Offer, arguments: Mapping[str, Any], requested_ttl: object = None) -> ServerTask:
         """A new task, known from now on, whose work has not begun."""
         ttl = offer.options.get("ttl_ms", requested_ttl)
-        limit = anyio.current_time() + ttl / 1000 if isinstance(ttl, int | float) else None
-        return self._make(offer, arguments, ttl, limit, plain=False)
+        expires = Deadline(ttl / 1000) if isinstance(ttl, int | float) else None
+        return self._make(offer, arguments, ttl, expires, plain=False)
 
     def _make(
-        self, offer: Offer, arguments: Mapping[str, Any], ttl: object, limit: float | None, *, plain: bool
+        self, offer: Offer, arguments: Mapping[str, Any], ttl: object, expires: Deadline | None, *, plain: bool
     ) -> ServerTask:
         now = datetime.now(UTC)
         born_with = offer.options.get("born_input_required", {})
@@ -165,7 +186,7 @@ class Engine:
         )
         origin = TaskOrigin(offer.kind, offer.name, dict(arguments), plain, offer.options.get("wrap_result", True))
         task = ServerTask(origin, state, self)
-        self.tasks.add(task, limit)
+        self.tasks.add(task, expires)
         return task
 
     def start_work(self, offer: Offer, task: ServerTask, host: Host) -> None:
@@ -182,20 +203,13 @@ class Engine:
         steps: list[Step] = read_script(offer.script, task.arguments)
         return ScriptJob(task, steps, waits_first=bool(task.state.input_requests))
 
-    async def call_plainly(self, offer: Offer, arguments: Mapping[str, Any], host: Host) -> TaskState:
-        """Do the work while the caller waits; the final state."""
-        task = self._make(offer, arguments, None, None, plain=True)
-        self.start_work(offer, task, host)
-        try:
-            await task.wait_for(lambda task: task.done)
-        finally:
-            if not task.done:
-                task.cancelled("The caller went away.")
-        return task.state
+    def make_call(self, offer: Offer, arguments: Mapping[str, Any]) -> ServerTask:
+        """The handle of a call without a task, whose work has not begun."""
+        return self._make(offer, arguments, None, None, plain=True)
 
     def find(self, task_id: object) -> ServerTask | None:
         """The task of that id, unless it is unknown, forgotten or past its ttl."""
-        return self.tasks.find(task_id, anyio.current_time())
+        return self.tasks.find(task_id)
 
     def honours_cancel(self, task: ServerTask) -> bool:
         """Whether a client's wish to cancel ends this task."""
@@ -210,6 +224,7 @@ class Engine:
         if not keep_tasks:
             for task in list(self.tasks.values()):
                 task.forget()
+            self.calls.drop_all()
         with self._lock:
             self._held.clear()
         self.generation += 1

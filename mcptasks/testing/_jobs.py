@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 import anyio
 import anyio.lowlevel
@@ -91,11 +91,20 @@ class ToolContext:
         self.task.progress(progress, total, message)
         await anyio.lowlevel.checkpoint()
 
-    async def ask(self, requests: Mapping[str, JSON], message: str | None = None) -> dict[str, JSON]:
-        """Ask the client (see `elicit` and `sample`) and wait for all the answers, by key."""
-        self.task.need_input(requests, message)
+    async def ask(
+        self, requests: Mapping[str, JSON], message: str | None = None, *, reuse: bool = False
+    ) -> dict[str, JSON]:
+        """Ask the client (see `elicit`, `elicit_url`, `sample`, `list_roots`) and wait for all the answers, by key."""
+        self.task.need_input(requests, message, reuse=reuse)
         await self.task.wait_for(lambda task: task.done or task.status == "working")
-        return {key: self.task.answers[key] for key in requests}
+        return {key: self.task.answers[key] for key in requests if key in self.task.answers}
+
+    async def request(self, method: str, params: Mapping[str, Any] | None = None) -> JSON:
+        """Send any request to the client (2025-11-25); its raw result, or its error as an `MCPError`.
+
+        On the stream of the call where that is no task, else on the connection's own.
+        """
+        return await self.task.request(method, params)
 
 
 class FunctionJob:
@@ -149,6 +158,11 @@ class Host:
     def alive(self) -> bool:
         """Whether it can take jobs now, from this thread."""
         return self._group is not None and self.thread == threading.get_ident()
+
+    @property
+    def ended(self) -> bool:
+        """Whether it takes no jobs any more."""
+        return self._group is None
 
     def start(self, job: Job) -> None:
         """Begin a job. Only from the host's own event loop."""

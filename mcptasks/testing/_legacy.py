@@ -7,12 +7,11 @@ from functools import partial
 from typing import Any, cast
 
 from mcp.shared.exceptions import MCPError
-from mcp.shared.message import ServerMessageMetadata
-from mcp_types import INVALID_PARAMS, METHOD_NOT_FOUND, Request, ServerRequest
+from mcp_types import INVALID_PARAMS, METHOD_NOT_FOUND
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERSION, MODERN_PROTOCOL_VERSIONS
-from pydantic import BaseModel, ConfigDict, ValidationError
 
-from mcptasks.testing._engine import Engine
+from mcptasks.testing._asking import Link, Question, QuestionJob, carry_questions
+from mcptasks.testing._engine import FASTMCP2_RELATED_TASK, Engine, given_up_with_its_caller
 from mcptasks.testing._jobs import Host
 from mcptasks.testing._offers import Offer
 from mcptasks.testing._results import EMPTY_RESULT_KEY, tool_error
@@ -22,7 +21,6 @@ from mcptasks.testing._tasks import ServerTask
 from mcptasks.testing._wire import (
     CALLS,
     LISTINGS,
-    RELATED_TASK,
     Context,
     find_offer,
     find_task,
@@ -37,30 +35,11 @@ from mcptasks.testing._wire import (
 
 IMMEDIATE_RESPONSE = "io.modelcontextprotocol/model-immediate-response"
 FASTMCP2_TASK = "modelcontextprotocol.io/task"
-FASTMCP2_RELATED_TASK = "modelcontextprotocol.io/related-task"
 
 
-class AnyRequest(Request[dict[str, Any], str]):
-    """A request of any method to the client."""
-
-
-class AnyAnswer(BaseModel):
-    """Whatever a client answers."""
-
-    model_config = ConfigDict(extra="allow")
-
-
-async def ask_client(ctx: Context, request: JSON, related_task: str | None) -> JSON:
-    """Send an input request to the client; on the stream of `ctx` if it is related to a task."""
-    params = dict(request["params"])
-    metadata = None
-    if related_task is not None:
-        params["_meta"] = {**params.get("_meta", {}), RELATED_TASK: {"taskId": related_task}}
-        metadata = ServerMessageMetadata(related_request_id=ctx.request_id)
-    # The SDK names the requests that it knows; it only dumps what it is given.
-    message = cast("ServerRequest", AnyRequest(method=request["method"], params=params))
-    answer = await ctx.session.send_request(message, AnyAnswer, metadata=metadata)
-    return answer.model_dump(mode="json")
+def related_task(engine: Engine, task: ServerTask) -> JSON:
+    """The metadata that relates a message to a task."""
+    return {engine.options.related_key: {"taskId": task.task_id}}
 
 
 class Connections:
@@ -74,6 +53,7 @@ class Connections:
     def follow(self, task: ServerTask, ctx: Context) -> None:
         """The connection of this request is the one to notify."""
         self._contexts[task.task_id] = (ctx.lifespan_context, ctx)
+        task.client = Link(ctx)
 
     def remember_token(self, task: ServerTask, ctx: Context) -> None:
         """The creating request's progress token is good for the task's life."""
@@ -95,13 +75,15 @@ class Connections:
 
     def input_needed(self, task: ServerTask) -> None:
         """Send input requests to the client unasked, where that is the mode."""
-        if self._engine.options.input_mode == "push" and task.task_id in self._contexts:
+        if self._engine.options.input_mode != "result" and task.task_id in self._contexts:
             host, ctx = self._contexts[task.task_id]
-            host.post(partial(self._push_input, host, ctx, task))
+            host.post(partial(self._push_input, host, Link(ctx), task))
 
-    async def _push_input(self, host: Host, ctx: Context, task: ServerTask) -> None:
+    async def _push_input(self, host: Host, link: Link, task: ServerTask) -> None:
+        related = self._engine.options.input_mode == "push-related"
+        meta = related_task(self._engine, task) if related else {}
         for key, request in task.claim_input().items():
-            host.start(InputJob(ctx, task, key, request))
+            host.start(QuestionJob(Question(link, task, key, request, meta)))
 
     def progress(self, task: ServerTask, step: Progress) -> None:
         """Send progress for the creating request's token."""
@@ -112,30 +94,8 @@ class Connections:
             params["total"] = step.total
         if step.message is not None:
             params["message"] = step.message
-        params["_meta"] = {RELATED_TASK: {"taskId": task.task_id}}
+        params["_meta"] = related_task(self._engine, task)
         self._post(task, "notifications/progress", params)
-
-
-class InputJob:
-    """Asks the client one thing, without waiting for `tasks/result`."""
-
-    resumable = False
-
-    def __init__(self, ctx: Context, task: ServerTask, key: str, request: JSON) -> None:
-        self._ctx = ctx
-        self._task = task
-        self._key = key
-        self._request = request
-
-    async def run(self) -> None:
-        """Ask, and hand the answer to the task."""
-        try:
-            answer = await ask_client(self._ctx, self._request, None)
-        except (MCPError, ValidationError) as error:
-            if not self._task.done:
-                self._task.fail(f"The client gave no input: {error}")
-        else:
-            self._task.answer({self._key: answer})
 
 
 class Legacy:
@@ -195,8 +155,12 @@ class Legacy:
                 return self._call_as_task(ctx, offer, arguments, cast("JSON", augmentation))
             if offer.support == "required":
                 raise MCPError(code=METHOD_NOT_FOUND, message=f"{offer.name} can only be called as a task")
-        state = await self._engine.call_plainly(offer, arguments, ctx.lifespan_context)
-        return outcome(state.result, state.error)
+        task = self._engine.make_call(offer, arguments)
+        task.client = link = Link(ctx, on_stream=True)
+        self._engine.start_work(offer, task, ctx.lifespan_context)
+        with given_up_with_its_caller(task):
+            await carry_questions(link, task, {})
+        return outcome(task.state.result, task.state.error)
 
     def _call_as_task(self, ctx: Context, offer: Offer, arguments: JSON, augmentation: JSON) -> JSON:
         fastmcp2 = self._engine.options.creation == "fastmcp2"
@@ -258,42 +222,20 @@ class Legacy:
         return legacy_task(task.state)
 
     async def _result(self, ctx: Context, task: ServerTask) -> JSON:
-        if self._engine.options.result_mode == "refuse" and (not task.done or task.status == "cancelled"):
+        options = self._engine.options
+        if options.result_mode == "refuse" and (not task.done or task.status == "cancelled"):
             message = f"Task not completed yet (current status: {task.status})"
             raise MCPError(code=INVALID_PARAMS, message=message)
-        while not task.done:
-            await self._serve_input(ctx, task)
+        if options.input_mode == "result":
+            await carry_questions(Link(ctx, on_stream=True), task, related_task(self._engine, task))
+        await task.wait_for(lambda task: task.done)
         if not task.known and not task.state.terminal:
             raise MCPError(code=INVALID_PARAMS, message="Failed to retrieve task: Task not found")
         if task.status == "cancelled":
             raise MCPError(code=-32603, message=task.state.status_message or "The task was cancelled")
         result = outcome(task.state.result, task.state.error)
-        fastmcp2 = self._engine.options.creation == "fastmcp2"
-        related = FASTMCP2_RELATED_TASK if fastmcp2 else RELATED_TASK
-        result["_meta"] = {**result.get("_meta", {}), related: {"taskId": task.task_id}}
+        related = related_task(self._engine, task)
+        if options.creation == "fastmcp2":
+            related = {FASTMCP2_RELATED_TASK: {"taskId": task.task_id}}
+        result["_meta"] = {**result.get("_meta", {}), **related}
         return result
-
-    async def _serve_input(self, ctx: Context, task: ServerTask) -> None:
-        """Wait for the end of the task, or for input requests that this stream may carry; send those."""
-        may_carry = self._engine.options.input_mode == "result"
-        mine: dict[str, JSON] = {}
-
-        def look(task: ServerTask) -> bool:
-            if not task.done and may_carry:
-                mine.update(task.claim_input())
-            return task.done or bool(mine)
-
-        await task.wait_for(look)
-        unanswered = set(mine)
-        try:
-            for key, request in mine.items():
-                answer = await ask_client(ctx, request, task.task_id)
-                unanswered.discard(key)
-                task.answer({key: answer})
-        except (MCPError, ValidationError) as error:
-            if not task.done:
-                task.fail(f"The client gave no input: {error}")
-        finally:
-            # For another `tasks/result` to ask, where this one ended first.
-            for key in unanswered:
-                task.release_input(key)

@@ -7,12 +7,14 @@ from typing import Any, cast
 
 import anyio
 from mcp.shared.exceptions import MCPError
-from mcp_types import CLIENT_CAPABILITIES_META_KEY, INTERNAL_ERROR, SERVER_INFO_META_KEY
+from mcp_types import CLIENT_CAPABILITIES_META_KEY, INTERNAL_ERROR, INVALID_PARAMS, SERVER_INFO_META_KEY
 from mcp_types.jsonrpc import MISSING_REQUIRED_CLIENT_CAPABILITY
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
+from mcptasks.testing._asking import Link
 from mcptasks.testing._bell import Bell
-from mcptasks.testing._engine import Engine
+from mcptasks.testing._engine import Engine, given_up_with_its_caller
+from mcptasks.testing._offers import Offer
 from mcptasks.testing._script import JSON, Progress
 from mcptasks.testing._state import TaskState, modern_detailed_task, modern_task
 from mcptasks.testing._tasks import ServerTask
@@ -137,11 +139,34 @@ class Modern:
                 return {"resultType": "task", **created}
             if offer.support == "required":
                 raise missing_capability()
-        state = await self._engine.call_plainly(offer, arguments, ctx.lifespan_context)
-        result = outcome(state.result, state.error)
-        if offer.kind == "resource":
+        result = await self._call_plainly(ctx, offer, arguments)
+        if offer.kind == "resource" and "resultType" not in result:
             result = {"ttlMs": 0, "cacheScope": "private", **result}
         return result
+
+    async def _call_plainly(self, ctx: Context, offer: Offer, arguments: JSON) -> JSON:
+        """The result, or `input_required` where the work asks for input; the call goes on when it is made again."""
+        calls = self._engine.calls
+        request_state = params_of(ctx).get("requestState")
+        if request_state is None:
+            call = self._engine.make_call(offer, arguments)
+            call.client = Link(ctx, on_stream=True)
+            self._engine.start_work(offer, call, ctx.lifespan_context)
+        else:
+            found = calls.take(request_state, (offer.kind, offer.name))
+            if found is None:
+                raise MCPError(code=INVALID_PARAMS, message="Unknown request state")
+            call = found
+            responses: Any = params_of(ctx).get("inputResponses", {})
+            if not isinstance(responses, dict):
+                raise MCPError(code=INVALID_PARAMS, message="inputResponses must be an object")
+            call.answer(cast("JSON", responses))
+        with given_up_with_its_caller(call):
+            await call.wait_for(lambda call: call.done or call.status == "input_required")
+        if call.done:
+            return outcome(call.state.result, call.state.error)
+        asked = dict(call.state.input_requests)
+        return {"resultType": "input_required", "inputRequests": asked, "requestState": calls.park(call)}
 
     def _about_task(self, ctx: Context) -> JSON:
         options = self._engine.options
@@ -150,7 +175,7 @@ class Modern:
         if not declares_extension(ctx):
             raise missing_capability()
         if ctx.method == "tasks/get":
-            return modern_detailed_task(find_task(self._engine, ctx, "retrieve").state)
+            return modern_detailed_task(find_task(self._engine, ctx, "retrieve").look())
         if ctx.method == "tasks/cancel":
             task = find_task(self._engine, ctx, "cancel")
             task.request_cancel(honour=self._engine.honours_cancel(task))
@@ -158,7 +183,7 @@ class Modern:
         task = find_task(self._engine, ctx, "update")
         responses: Any = params_of(ctx).get("inputResponses")
         if isinstance(responses, dict):
-            task.answer(cast("dict[str, JSON]", responses))
+            task.answer(cast("JSON", responses), shown_again=options.answers_shown_again)
         return {}
 
     # -- push --------------------------------------------------------------------

@@ -49,9 +49,14 @@ class NeedInput:
     """The task is `input_required` until every one of these requests has its answer; then `working` again."""
 
     requests: Mapping[str, JSON]
-    """Requests (`{"method": ..., "params": ...}`) by key; see `elicit` and `sample`."""
+    """Requests (`{"method": ..., "params": ...}`) by key; see `elicit`, `elicit_url`, `sample` and `list_roots`.
+
+    They are sent as they are, however malformed (2025-11-25: as far as they are requests at all).
+    """
     message: str | None = None
     after: float = 0.0
+    reuse: bool = False
+    """Break the rule that a key is used once in a task's life: ask under used keys, open or answered, again."""
 
 
 @frozen
@@ -125,6 +130,19 @@ def elicit(message: str, properties: Mapping[str, JSON] | None = None, required:
         "method": "elicitation/create",
         "params": {"mode": "form", "message": message, "requestedSchema": schema},
     }
+
+
+def elicit_url(message: str, url: str, elicitation_id: str | None = None) -> JSON:
+    """An input request that sends the user to a URL; 2025-11-25 wants an id with it, 2026-07-28 has none."""
+    params: JSON = {"mode": "url", "message": message, "url": url}
+    if elicitation_id is not None:
+        params["elicitationId"] = elicitation_id
+    return {"method": "elicitation/create", "params": params}
+
+
+def list_roots() -> JSON:
+    """An input request that asks for the client's roots."""
+    return {"method": "roots/list", "params": {}}
 
 
 def sample(prompt: str, max_tokens: int = 100) -> JSON:

@@ -24,7 +24,8 @@ from mcptasks.testing._modern import Modern
 from mcptasks.testing._offers import Offer, OfferOptions, ToolFunction, function_offer, plain_script
 from mcptasks.testing._requests import ReceivedRequest, RequestLog
 from mcptasks.testing._script import JSON, ScriptSource
-from mcptasks.testing._tasks import ServerTask, TaskBook
+from mcptasks.testing._taskbook import TaskBook
+from mcptasks.testing._tasks import ServerTask
 from mcptasks.testing._wire import Context, params_of
 
 LASTED_ENOUGH = 0.2

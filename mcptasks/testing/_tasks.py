@@ -7,7 +7,7 @@ told through the two callbacks that a task is made with.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ from attrs import evolve, frozen
 from mcptasks.testing._bell import Bell
 from mcptasks.testing._results import Kind, shape_result, tool_error
 from mcptasks.testing._script import (
+    ABSENT,
     JSON,
     Cancelled,
     Complete,
@@ -48,6 +49,14 @@ class TaskEvents(Protocol):
         ...
 
 
+class ClientLink(Protocol):
+    """The way to the client that a task's work is for."""
+
+    async def request(self, method: str, params: Mapping[str, Any] | None = None) -> JSON:
+        """Send a request to the client; its raw result."""
+        ...
+
+
 @frozen
 class TaskOrigin:
     """What was asked for when the task was made."""
@@ -71,12 +80,21 @@ class ServerTask:
         """False once the server has forgotten the task."""
         self.answers: dict[str, JSON] = {}
         """The answers to input requests that have arrived, by key."""
+        self.received: list[dict[str, Any]] = []
+        """Every message with answers that was accepted, as it came, also those that changed nothing.
+
+        2026-07-28: the `inputResponses` of each `tasks/update` (or repeated call). 2025-11-25: `{key: result}` for each
+        answer, `{key: {"error": {"code": ..., "message": ...}}}` where the client answered an error.
+        """
+        self.client: ClientLink | None = None
+        """The way to the client that last named the task."""
         self._state = state
         self._events = events
         self._lock = threading.RLock()
         self._bell = Bell()
         self._asked: set[str] = set(state.input_requests)
-        self._claimed: set[str] = set()
+        self._claimed: dict[str, JSON] = {}
+        self._shown_again: dict[str, tuple[JSON, int]] = {}
 
     @property
     def task_id(self) -> str:
@@ -117,9 +135,16 @@ class ServerTask:
         """Report `working`, with a message."""
         self._do(Working(message))
 
-    def need_input(self, requests: Mapping[str, JSON], message: str | None = None) -> None:
-        """Report `input_required` until all of these requests are answered."""
-        self._do(NeedInput(requests, message))
+    def need_input(self, requests: Mapping[str, JSON], message: str | None = None, *, reuse: bool = False) -> None:
+        """Report `input_required` until all of these requests are answered, in place of those open till now."""
+        self._do(NeedInput(requests, message, reuse=reuse))
+
+    def withdraw(self, *keys: str) -> None:
+        """Take back open requests, or all of them; `working` again when none is left."""
+        with self._lock:
+            open_requests = self._state.input_requests
+            left = {key: open_requests[key] for key in open_requests if keys and key not in keys}
+        self._leave_open(left)
 
     def complete(self, value: object = None) -> None:
         """End well, with this value."""
@@ -163,8 +188,11 @@ class ServerTask:
             case Working(message):
                 return self._change(status="working", status_message=message, input_requests={})
             case NeedInput(requests, message):
-                self._check_keys(requests)
-                return self._change(status="input_required", status_message=message, input_requests=dict(requests))
+                asked = dict(requests) if step.reuse else self._check_keys(requests)
+                self._asked.update(asked)
+                for key in asked:
+                    self.answers.pop(key, None)
+                return self._change(status="input_required", status_message=message, input_requests=asked)
             case Complete(value):
                 result = shape_result(self.origin.kind, self.name, value, wrap=self.origin.wrap_result)
                 return self._change(status="completed", status_message=None, result=result, input_requests={})
@@ -190,11 +218,14 @@ class ServerTask:
                 self._bell.ring()
                 return True
 
-    def _check_keys(self, requests: Mapping[str, JSON]) -> None:
-        reused = self._asked.intersection(requests)
+    def _check_keys(self, requests: Mapping[str, JSON]) -> dict[str, JSON]:
+        still_open = self._state.input_requests
+        # A request that stays open beside new ones is not asked anew.
+        kept = {key: still_open[key] for key in requests if key in still_open and still_open[key] == requests[key]}
+        reused = sorted(self._asked.intersection(requests) - kept.keys())
         if reused:
-            raise ValueError(f"input keys are unique for the life of a task, used before: {sorted(reused)}")
-        self._asked.update(requests)
+            raise ValueError(f"input keys are unique for the life of a task, used before: {reused}")
+        return {**requests, **kept}
 
     def _change(self, **changes: Any) -> bool:
         with self._lock:
@@ -214,31 +245,63 @@ class ServerTask:
         if honour:
             self.apply(Cancelled("Cancelled at the client's request."))
 
-    def answer(self, responses: Mapping[str, JSON]) -> None:
-        """A client answers input requests; keys that nobody asks for are ignored."""
+    def answer(self, responses: Mapping[str, Any], *, shown_again: int = 0) -> None:
+        """A client answers input requests; keys that nobody asks for are ignored.
+
+        The answered requests stand in the next `shown_again` looks at the task all the same.
+        """
         with self._lock:
+            self.received.append(dict(responses))
             open_requests = dict(self._state.input_requests)
             fresh = {key: value for key, value in responses.items() if key in open_requests}
-            if not fresh:
+            if self._state.status != "input_required" or (open_requests and not fresh):
                 return
             self.answers.update(fresh)
-            left = {key: request for key, request in open_requests.items() if key not in fresh}
-            message = self._state.status_message if left else None
+            if shown_again:
+                self._shown_again.update({key: (open_requests[key], shown_again) for key in fresh})
+        self._leave_open({key: request for key, request in open_requests.items() if key not in fresh})
+
+    def _leave_open(self, left: dict[str, JSON]) -> None:
+        message = self._state.status_message if left else None
         self._change(status="input_required" if left else "working", status_message=message, input_requests=left)
+
+    def refuse(self, key: str, told: JSON, message: str) -> None:
+        """A client answers an input request with an error or with nonsense, which is the end of the task."""
+        with self._lock:
+            self.received.append({key: told})
+        self.apply(ToolFailure(f"The client gave no input: {message}"))
+
+    def look(self) -> TaskState:
+        """The state that a client is told, which may lag behind its answers; counts the look."""
+        with self._lock:
+            state, again = self._state, self._shown_again
+            if not again:
+                return state
+            self._shown_again = {key: (request, left - 1) for key, (request, left) in again.items() if left > 1}
+        shown = {key: request for key, (request, _) in again.items()}
+        return evolve(state, status="input_required", input_requests={**shown, **state.input_requests})
 
     def claim_input(self) -> dict[str, JSON]:
         """The open requests that nobody sends to the client yet; they now are the caller's to send."""
         with self._lock:
             open_requests = self._state.input_requests
-            mine = {key: open_requests[key] for key in open_requests if key not in self._claimed}
+            # By identity: another request under the same key is another question.
+            mine = {key: each for key, each in open_requests.items() if self._claimed.get(key, ABSENT) is not each}
             self._claimed.update(mine)
             return mine
 
-    def release_input(self, key: str) -> None:
-        """Give back a claimed request that could not be sent."""
+    def release_input(self, key: str, request: JSON) -> None:
+        """Give back a claimed request: it is answered, withdrawn, or somebody else's to send."""
         with self._lock:
-            self._claimed.discard(key)
+            if self._claimed.get(key) is request:
+                del self._claimed[key]
         self._bell.ring()
+
+    async def request(self, method: str, params: Mapping[str, Any] | None = None) -> JSON:
+        """Send any request to the client that last named the task (2025-11-25); its raw result, or an `MCPError`."""
+        if self.client is None:
+            raise RuntimeError(f"no client has named the task yet: {self!r}")
+        return await self.client.request(method, params)
 
     # -- waiting ---------------------------------------------------------------
 
@@ -253,65 +316,3 @@ class ServerTask:
     async def wait_cancel_requested(self) -> None:
         """Wait until a client has asked for cancellation."""
         await self.wait_for(lambda task: task.cancel_requested)
-
-
-class TaskBook(Mapping[str, ServerTask]):
-    """The tasks that the server knows, by id, in the order of their making."""
-
-    def __init__(self) -> None:
-        self._lock = threading.RLock()
-        self._known: dict[str, ServerTask] = {}
-        self._expiry: dict[str, float] = {}
-        self._made: dict[bool, list[ServerTask]] = {False: [], True: []}
-        self._bell = Bell()
-
-    def __getitem__(self, task_id: str) -> ServerTask:
-        return self._known[task_id]
-
-    def __iter__(self) -> Iterator[str]:
-        with self._lock:
-            return iter(list(self._known))
-
-    def __len__(self) -> int:
-        return len(self._known)
-
-    def add(self, task: ServerTask, expires_at: float | None = None) -> None:
-        """Know a new task, until `expires_at` on the event loop's clock."""
-        with self._lock:
-            if not task.origin.plain:
-                self._known[task.task_id] = task
-                if expires_at is not None:
-                    self._expiry[task.task_id] = expires_at
-            self._made[task.origin.plain].append(task)
-        self._bell.ring()
-
-    def find(self, task_id: object, now: float) -> ServerTask | None:
-        """The task of that id, unless its time is up at `now`."""
-        if not isinstance(task_id, str):
-            return None
-        with self._lock:
-            task = self._known.get(task_id)
-            expired = self._expiry.get(task_id, now) < now
-        if task is not None and expired:
-            task.forget()
-            return None
-        return task
-
-    def discard(self, task: ServerTask) -> None:
-        """Know this one no longer."""
-        with self._lock:
-            self._known.pop(task.task_id, None)
-            self._expiry.pop(task.task_id, None)
-
-    def take_next(self, *, plain: bool) -> ServerTask | None:
-        """The oldest new task (or plain call) that nobody has taken yet."""
-        with self._lock:
-            return self._made[plain].pop(0) if self._made[plain] else None
-
-    async def next(self, *, plain: bool = False) -> ServerTask:
-        """Wait for a task that nobody has taken yet."""
-        return await self._bell.until(lambda: self.take_next(plain=plain))
-
-    def next_blocking(self, timeout: float, *, plain: bool = False) -> ServerTask:
-        """The same from a plain thread."""
-        return self._bell.until_blocking(lambda: self.take_next(plain=plain), timeout)

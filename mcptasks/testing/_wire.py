@@ -18,7 +18,6 @@ from mcptasks.testing._script import JSON
 from mcptasks.testing._tasks import ServerTask
 
 EXTENSION = "io.modelcontextprotocol/tasks"
-RELATED_TASK = "io.modelcontextprotocol/related-task"
 SUBSCRIPTION_ID = "io.modelcontextprotocol/subscriptionId"
 
 LISTINGS: dict[str, tuple[Kind, str]] = {

@@ -268,7 +268,7 @@ async def test_input_on_the_result_stream(how: str) -> None:
         assert client.asked == []
         result = await client.request("tasks/result", taskId=task_id)
         assert result["structuredContent"] == {"result": "thanks"}
-        assert [params["message"] for _, params in client.asked] == ["A?", "B?"]
+        assert sorted(params["message"] for _, params in client.asked) == ["A?", "B?"]
         assert all(params["_meta"][RELATED_TASK] == {"taskId": task_id} for _, params in client.asked)
         assert server.tasks[task_id].answers["b"] == {"action": "accept", "content": {"value": "yes"}}
 

@@ -103,9 +103,9 @@ class WireClient:
             options["headers"] = headers
         return await self._dispatcher.send_raw_request(method, params or None, options)
 
-    async def notify(self, method: str) -> None:
+    async def notify(self, method: str, params: JSON | None = None) -> None:
         """Send a notification."""
-        await self._dispatcher.notify(method, None)
+        await self._dispatcher.notify(method, params)
 
     async def handshake(self) -> JSON:
         """`initialize` and all that."""
