@@ -1,0 +1,87 @@
+"""Which background threads there are: one for each backend, as long as a client leases it. Knows of fork and of exit.
+
+The state of this module is the only one that the package has.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from functools import partial
+
+from mcptasks._exceptions import TaskConnectionError
+from mcptasks._portal.call import Call
+from mcptasks._portal.thread import Backend, Portal, current_portal
+
+
+class _Registry:
+    """The portals of this process. Each of them knows on its own thread who leases it, and when it is to end."""
+
+    def __init__(self) -> None:
+        # A signal's handler or a finalizer that runs in the midst of this may use a client of its own, and wait for
+        # one: the event loops never take this lock.
+        self._lock = threading.RLock()
+        self._leases: dict[object, Portal] = {}
+        self._inherited: list[Portal] = []
+
+    def acquire(self, backend: Backend, lessee: object) -> Portal:
+        """Lease the portal of a backend; it is started where there is none. Not for the portal's own thread.
+
+        Whoever is interrupted in here, or meets an error, must `release` as well.
+        """
+        with self._lock:
+            while True:
+                for portal in set(self._leases.copy().values()):
+                    if portal.backend == backend and self._lease(portal, lessee):
+                        return portal
+                portal = self._leases[lessee] = Portal(backend)
+                portal.start()
+                if self._lease(portal, lessee):
+                    return portal
+                # What ran in the midst of this has shared it, and was the last to give it back.
+
+    def _lease(self, portal: Portal, lessee: object) -> bool:
+        async def lease() -> bool:
+            # An interrupted thread may have given it back before it came to this.
+            return self._leases.get(lessee) is portal and portal.lease(lessee)
+
+        self._leases[lessee] = portal
+        try:
+            return Call(portal, lease).wait()
+        except TaskConnectionError:
+            return False
+
+    def release(self, lessee: object) -> None:
+        """Give a lease back, if there is one; the last one ends the portal. For any thread; never waits."""
+        portal = self._leases.pop(lessee, None)
+        if portal is None:
+            return
+        if current_portal() is portal:
+            portal.release(lessee)
+            return
+        try:
+            portal.post(partial(portal.release, lessee))
+        except RuntimeError:
+            portal.stop()  # It has ended, or is only about to start.
+
+    def shut_down(self) -> None:
+        """End all portals, at the end of the program."""
+        for portal in set(self._leases.copy().values()):
+            portal.shut_down()
+
+    def forget(self) -> None:
+        """In a child process: the parent's threads are not here. What belongs to them is kept, untouched, so that no
+        finalizer closes what the parent still uses."""
+        self._lock = threading.RLock()
+        self._inherited.extend(self._leases.values())
+        self._leases = {}
+
+
+_registry = _Registry()
+acquire = _registry.acquire
+release = _registry.release
+
+atexit.register(_registry.shut_down)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_registry.forget)

@@ -1,0 +1,309 @@
+"""What the facades of one client share: where it runs, whether it is open, and that it is closed in the end."""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, TypeVar, cast
+from weakref import WeakValueDictionary
+
+import anyio
+
+from mcptasks._async.client import Client as AsyncClient
+from mcptasks._async.task import Task as AsyncTask
+from mcptasks._exceptions import TaskConnectionError, TaskStateError
+from mcptasks._models import TaskReference
+from mcptasks._portal import registry
+from mcptasks._portal.call import Call, FutureCall
+from mcptasks._portal.desk import Desk
+from mcptasks._portal.thread import Backend, Portal, check_backend, current_portal
+from mcptasks._portal.workers import WorkerThread
+
+T = TypeVar("T")
+HandleT = TypeVar("HandleT")
+
+_LEAVE_SECONDS = 5.0
+"""How long the end of a client waits for interrupted calls that still clean up."""
+
+ExitInfo = tuple[type[BaseException] | None, BaseException | None, TracebackType | None]
+CLEAN: ExitInfo = (None, None, None)
+UNCLEAN: ExitInfo = (SystemExit, None, None)
+"""Callbacks that are still to be called are not waited for."""
+
+
+class _Calls:
+    """The calls of one client that are on the event loop; for its thread."""
+
+    def __init__(self) -> None:
+        self._calls: set[Call[Any]] = set()
+        self._left = anyio.Event()
+
+    def began(self, call: Call[Any]) -> None:
+        self._calls.add(call)
+
+    def ended(self, call: Call[Any]) -> None:
+        self._calls.discard(call)
+        self._left.set()
+
+    async def abandoned_are_over(self) -> None:
+        """Wait, but not for long, for the calls that were interrupted."""
+        with anyio.move_on_after(_LEAVE_SECONDS):
+            while any(call.abandoned for call in self._calls):
+                self._left = anyio.Event()
+                await self._left.wait()
+
+
+class Runner:
+    """Runs one client's calls on a portal, from its opening to its end. For any thread.
+
+    Raises:
+        ValueError: No such backend.
+        ModuleNotFoundError: The backend's package is not installed.
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        self._portal: Portal | None = None
+        self._inner: AsyncClient | None = None
+        self.backend: Backend = check_backend(backend)
+        self.desk = Desk()
+        self._pid = os.getpid()
+        # A finalizer or a signal's handler that runs in the midst of this may close the client.
+        self._lock = threading.RLock()
+        self._calls = _Calls()
+        self._used = False
+        self._opened = False
+        self._entered = False
+        self._handles: WeakValueDictionary[AsyncTask[Any], Any] = WeakValueDictionary()
+
+    def __del__(self) -> None:
+        portal, inner = self._portal, self._inner
+        if portal is None or inner is None or portal.stopping or self._is_inherited():
+            return
+        words = f"unclosed {inner!r}: use `with`, or call close()"
+        with suppress(TaskConnectionError):  # Its thread has ended, and closed it before.
+            _Ending(portal, inner, self._calls, UNCLEAN).start()
+        warnings.warn(words, ResourceWarning, stacklevel=2, source=self)
+
+    # --- the client's life ----------------------------------------------------------------------------------------
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the client is open."""
+        return self._opened and self._portal is not None
+
+    def open(self, inner: AsyncClient) -> None:
+        """Open the client, which lives in the background from now on."""
+        self._check()
+        with self._lock:
+            if self._used:
+                raise TaskStateError("a client is opened once; make a new one")
+            self._used = True
+
+        def began(call: Call[Any]) -> None:
+            # Already now, so that another thread may close it.
+            if not call.abandoned:
+                self._inner, self._portal = inner, portal
+
+        try:
+            portal = registry.acquire(self.backend, self._calls)
+        except BaseException:
+            registry.release(self._calls)
+            raise
+        try:
+            portal.closers[self._calls] = _Ending(portal, inner, self._calls, UNCLEAN).finish
+            Call(portal, inner.open, began=began).wait()
+            self._opened = True
+        except BaseException as exc:
+            ending = _Ending(portal, inner, self._calls, UNCLEAN)
+            with suppress(TaskConnectionError):  # Another thread has closed it, and with that ended the portal.
+                ending.start()
+                if isinstance(exc, Exception):
+                    ending.attend()
+            self._portal = None
+            raise
+
+    def enter(self, inner: AsyncClient) -> None:
+        """Open the client unless it is open, for the one block that closes it."""
+        self._check()
+        with self._lock:
+            if self._entered or (self._used and not self.is_open):
+                raise TaskStateError("a client is entered once; make a new one")
+            self._entered = True
+        if not self.is_open:
+            self.open(inner)
+
+    def close(self, info: ExitInfo = CLEAN) -> None:
+        """Close the client; remote tasks go on. May be called again."""
+        if self._is_inherited():
+            return  # It is the parent's.
+        self._check()
+        with self._lock:
+            self._used = True
+        portal, inner = self._portal, self._inner
+        if portal is not None and inner is not None:
+            if isinstance(threading.current_thread(), WorkerThread):
+                info = UNCLEAN  # A callback that closes its client does not wait for itself.
+            ending = _Ending(portal, inner, self._calls, info)
+            try:
+                ending.start()
+                # Only now: a close() that was interrupted before is as good as none.
+                self._portal = None
+                ending.attend()
+            except TaskConnectionError:
+                self._portal = None  # The program ends, and has closed all clients.
+
+    # --- calls ----------------------------------------------------------------------------------------------------
+
+    def call(
+        self,
+        function: Callable[[], Awaitable[T]],
+        *,
+        answers: bool = False,
+        reference: TaskReference | None = None,
+    ) -> T:
+        """Run an async function to its end; its value.
+
+        Args:
+            function: Called on the event loop's thread.
+            answers: Whether the calling thread runs input handlers while it waits.
+            reference: The task that it is about.
+
+        Raises:
+            TaskConnectionError: The client belongs to another process.
+            RuntimeError: This is the event loop's own thread.
+        """
+        self._check()
+        portal = self._portal
+        if portal is not None:
+            began, ended = self._hooks(answers)
+            return Call(portal, function, began=began, ended=ended, reference=reference).wait()
+        # What is finished can be read after the end; all else is the async client's error.
+        lessee = object()
+
+        async def lonely() -> T:
+            try:
+                return await function()
+            finally:
+                registry.release(lessee)
+
+        try:
+            portal = registry.acquire(self.backend, lessee)
+            try:
+                return Call(portal, lonely).wait()
+            finally:
+                portal.join_if_stopping()
+        finally:
+            registry.release(lessee)
+
+    def withdraw(self, function: Callable[[], None]) -> None:
+        """Run a plain function on the event loop's thread, from there too; in a closed client nothing is left to
+        be withdrawn."""
+
+        async def once() -> None:
+            function()
+
+        portal = self._portal
+        if portal is None or self._is_inherited():
+            return
+        if current_portal() is portal:
+            function()
+            return
+        with suppress(TaskConnectionError):
+            self.call(once)
+
+    def future(self, function: Callable[[], Awaitable[T]], *, reference: TaskReference | None = None) -> Future[T]:
+        """The same without waiting; input handlers run on a worker thread if no other thread waits."""
+        self._check()
+        portal = self._portal
+        if portal is None:
+            future: Future[T] = Future()
+            try:
+                future.set_result(self.call(function))
+            except Exception as exc:  # noqa: BLE001 - the future has it
+                future.set_exception(exc)
+            return future
+        began, ended = self._hooks(answers=True)
+
+        def settled(call: Call[Any], _open_until_then: Runner = self) -> None:
+            ended(call)
+
+        call = FutureCall(portal, function, serve=portal.serve, began=began, ended=settled, reference=reference)
+        call.start()
+        return call.future
+
+    def handle(self, inner: AsyncTask[Any], make: Callable[[], HandleT]) -> HandleT:
+        """The one handle for an async one; made where there is none."""
+        with self._lock:
+            known: Any = self._handles.get(inner)
+            if known is None:
+                known = self._handles[inner] = make()
+            return cast("HandleT", known)
+
+    def _hooks(self, answers: bool) -> tuple[Callable[[Call[Any]], None], Callable[[Call[Any]], None]]:
+        calls, desk = self._calls, self.desk
+        if not answers:
+            return calls.began, calls.ended
+
+        def began(call: Call[Any]) -> None:
+            calls.began(call)
+            desk.enter(call)
+
+        def ended(call: Call[Any]) -> None:
+            desk.leave(call)
+            calls.ended(call)
+
+        return began, ended
+
+    def _is_inherited(self) -> bool:
+        return os.getpid() != self._pid
+
+    def _check(self) -> None:
+        if self._is_inherited():
+            raise TaskConnectionError(
+                f"this client was opened in process {self._pid}, and a fork of it cannot use it: open a new Client "
+                "in this process, and take tasks up with its resume(task.reference)"
+            )
+        if current_portal() is not None:
+            raise RuntimeError(
+                "a blocking call on the event loop's own thread would wait for itself for ever; an async handler "
+                "must not use the blocking client: make it a plain function"
+            )
+
+
+class _Ending(Call[None]):
+    """A client's end. It goes on when the thread that waits for it is interrupted."""
+
+    def __init__(self, portal: Portal, inner: AsyncClient, calls: _Calls, info: ExitInfo) -> None:
+        super().__init__(portal, self.finish)
+        self._client = inner
+        self._calls = calls
+        self._info = info
+
+    def start(self) -> None:
+        try:
+            super().start()
+        except TaskConnectionError:
+            registry.release(self._calls)  # The event loop has ended, and does not do it any more.
+            raise
+
+    async def finish(self) -> None:
+        """Close the client and give its lease back."""
+        portal, calls = self._portal, self._calls
+        try:
+            with anyio.CancelScope(shield=True):  # bounded by the session
+                await calls.abandoned_are_over()
+                await self._client.__aexit__(*self._info)
+        finally:
+            portal.closers.pop(calls, None)
+            registry.release(calls)
+
+    def attend(self) -> None:
+        """Wait for it, on the thread that asked."""
+        self.attend_inbox()
+        self._portal.join_if_stopping()
+        self.settle()

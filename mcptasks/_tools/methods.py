@@ -1,0 +1,190 @@
+"""One method of the async world -> the lines of its blocking counterpart."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from mcptasks._tools import docstrings
+from mcptasks._tools.errors import GeneratorError
+from mcptasks._tools.layout import Call, Import, signature, statement
+from mcptasks._tools.names import BACKEND_PARAMETER, FACADE, Uses
+from mcptasks._tools.scope import Scope
+from mcptasks._tools.shapes import ASYNC_ONLY, TASK, Shape, shape_of
+from mcptasks._tools.source import Expression, Flavour, Method, ModuleSource, Parameter, Signature
+
+INDENT = "    "
+_BODY = INDENT * 2
+
+
+@dataclass
+class Context:
+    """The module that a method stands in. `homes` are the translated classes, each with its blocking module."""
+
+    source: ModuleSource
+    target: str
+    homes: dict[str, str]
+    scope: Scope
+    uses: Uses
+    imports: set[Import] = field(default_factory=set[Import])
+
+    def need(self, name: str, instead: str = "") -> None:
+        """Import what a name of the source module stands for, or another name from the same place."""
+        if name in self.homes:
+            if self.homes[name] != self.target:
+                self.imports.add(Import(self.homes[name], name))
+            return
+        found = self.scope.meaning(self.source, name)
+        if found is not None:
+            self.imports.add(Import(found.module, instead) if instead else found)
+
+    def need_facade(self, name: str) -> None:
+        """Import a name of the facade module, which is written by hand."""
+        self.imports.add(Import(FACADE, name))
+
+    def need_async(self, name: str) -> str:
+        """Import a class of the async world, under the name that this returns."""
+        home = self.scope.meaning(self.source, name)
+        assert home is not None
+        alias = f"Async{name}"
+        self.imports.add(Import(home.module, name, alias))
+        return alias
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """A method of the class `owner`; `name` is what it is called in the blocking world."""
+
+    context: Context
+    owner: str
+    method: Method
+    name: str
+
+    def lines(self) -> Iterator[str]:
+        """The decorators, overloads, signature, docstring and body."""
+        method = self.method
+        arguments = tuple(self._argument(parameter) for parameter in method.signature.parameters)
+        for overload in method.overloads:
+            self.context.need("overload")
+            yield f"{INDENT}@overload"
+            yield from self._head(overload, ": ...")
+            yield ""
+        if method.flavour is Flavour.PROPERTY:
+            yield f"{INDENT}@property"
+        elif method.name not in ("__init__", "__repr__"):
+            self.context.need_facade("blocking")
+            yield f"{INDENT}@blocking"
+        yield from self._head(method.signature, ":")
+        if method.docstring is not None:
+            yield from docstrings.render(method.docstring, _BODY, method.place, self.context.uses)
+        elif not method.name.startswith("_"):
+            raise GeneratorError(f"{method.place}: it has no docstring")
+        yield from self._body(arguments)
+
+    def _head(self, found: Signature, after: str) -> list[str]:
+        texts: list[str] = []
+        star = False
+        for number, parameter in enumerate(found.parameters):
+            if parameter.keyword_only and not star:
+                texts.append("*")
+            star = star or parameter.keyword_only or parameter.lead == "*"
+            if parameter.lead == "**" and self.method.name == "__init__":
+                texts += self._backend(star)
+            texts.append(parameter.text)
+            if number + 1 == found.positional_only:
+                texts.append("/")
+            self._need(parameter.annotation)
+            self._need(parameter.default)
+        if self.method.name == "__init__" and not any(parameter.lead == "**" for parameter in found.parameters):
+            texts += self._backend(star)
+        return signature(INDENT, self.name, ["self", *texts], self._returns(found.returns), after)
+
+    def _backend(self, star: bool) -> list[str]:
+        self.context.need_facade("Backend")
+        return [*(() if star else ("*",)), BACKEND_PARAMETER]
+
+    def _need(self, expression: Expression | None) -> None:
+        if expression is not None:
+            for name in expression.names():
+                self.context.need(name)
+
+    def _returns(self, found: Expression) -> str:
+        text = found.text
+        for name in found.names():
+            if self.context.uses.has("returns", name):
+                instead = self.context.uses.names.returns[name]
+                text = re.sub(rf"\b{name}\b", instead, text)
+                self.context.need(name, instead)
+            else:
+                self.context.need(name)
+        return text
+
+    def _argument(self, parameter: Parameter) -> str:
+        key = f"{self.owner}.{self.method.name}.{parameter.name}"
+        waiting = self.context.uses.has("waiting", key)
+        mentioned = set(parameter.annotation.names())
+        # A handler is given a task: the one of its own world.
+        if strange := mentioned & {*self.context.homes, *ASYNC_ONLY} - {"Awaitable", *((TASK,) if waiting else ())}:
+            raise GeneratorError(
+                f"{self.method.place}: its parameter {parameter.name} takes something of the async world"
+                f" ({', '.join(sorted(strange))}); write the method by hand in the facade's base class and name it in"
+                " `by_hand` of mcptasks/_tools/names.py, or teach mcptasks/_tools/methods.py"
+            )
+        value = parameter.name
+        background = self.context.uses.has("background", key)
+        if background and waiting:
+            raise GeneratorError(f"mcptasks/_tools/names.py: {key!r} is both in `background` and in `waiting`")
+        if background:
+            value = f"self._background({value})"
+        elif waiting:
+            self.context.need(TASK)
+            value = f"self._waiting({TASK}, {value})"
+        elif self.context.scope.takes_functions(self.context.source, parameter.annotation.node):
+            raise GeneratorError(
+                f"{self.method.place}: its parameter {parameter.name} takes a function; name {key!r} in `background`"
+                " (runs on a worker thread) or in `waiting` (runs on the thread that waits) of mcptasks/_tools/names.py"
+            )
+        return f"{parameter.name}={value}" if parameter.keyword_only else f"{parameter.lead}{value}"
+
+    def _body(self, arguments: tuple[str, ...]) -> list[str]:
+        method = self.method
+        if method.name == "__init__":
+            inner = Call(self.context.need_async(self.owner), arguments)
+            return [f"{_BODY}super().__init__(backend)", *statement(_BODY, "self._inner = ", inner)]
+        if method.name == "__repr__":
+            return [f"{_BODY}return repr(self._inner)"]
+        shape = shape_of(method, frozenset(self.context.homes))
+        call = self._call(shape, f"self._inner.{method.name}", arguments)
+        if method.name == "__aenter__" or shape is Shape.ITSELF:
+            return [*statement(_BODY, "", call), f"{_BODY}return self"]
+        match shape:
+            case Shape.NOTHING if method.flavour is not Flavour.PROPERTY:
+                return statement(_BODY, "", call)
+            case Shape.TASK | Shape.TASKS:
+                self.context.need(TASK)
+                how = "_handle" if shape is Shape.TASK else "_handles"
+                return statement(_BODY, "return ", Call(f"self.{how}", (TASK, call)))
+            case Shape.EITHER:
+                self.context.need(TASK)
+                alias = self.context.need_async(TASK)
+                answer = "answer"
+                while answer in {parameter.name for parameter in method.signature.parameters}:
+                    answer += "_"
+                return [
+                    *statement(_BODY, f"{answer} = ", call),
+                    f"{_BODY}return self._handle({TASK}, {answer}) if isinstance({answer}, {alias}) else {answer}",
+                ]
+            case Shape.REMOVER:
+                return statement(_BODY, "return ", Call("self._remover", (call,)))
+            case _:
+                return statement(_BODY, "return ", call)
+
+    def _call(self, shape: Shape, inner: str, arguments: tuple[str, ...]) -> Call | str:
+        if self.method.flavour is Flavour.PROPERTY:
+            return inner
+        call = Call(inner, arguments, "lambda: ") if arguments else inner
+        if self.method.flavour is Flavour.ASYNC:
+            answers = self.context.uses.has("answers", f"{self.owner}.{self.method.name}")
+            return Call("self._call", (call, "answers=True") if answers else (call,))
+        return Call("self._iterate" if shape is Shape.ITERATOR else "self._run", (call,))

@@ -1,0 +1,115 @@
+"""What the names in an annotation stand for, followed through the modules of the package."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from mcptasks._tools.errors import GeneratorError
+from mcptasks._tools.layout import Import
+from mcptasks._tools.source import PACKAGE, ModuleSource
+
+_CALLED = frozenset({"Callable", "Awaitable", "Coroutine"})
+
+
+class Scope:
+    """The modules of the package, read when they are first asked for. `changed` stands in for files, by dotted name."""
+
+    def __init__(self, changed: Mapping[str, str] | None = None, package: Path = PACKAGE) -> None:
+        self._changed = dict(changed or {})
+        self._package = package
+        self._modules: dict[str, ModuleSource] = {}
+
+    def module(self, dotted: str) -> ModuleSource:
+        """A module of the package, such as "mcptasks._async.task"."""
+        if dotted not in self._modules:
+            self._modules[dotted] = ModuleSource(dotted, self._text(dotted))
+        return self._modules[dotted]
+
+    def _text(self, dotted: str) -> str:
+        if dotted in self._changed:
+            return self._changed[dotted]
+        path = self._package.joinpath(*dotted.split(".")[1:])
+        for file in (path.with_suffix(".py"), path / "__init__.py"):
+            if file.is_file():
+                return file.read_text(encoding="utf-8")
+        raise GeneratorError(f"there is no module {dotted}, which mcptasks/_tools/names.py or an import names")
+
+    def meaning(self, module: ModuleSource, name: str) -> Import | None:
+        """The import that brings a name of that module elsewhere; None for a built-in."""
+        for found in _bindings(module):
+            if found.bound == name:
+                return found
+        if hasattr(builtins, name):
+            return None
+        raise GeneratorError(f"{module.path}: the name {name} in a signature is neither imported nor defined there")
+
+    def takes_functions(self, module: ModuleSource, expression: ast.expr) -> bool:
+        """Whether a type has a function in it, also behind an alias."""
+        return self._called(module, expression, set())
+
+    def _called(self, module: ModuleSource, expression: ast.expr, seen: set[Import]) -> bool:
+        for name in _mentioned(expression):
+            if name in _CALLED:
+                return True
+            for found in _bindings(module):
+                if found.bound == name and found not in seen and found.module.startswith("mcptasks."):
+                    seen.add(found)
+                    home = self.module(found.module)
+                    if any(self._called(home, alias, seen) for alias in _aliases(home, found.name)):
+                        return True
+        return False
+
+
+def _mentioned(expression: ast.expr) -> Iterator[str]:
+    """Every name in a type, also in its strings."""
+    for node in ast.walk(expression):
+        if isinstance(node, ast.Name):
+            yield node.id
+        elif isinstance(node, ast.Attribute):
+            yield node.attr
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            try:
+                quoted = ast.parse(node.value, mode="eval").body
+            except SyntaxError:
+                continue  # a string of a `Literal`
+            if not isinstance(quoted, ast.Constant):
+                yield from _mentioned(quoted)
+
+
+def _bindings(module: ModuleSource) -> Iterator[Import]:
+    """What the top of a module binds, also for type checkers only."""
+    for node in _statements(module.tree.body):
+        match node:
+            case ast.Import(names=names):
+                yield from (Import(alias.name, "", alias.asname or "") for alias in names)
+            case ast.ImportFrom(module=str() as home, names=names):
+                yield from (Import(home, alias.name, alias.asname or "") for alias in names)
+            case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
+                yield Import(module.dotted, name)
+            case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                yield Import(module.dotted, name)
+            case _:
+                pass
+
+
+def _aliases(module: ModuleSource, wanted: str) -> Iterator[ast.expr]:
+    for node in _statements(module.tree.body):
+        match node:
+            case (
+                ast.Assign(targets=[ast.Name(id=name)], value=ast.expr() as value)
+                | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
+            ) if name == wanted:
+                yield value
+            case _:
+                pass
+
+
+def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    for node in body:
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            yield from node.body
+        else:
+            yield node

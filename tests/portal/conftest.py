@@ -1,0 +1,39 @@
+"""Each test of the blocking client runs on both kinds of portal, and leaves no thread behind."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import pytest
+
+from mcptasks.testing import TaskServer
+from tests.core.support import Era, make_server
+from tests.portal.support import BACKENDS, Backend
+from tests.portal.watching import eventually, threads
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """The event loop of the background thread."""
+    chosen: Backend = request.param
+    return chosen
+
+
+@pytest.fixture
+def era() -> Era:
+    """The task protocol that is spoken; a test parametrises it where the answer may differ."""
+    return "modern"
+
+
+@pytest.fixture
+def server(era: Era) -> TaskServer:
+    """A server with the tool `work`, which waits to be steered."""
+    return make_server(era)
+
+
+@pytest.fixture(autouse=True)
+def no_thread_left() -> Generator[None]:
+    """A thread that outlives the last client is a leak, whatever the test was about."""
+    before = threads()
+    yield
+    eventually(lambda: threads() <= before, f"threads are left: {threads() - before}")

@@ -1,0 +1,132 @@
+"""An interrupt at every single line of the portal: none loses a client, leaves a thread or a task behind, or hangs.
+
+What a signal does at a random moment a trace function does here at each line in turn. Left out are the lines that only
+begin or end a `with` or `try`: there Python looks for signals no sooner than it has entered or left the block.
+"""
+
+from __future__ import annotations
+
+import gc
+import linecache
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+
+import mcptasks
+from mcptasks.sync import Client, Task
+from mcptasks.testing import TaskServer
+from tests.portal.support import Backend, begin, connected, make_client
+from tests.portal.watching import LIMIT, eventually, loop_tasks, threads
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")]
+
+one_backend = pytest.mark.parametrize("backend", ["asyncio"])
+"""What is interrupted runs on the calling thread, and is the same for all of them."""
+
+PORTAL = str(Path(mcptasks.__file__).parent / "_portal")
+
+
+def interrupted_at(number: int, call: Callable[[], object]) -> str | None:
+    """Make a call, with a `KeyboardInterrupt` at the n-th line that it runs of the portal; where that was, or None
+    where the call has no more so many lines."""
+    count, place = 0, None
+
+    def trace(frame: FrameType, event: str, argument: object) -> Any:
+        nonlocal count, place
+        name, line = frame.f_code.co_filename, frame.f_lineno
+        if not name.startswith(PORTAL):
+            return None
+        if event == "line" and not linecache.getline(name, line).strip().startswith(("with ", "try:")):
+            count += 1
+            if count == number:
+                place = f"{Path(name).name}:{line}"
+                raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        call()
+    except KeyboardInterrupt:
+        return place
+    finally:
+        sys.settrace(before)
+    return place
+
+
+def every_moment() -> Iterator[int]:
+    """1, 2, 3 ... with a limit that no call comes near."""
+    yield from range(1, 1000)
+    raise AssertionError("a call has no end")
+
+
+def opened_and_closed(client: Client) -> None:
+    """Without a block; the program closes the client again, as `finally` does."""
+    try:
+        client.open()
+        client.close()
+    finally:
+        client.close()
+
+
+def in_a_block(client: Client) -> None:
+    """With one."""
+    with client:
+        pass
+
+
+@one_backend
+@pytest.mark.parametrize("use", [opened_and_closed, in_a_block])
+def test_clients(server: TaskServer, backend: Backend, use: Callable[[Client], None]) -> None:
+    """Opening and closing, interrupted anywhere: once the program has closed or dropped the client, it is closed, and
+    the background thread has ended."""
+    before = threads()
+
+    def nothing_is_left() -> bool:
+        return threads() <= before or (gc.collect() > 0 and threads() <= before)
+
+    for number in every_moment():
+        place = interrupted_at(number, partial(use, make_client(server, backend)))
+        eventually(nothing_is_left, f"a thread is left after an interrupt at {place}")
+        if place is None:
+            return
+
+
+@one_backend
+@pytest.mark.parametrize(
+    "way", ["status", "result", "call", "updates", "next", "callback", "future", "task", "list_tasks"]
+)
+def test_calls(server: TaskServer, backend: Backend, way: str) -> None:
+    """A call, interrupted anywhere, leaves nothing of it on the event loop, and the client and the handle work."""
+    server.add_tool("quick", support="none", result=1)
+    with connected(server, backend) as client:
+        task, steered = begin(client, server)
+        finished: Task[Any] = client.call_tool("quick", task=True)
+        task.status()
+        updates = task.updates()
+        next(updates)
+        living = loop_tasks(client)
+        calls: dict[str, Callable[[], object]] = {
+            "status": task.status,
+            "result": finished.result,
+            "call": lambda: client.call_tool("quick"),
+            "updates": task.updates,
+            "next": lambda: next(task.updates()),
+            "callback": lambda: finished.on_status_change(lambda status: None)(),
+            "future": lambda: finished.future().result(LIMIT),
+            "task": lambda: client.task("x"),
+            "list_tasks": client.list_tasks,
+        }
+        for number in every_moment():
+            place = interrupted_at(number, calls[way])
+            eventually(lambda: loop_tasks(client) <= living, f"a task is left after an interrupt at {place}")
+            assert client.list_tools()
+            if place is None:
+                break
+        steered.complete("done")
+        assert task.result(LIMIT).data == "done"

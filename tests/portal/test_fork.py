@@ -1,0 +1,99 @@
+"""A child of `fork()` is told what to do, and a pool's processes take up the tasks that they are given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mcptasks.testing import Options, TaskServer
+from tests.core.support import http
+from tests.portal.programs import Program
+from tests.portal.support import Backend
+
+pytestmark = pytest.mark.slow
+
+REFUSED = [
+    "list_tools", "call_tool", "plain", "resume", "task", "with", "open", "result", "look", "status", "wait", "updates",
+    "next", "future", "cancel", "callback", "block",
+]  # fmt: skip
+
+
+@pytest.fixture
+def server() -> TaskServer:
+    """A server for the scripts."""
+    server = TaskServer(era="modern", options=Options(poll_interval_ms=20))
+    server.add_tool("work")
+    server.add_tool("quick", result=1)
+    return server
+
+
+def assert_child(program: Program) -> None:
+    """What a child says: each use of what it inherited is refused with words that help, and a new client works."""
+    for name in REFUSED:
+        assert program.expect("refused") == [name, "True"]
+    assert program.expect("known") == ["True", "False", "True"]
+    assert program.expect("new") == ["working", "2"]
+    assert program.expect("called") == ["1"]
+
+
+FORKS: list[tuple[Backend, Backend, str]] = [
+    ("asyncio", "asyncio", "exit"),
+    ("asyncio", "trio", "_exit"),
+    ("trio", "trio", "exit"),
+    ("trio", "asyncio", "_exit"),
+]
+
+
+@pytest.mark.parametrize(("backend", "others", "leaving"), FORKS)
+def test_fork(server: TaskServer, backend: Backend, others: Backend, leaving: str, tmp_path: Path) -> None:
+    """In the child every use of what was inherited is an error that says what to do, and a new client works, on either
+    backend, also where the background thread has forked. The parent does not notice: calls, iterators, futures and its
+    stdio server go on, however the child leaves; neither writes a word on stderr."""
+    with http(server) as url, Program("fork.py", url, backend, others, leaving, tmp_path / "pid") as program:
+        assert_child(program)
+        program.expect("leaving")
+        assert program.expect("child") == ["0"]
+        assert program.expect("stdio") == ["True", "1"]
+        assert program.expect("inside") == ["1"]
+        assert program.expect("child") == ["0"]
+        assert program.expect("tools") == ["2"]
+        server.next_task_blocking().complete("done")
+        said = sorted(program.says() for _ in range(4))
+        assert said == ["future done", "next completed", "parent's callback completed", "result done"]
+        program.expect("closed")
+        program.ends_well()
+
+
+@pytest.mark.slow
+def test_fork_beside_busy_threads(server: TaskServer, backend: Backend) -> None:
+    """A fork in the middle of other threads' calls, openings and closings leaves no lock of ours held in the child."""
+    with http(server) as url, Program("forks.py", url, backend, 10) as program:
+        for _ in range(10):
+            assert program.expect("child") == ["0"]
+        assert program.expect("tools") == ["2"]
+        program.ends_well()
+
+
+POOLS: list[tuple[Backend, str, str]] = [
+    ("asyncio", "fork", "pool"),
+    ("asyncio", "forkserver", "executor"),
+    ("asyncio", "spawn", "pool"),
+    ("trio", "fork", "executor"),
+    ("trio", "forkserver", "pool"),
+    ("trio", "spawn", "executor"),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("backend", "method", "kind"), POOLS)
+def test_pools(server: TaskServer, backend: Backend, method: str, kind: str) -> None:
+    """A `TaskReference` crosses into the processes of a pool, whichever way they are started, and comes back the same;
+    there the task is taken up and waited for."""
+    with http(server) as url, Program("pools.py", url, backend, method, kind) as program:
+        program.expect("started")
+        for n in range(4):
+            server.next_task_blocking().complete(n)
+        assert program.expect("found") == ["0", "1", "2", "3"]
+        assert program.expect("own") == ["0", "1", "2", "3"]
+        program.ends_well()

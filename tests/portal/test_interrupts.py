@@ -1,0 +1,235 @@
+"""Ctrl-C during a blocking call: it gets out at once, what waited inside is gone, and everything can be used again.
+
+Real SIGINTs to real programs. A program says `waiting` once its main thread stands still inside the package; only then
+is it interrupted, so that no test passes because it came too early.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import ExitStack
+from functools import partial
+
+import pytest
+
+from mcptasks.testing import Drop, Options, ServerTask, TaskServer, elicit
+from tests.core.support import POLLED, http
+from tests.portal.programs import Program
+from tests.portal.support import BACKENDS, Backend
+from tests.portal.watching import LIMIT, eventually
+
+pytestmark = pytest.mark.slow
+
+SOON = 0.2
+"""Within how many seconds a person expects to be out."""
+HELD_UP = 2.0
+"""What one interrupt in ten may take on a machine that is busy with something else."""
+
+
+def make_tools(server: TaskServer) -> TaskServer:
+    """Add what the scripts call."""
+    server.add_tool("work")
+    server.add_tool("must", support="required")
+    return server
+
+
+def make_polled() -> TaskServer:
+    """A server that never pushes, so that nothing but calls runs on the client's event loop."""
+    return make_tools(TaskServer(era="modern", options=Options(poll_interval_ms=20, **POLLED)))
+
+
+@pytest.fixture
+def server() -> TaskServer:
+    """The same."""
+    return make_polled()
+
+
+@pytest.fixture
+def program(server: TaskServer, backend: Backend) -> Generator[Program]:
+    """The script `interrupts.py`, ready for its first order."""
+    with http(server) as url, Program("interrupts.py", url, backend) as running:
+        running.expect("ready")
+        yield running
+
+
+def assert_soon(late: list[float]) -> None:
+    """Nine interrupts in ten came out soon, and none took long."""
+    assert sorted(late)[len(late) * 9 // 10 - 1] <= SOON, late
+    assert max(late) <= HELD_UP, late
+
+
+def interrupted(program: Program, *, group: bool = False) -> float:
+    """Interrupt a program that waits; how many seconds that took to come out."""
+    begun = program.interrupt(group=group)
+    (ended,) = program.expect("interrupted")
+    return float(ended) - begun
+
+
+def finish(program: Program, server: TaskServer, *answers: str) -> None:
+    """The handle of before still gets its result, and the program ends well."""
+    steered = server.next_task_blocking()
+    assert not steered.cancel_requested
+    program.tell("finish")
+    steered.complete("done")
+    assert program.expect("result") == ["done"]
+    assert program.expect("another") == ["2026-07-28"]
+    assert program.expect("closed") == list(answers)
+    program.ends_well()
+
+
+def test_waiting(program: Program, server: TaskServer) -> None:
+    """Ctrl-C in a wait is out within 0.2 s, again and again; nobody asks the server to cancel, nothing is left on the
+    loop, and client and handle go on."""
+    for way in ("result", "timed", "wait", "updates"):
+        late: list[float] = []
+        for _ in range(5):
+            program.tell(way)
+            program.expect("waiting")
+            late.append(interrupted(program))
+            program.tell("check")
+            program.expect("works")
+        assert_soon(late)
+    assert server.requests.count("tasks/cancel") == 0
+    finish(program, server)
+
+
+def test_plain_calls(program: Program, server: TaskServer) -> None:
+    """Ctrl-C in a plain call of what the server made a task asks to cancel that task, and has done so when it is
+    out; no other task is touched."""
+    work = server.next_task_blocking()
+    late: list[float] = []
+    for n in (1, 2, 3):
+        program.tell("plain")
+        steered = server.next_task_blocking()
+        program.expect("waiting")
+        late.append(interrupted(program))
+        assert steered.cancel_requested
+        assert server.requests.count("tasks/cancel") == n
+        program.tell("check")
+        program.expect("works")
+    assert_soon(late)
+    assert not work.cancel_requested
+    program.tell("finish")
+    work.complete("done")
+    assert program.expect("result") == ["done"]
+
+
+def test_requests_without_an_answer(program: Program, server: TaskServer) -> None:
+    """Ctrl-C gets out of a call that the server does not answer; the client works, and nothing was cancelled."""
+    for way, method in (("create", "tools/call"), ("status", "tasks/get")):
+        seen = server.requests.count(method)
+        server.faults.add(method, Drop(), times=None)
+        late: list[float] = []
+        for n in (1, 2, 3):
+            program.tell(way)
+            server.requests.wait_for_blocking(method, seen + n, timeout=LIMIT)
+            program.expect("waiting")
+            late.append(interrupted(program))
+            program.tell("check")
+            program.expect("works")
+        assert_soon(late)
+        server.faults.clear()
+    assert server.requests.count("tasks/cancel") == 0
+    finish(program, server)
+
+
+def test_opening(program: Program, server: TaskServer) -> None:
+    """Ctrl-C while a client connects is out at once; that client is done with, and a new one connects."""
+    late: list[float] = []
+    for way in ("open", "with", "open", "with"):
+        seen = len(server.requests)
+        server.faults.add("*", Drop(), times=None)
+        program.tell(way)
+        eventually(partial(server.requests.__getitem__, slice(seen, None)), "no request came")
+        program.expect("waiting")
+        late.append(interrupted(program))
+        server.faults.clear()
+        program.tell("check")
+        program.expect("works")
+    assert_soon(late)
+    finish(program, server)
+
+
+def test_twice(program: Program, server: TaskServer) -> None:
+    """A second Ctrl-C does not wait for the clean-up of the first, here a `tasks/cancel` without an answer."""
+    work = server.next_task_blocking()
+    server.faults.add("tasks/cancel", Drop(), times=None)
+    program.tell("plain")
+    server.next_task_blocking()
+    program.expect("waiting")
+    program.interrupt()
+    server.requests.wait_for_blocking("tasks/cancel", timeout=LIMIT)
+    assert interrupted(program) <= HELD_UP
+    server.faults.clear()
+    program.tell("no check")
+    program.tell("finish")
+    work.complete("done")
+    assert program.expect("result") == ["done"]
+
+
+def test_others_go_on(program: Program, server: TaskServer) -> None:
+    """Ctrl-C concerns the main thread alone: another one that waits for the same task gets its result."""
+    program.tell("stranger")
+    for _ in range(3):
+        program.tell("result")
+        program.expect("waiting")
+        interrupted(program)
+        program.tell("no check")
+    finish(program, server, "done")
+
+
+@pytest.mark.slow
+def test_at_any_moment() -> None:
+    """Thirty interrupts at random moments of each kind of call, from before it has begun: each comes out once and
+    soon, none is lost or makes a later call hang, and the client is as good as new. On both backends."""
+    with ExitStack() as running:
+        programs: list[tuple[Program, TaskServer, ServerTask]] = []
+        for backend in BACKENDS:
+            server = make_polled()
+            url = running.enter_context(http(server))
+            program = running.enter_context(Program("storm.py", url, backend, 30))
+            program.expect("ready")
+            programs.append((program, server, server.next_task_blocking()))
+        for way in ("result", "wait", "updates", "plain", "create", "status", "open", "callbacks"):
+            for program, _, _ in programs:
+                program.tell(way)
+            for program, _, _ in programs:
+                late = [float(word) for word in program.expect("late", 2 * LIMIT)]
+                assert len(late) == 30, way
+                assert_soon(late)
+        for program, server, steered in programs:
+            # What was made and never known to the client cannot be cancelled by it; what is no plain call is not.
+            cancelled = [task for task in server.tasks.values() if task.cancel_requested]
+            assert {task.name for task in cancelled} <= {"must"}
+            program.tell("finish")
+            steered.complete("done")
+            assert program.expect("result") == ["done"]
+            program.expect("closed")
+            program.ends_well()
+
+
+def test_in_a_handler(backend: Backend) -> None:
+    """Ctrl-C while a handler waits for a person leaves the question open: the next `result()` asks it again."""
+    server = make_tools(TaskServer(era="legacy", options=Options(poll_interval_ms=20, input_mode="push")))
+    with http(server) as url, Program("interrupts.py", url, backend) as program:
+        program.expect("ready")
+        steered = server.next_task_blocking()
+        steered.need_input({"name": elicit("Who?")})
+        late: list[float] = []
+        for _ in range(3):
+            program.tell("result")
+            assert {*(program.says().split()[0] for _ in range(2))} == {"asked", "waiting"}
+            late.append(interrupted(program))
+            program.tell("no check")
+        assert_soon(late)
+        assert steered.answers == {}
+        program.tell("finish")
+        assert program.expect("asked") == ["True"]
+        program.tell("Ada")
+        steered.wait_for_blocking(lambda task: task.status == "working")
+        assert steered.answers["name"]["content"] == {"value": "Ada"}
+        steered.complete("done")
+        assert program.expect("result") == ["done"]
+        program.expect("another")
+        program.expect("closed")
+        program.ends_well()
