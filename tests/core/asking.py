@@ -100,7 +100,8 @@ async def _ask(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> Hand
     params = ctx.params or {}
     if ctx.method != "tools/call" or params.get("name") not in (*ASKS, "log"):
         return await call_next(ctx)
-    await call_next(ctx)  # for the server's log of requests
+    if "requestState" not in params:  # which the server would take for one of its own
+        await call_next(ctx)  # for the server's log of requests
     if params["name"] == "log":
         await ctx.session.send_notification(LOG, related_request_id=ctx.request_id)
         return _complete({"logged": 1})

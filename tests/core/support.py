@@ -16,6 +16,9 @@ import trio.testing
 
 from mcptasks import Client, PollingPolicy, Task, TaskStatus, ToolResult
 from mcptasks.testing import Options, ServerTask, TaskServer, serve_http
+from mcptasks.testing._bell import Bell
+from tests.core import worlds
+from tests.core.worlds import TestT, async_only, make_client
 
 Era = Literal["modern", "legacy"]
 ERAS: tuple[Era, ...] = ("modern", "legacy")
@@ -35,18 +38,20 @@ legacy_only = pytest.mark.parametrize("era", ["legacy"])
 modern_only = pytest.mark.parametrize("era", ["modern"])
 
 
-def virtual_clock() -> pytest.MarkDecorator:
-    """Run the test on trio with a clock that jumps whenever nothing else happens."""
+def virtual_clock() -> Callable[[TestT], TestT]:
+    """Run the test on trio with a clock that jumps whenever nothing else happens; with the async client, since the
+    background thread of blocking ones has a clock of its own."""
     clock = trio.testing.MockClock(autojump_threshold=0)
-    return pytest.mark.parametrize("anyio_backend", [pytest.param(("trio", {"clock": clock}), id="virtual")])
+    virtual = pytest.mark.parametrize("anyio_backend", [pytest.param(("trio", {"clock": clock}), id="virtual")])
+    return lambda test: async_only("virtual time")(virtual(test))
 
 
 @asynccontextmanager
 async def connected(target: Any, *, limit: float = LIMIT, **options: Any) -> AsyncGenerator[Client]:
-    """A client that looks often and gives up soon, for no longer than the limit."""
+    """A client of the present world that looks often and gives up soon, for no longer than the limit."""
     with anyio.fail_after(limit):
         settings: dict[str, Any] = {"polling": QUICK, "reconnect_timeout": 5.0, **options}
-        async with Client(target, **settings) as client:
+        async with make_client(target, **settings) as client:
             yield client
 
 
@@ -76,18 +81,34 @@ def make_server(era: Era, **options: Any) -> TaskServer:
     return server
 
 
+class Signal:
+    """An event that any thread may set, and any event loop wait for: that of the test, and the blocking client's."""
+
+    def __init__(self) -> None:
+        self._bell = Bell()
+        self._is_set = False
+
+    def set(self) -> None:
+        """Let everyone go on."""
+        self._is_set = True
+        self._bell.ring()
+
+    async def wait(self) -> None:
+        """Wait until it is set."""
+        await self._bell.until(lambda: self._is_set or None)
+
+
 class Recorder:
-    """A status callback that keeps what it gets."""
+    """A status callback that keeps what it gets, in whichever thread."""
 
     def __init__(self) -> None:
         self.statuses: list[TaskStatus] = []
-        self._news = anyio.Event()
+        self._bell = Bell()
 
     def __call__(self, status: TaskStatus) -> None:
         """Keep it."""
         self.statuses.append(status)
-        self._news.set()
-        self._news = anyio.Event()
+        self._bell.ring()
 
     @property
     def messages(self) -> list[str | None]:
@@ -96,11 +117,7 @@ class Recorder:
 
     async def until(self, found: Callable[[TaskStatus], bool]) -> TaskStatus:
         """Wait for such a status."""
-        while True:
-            for status in self.statuses:
-                if found(status):
-                    return status
-            await self._news.wait()
+        return await self._bell.until(lambda: next(filter(found, self.statuses), None))
 
     async def until_message(self, message: str) -> TaskStatus:
         """Wait for a status with that message."""
@@ -113,5 +130,4 @@ class Recorder:
 
 async def settle() -> None:
     """Let everything run that can run now."""
-    for _ in range(50):
-        await anyio.lowlevel.checkpoint()
+    await worlds.present.settle()

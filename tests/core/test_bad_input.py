@@ -15,9 +15,12 @@ import anyio
 import mcp
 import pytest
 
-from mcptasks import Client, PollingPolicy, TaskConnectionError
+from mcptasks import PollingPolicy, TaskConnectionError
 from mcptasks.testing import TaskServer
 from tests.core.support import begin, connected, http
+from tests.core.worlds import both_worlds, make_client
+
+pytestmark = both_worlds
 
 NOT_SECONDS: list[tuple[Any, type[Exception]]] = [
     (-1, ValueError),
@@ -46,7 +49,7 @@ class NotATarget:
 def test_unknown_targets(target: Any) -> None:
     """What is no target is a `TypeError` that shows it and lists what can be given."""
     with pytest.raises(TypeError, match=r"cannot connect to .*URL.*mcpServers.*transport") as caught:
-        Client(target)
+        make_client(target)
     assert repr(target) in str(caught.value)
 
 
@@ -71,7 +74,7 @@ def test_unknown_targets(target: Any) -> None:
 def test_targets_that_cannot_be_right(target: Any, words: str) -> None:
     """A target of a known kind that cannot be right is a `ValueError` that says why."""
     with pytest.raises(ValueError, match=words):
-        Client(target)
+        make_client(target)
 
 
 @pytest.mark.parametrize("name", ["nowhere.py", "nowhere.js", "nowhere.json"])
@@ -79,7 +82,7 @@ def test_targets_that_cannot_be_right(target: Any, words: str) -> None:
 def test_files_that_are_not_there(tmp_path: Path, name: str, form: Callable[[Path], Any]) -> None:
     """A path to nothing is a `FileNotFoundError` that names it."""
     with pytest.raises(FileNotFoundError, match=name):
-        Client(form(tmp_path / name))
+        make_client(form(tmp_path / name))
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "7", '{"mcpServers": []}'])
@@ -88,13 +91,13 @@ def test_configurations_that_are_none(tmp_path: Path, text: str) -> None:
     path = tmp_path / "servers.json"
     path.write_text(text)
     with pytest.raises(ValueError, match=r"mcpServers|no JSON"):
-        Client(path)
+        make_client(path)
 
 
 def test_a_server_that_is_not_in_the_configuration() -> None:
     """`server=` that names no entry says which there are."""
     with pytest.raises(ValueError, match=r"no server 'c'.*a, b"):
-        Client({"mcpServers": {"a": {"url": "http://x/"}, "b": {"url": "http://y/"}}}, server="c")
+        make_client({"mcpServers": {"a": {"url": "http://x/"}, "b": {"url": "http://y/"}}}, server="c")
 
 
 @pytest.mark.parametrize(
@@ -113,7 +116,7 @@ def test_a_server_that_is_not_in_the_configuration() -> None:
 def test_options_without_meaning(target: Any, options: Any, named: str) -> None:
     """An option that the kind of target has no use for is refused by name."""
     with pytest.raises(ValueError, match=f"{named} has no meaning"):
-        Client(target, **options)
+        make_client(target, **options)
 
 
 # --- options ------------------------------------------------------------------------------------------------------
@@ -123,14 +126,14 @@ def test_options_without_meaning(target: Any, options: Any, named: str) -> None:
 def test_client_timeouts(value: Any, error: type[Exception]) -> None:
     """A client's timeout is a number of seconds above zero, and the message shows what was given."""
     with pytest.raises(error, match=rf"^timeout must .*{re.escape(repr(value))}"):
-        Client(["x"], timeout=value)
+        make_client(["x"], timeout=value)
 
 
 @pytest.mark.parametrize(("value", "error"), NOT_SECONDS)
 def test_reconnect_timeouts(value: Any, error: type[Exception]) -> None:
     """The same for `reconnect_timeout`."""
     with pytest.raises(error, match=rf"^reconnect_timeout must .*{re.escape(repr(value))}"):
-        Client(["x"], reconnect_timeout=value)
+        make_client(["x"], reconnect_timeout=value)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +152,7 @@ def test_reconnect_timeouts(value: Any, error: type[Exception]) -> None:
 def test_options_of_a_wrong_kind(options: dict[str, Any], error: type[Exception]) -> None:
     """Each option is checked where the client is made, and the message shows the value."""
     with pytest.raises(error) as caught:
-        Client(["x"], **options)
+        make_client(["x"], **options)
     (value,) = options.values()
     assert repr(value).strip("'") in str(caught.value)
 
@@ -168,7 +171,7 @@ def test_options_of_a_wrong_kind(options: dict[str, Any], error: type[Exception]
 def test_http_options(options: Any, error: type[Exception]) -> None:
     """Headers, credentials and HTTP clients are checked, and no message shows a credential."""
     with pytest.raises(error) as caught:
-        Client("http://127.0.0.1:9/", **options)
+        make_client("http://127.0.0.1:9/", **options)
     assert "break" not in str(caught.value)
 
 
@@ -199,11 +202,11 @@ async def test_not_there(target: Any, named: str) -> None:
     """A server that cannot be reached is a `TaskConnectionError` that names it, soon, in no exception group."""
     # The first use of the SDK's parts takes its time to import.
     with pytest.raises(TaskConnectionError):
-        async with Client("http://127.0.0.1:9/mcp"):
+        async with make_client("http://127.0.0.1:9/mcp"):
             raise AssertionError("connected")
     begun = time.monotonic()
     with anyio.fail_after(15), pytest.raises(TaskConnectionError) as caught:
-        async with Client(target):
+        async with make_client(target):
             raise AssertionError("connected")
     assert time.monotonic() - begun < 2
     assert named in str(caught.value)
@@ -216,7 +219,7 @@ async def test_no_mcp_server(server: TaskServer) -> None:
     with http(server) as url:
         elsewhere = url.replace("/mcp", "/elsewhere")
         with anyio.fail_after(15), pytest.raises(TaskConnectionError, match="elsewhere"):
-            async with Client(elsewhere):
+            async with make_client(elsewhere):
                 raise AssertionError("connected")
 
 
@@ -285,7 +288,7 @@ async def test_waits_are_checked_before_anything_is_sent(server: TaskServer) -> 
 @pytest.mark.parametrize("entered", [False, True], ids=["never-entered", "closed"])
 async def test_not_open(server: TaskServer, entered: bool) -> None:
     """A client outside its block says so, for every call, and shows its state in its repr."""
-    client: Any = Client(server)
+    client: Any = make_client(server)
     if entered:
         async with client:
             assert "open" in repr(client)

@@ -10,9 +10,10 @@ import pytest
 
 from mcptasks import TaskConnectionError, TaskStatus
 from mcptasks.testing import Options, TaskServer, demo_server
-from tests.core.support import LONG_INTERVAL, PUSH_ONLY, Era, Recorder, begin, connected, settle
+from tests.core.support import LONG_INTERVAL, PUSH_ONLY, Era, Recorder, Signal, begin, connected, settle
+from tests.core.worlds import both_worlds
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, both_worlds]
 
 
 async def test_fires_while_nobody_awaits(era: Era) -> None:
@@ -105,17 +106,18 @@ async def test_removal_from_inside(server: TaskServer) -> None:
     """A callback may remove itself, and another one, while it is called."""
     async with connected(server) as client:
         task, steered = await begin(client, server)
-        told, other = Recorder(), Recorder()
+        told, other, removed = Recorder(), Recorder(), Signal()
 
         def once(status: TaskStatus) -> None:
             told(status)
             remove()
             remove_other()
+            removed.set()
 
         remove = task.on_status_change(once)
         remove_other = task.on_status_change(other)
         steered.set_working("one")
-        await told.until_message("one")
+        await removed.wait()
         steered.complete()
         await task
         await settle()
@@ -151,7 +153,7 @@ async def test_a_slow_one_delays_nobody(server: TaskServer) -> None:
     """A callback that hangs is called for no second status meanwhile; waiters and other callbacks go on."""
     async with connected(server) as client:
         task, steered = await begin(client, server)
-        told, gate, begun = Recorder(), anyio.Event(), Recorder()
+        told, gate, begun = Recorder(), Signal(), Recorder()
         running = 0
 
         async def slow(status: TaskStatus) -> None:
@@ -182,7 +184,7 @@ async def test_callbacks_may_use_the_task(server: TaskServer) -> None:
     async with connected(server) as client:
         task, steered = await begin(client, server)
         seen: list[str] = []
-        over = anyio.Event()
+        over = Signal()
 
         async def callback(status: TaskStatus) -> None:
             seen.append((await task.status()).status)
@@ -236,6 +238,8 @@ async def test_pushes_twice_or_late(era: Era, push: str) -> None:
         task.on_status_change(told)
         if era == "modern":
             await server.requests.wait_for("tasks/get")
+        # A look that is answered later would find the end, after which no push counts.
+        await settle()
         for n in range(6):
             steered.set_working(f"step {n}")
         steered.complete()

@@ -11,8 +11,9 @@ import pytest
 from mcptasks import TaskConnectionError, TaskError, TaskFailedError, TaskTimeoutError
 from mcptasks.testing import Complete, Drop, Garbage, TaskServer
 from tests.core.support import Era, Recorder, begin, call_tool, connected, legacy_only, make_server, modern_only, settle
+from tests.core.worlds import both_worlds
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, both_worlds]
 
 KINDS: dict[str, tuple[str, str]] = {
     "tool": ("tools/call", "work"),

@@ -8,8 +8,9 @@ import pytest
 from mcptasks import TaskCancelledError, TaskError, TaskTimeoutError
 from mcptasks.testing import Drop, ServerTask, TaskServer
 from tests.core.support import LONG_INTERVAL, Era, begin, connected, make_server, settle, virtual_clock
+from tests.core.worlds import both_worlds
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, both_worlds]
 
 
 async def test_honoured(server: TaskServer) -> None:

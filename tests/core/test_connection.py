@@ -16,7 +16,6 @@ import anyio.to_thread
 import pytest
 
 from mcptasks import (
-    Client,
     Task,
     TaskConnectionError,
     TaskError,
@@ -26,9 +25,10 @@ from mcptasks import (
     ToolResult,
 )
 from mcptasks.testing import Restart, ServerTask, TaskServer, serve_http
-from tests.core.support import LONG_INTERVAL, Era, Recorder, begin, connected, http, make_server, settle
+from tests.core.support import LONG_INTERVAL, POLLED, Era, Recorder, begin, connected, http, make_server, settle
+from tests.core.worlds import both_worlds, make_client
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, both_worlds]
 
 
 async def expect(task: Task[ToolResult], value: object) -> None:
@@ -103,8 +103,9 @@ async def test_a_restart_that_forgets(server: TaskServer) -> None:
             await expect(task, "new")
 
 
-async def test_forgotten_in_mid_task(server: TaskServer) -> None:
-    """A task that the server forgets in mid-wait is not found; past its time to live it is expired."""
+async def test_forgotten_in_mid_task(era: Era) -> None:
+    """A task that the server forgets in mid-wait is not found. Nothing is pushed about that, so looks find it out."""
+    server = make_server(era, **POLLED)
     async with connected(server) as client:
         task, steered = await begin(client, server)
         async with anyio.create_task_group() as waiters:
@@ -254,7 +255,7 @@ async def test_errors_of_the_body(server: TaskServer, over: str) -> None:
     async def body(target: Any) -> None:
         mistake = KeyError("mine")
         with pytest.raises(KeyError) as caught:  # noqa: PT012 - the block is what this is about
-            async with Client(target) as client:
+            async with make_client(target) as client:
                 task, _ = await begin(client, server)
                 task.on_status_change(Recorder())
                 raise mistake
@@ -273,7 +274,7 @@ async def test_cancellation_of_the_body(server: TaskServer) -> None:
     with http(server) as url:
         begun = anyio.current_time()
         with anyio.move_on_after(0.3) as scope:
-            async with Client(url) as client:
+            async with make_client(url) as client:
                 task, _ = await begin(client, server)
                 await task
         assert scope.cancelled_caught
@@ -311,7 +312,7 @@ async def test_entered_in_one_task_used_in_others(era: Era) -> None:
 async def test_entered_once(server: TaskServer) -> None:
     """A client is entered once; a second time is an error that says so, and does no harm."""
     with anyio.fail_after(15):
-        async with Client(server) as client:
+        async with make_client(server) as client:
             with pytest.raises(TaskStateError, match="entered once"):
                 async with client:
                     raise AssertionError("entered twice")

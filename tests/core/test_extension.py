@@ -8,7 +8,10 @@ from typing import Any, Literal
 
 import anyio
 import mcp
+import mcp_types as types
 import pytest
+from attrs import evolve
+from mcp.client import ClientRequestContext
 from mcp_types import CLIENT_CAPABILITIES_META_KEY, CallToolResult, TextContent
 
 from mcptasks import (
@@ -30,6 +33,7 @@ from mcptasks.testing import (
     Garbage,
     HttpBody,
     HttpStatus,
+    NeedInput,
     ProtocolFailure,
     RawResult,
     RpcError,
@@ -76,12 +80,12 @@ def way(request: pytest.FixtureRequest) -> Way:
 
 @asynccontextmanager
 async def connected(
-    server: TaskServer, way: Way, *extensions: TasksExtension, limit: float = LIMIT
+    server: TaskServer, way: Way, *extensions: TasksExtension, limit: float = LIMIT, **options: Any
 ) -> AsyncGenerator[mcp.Client]:
     """The SDK's own client, with the extension."""
     with ExitStack() as serving, anyio.fail_after(limit):
         target: Any = serving.enter_context(http(server)) if way == "http" else server
-        async with mcp.Client(target, extensions=list(extensions or [TasksExtension(QUICK)])) as client:
+        async with mcp.Client(target, extensions=list(extensions or [TasksExtension(QUICK)]), **options) as client:
             yield client
 
 
@@ -193,6 +197,41 @@ async def test_input_required(server: TaskServer, way: Way) -> None:
         (task_id,) = server.tasks
         assert server.tasks[task_id].status == "input_required"
         assert server.requests.count("tasks/cancel") == 0
+
+
+async def test_input_that_the_callbacks_give(server: TaskServer, way: Way) -> None:
+    """What a task asks is put to the client's own callbacks, once, in several rounds; the answers reach the task."""
+    asked: list[str] = []
+
+    async def elicitation(context: ClientRequestContext, params: types.ElicitRequestParams) -> types.ElicitResult:
+        asked.append(params.message)
+        return types.ElicitResult(action="accept", content={"value": context.request_id})
+
+    server.options = evolve(server.options, answers_shown_again=2)
+    first, second = NeedInput({"a": elicit("One?"), "b": elicit("Two?")}), NeedInput({"c": elicit("Three?")})
+    server.add_tool("work", [first, second, Complete("done")])
+    async with connected(server, way, elicitation_callback=elicitation) as client:
+        result = await client.call_tool("work")
+    ((_, steered),) = server.tasks.items()
+    assert not result.is_error
+    assert sorted(asked) == ["One?", "Three?", "Two?"]
+    assert [sorted(received) for received in steered.received] == [["a"], ["b"], ["c"]]
+    assert steered.answers["a"] == {"action": "accept", "content": {"value": "a"}}
+
+
+async def test_input_that_breaks_its_form(server: TaskServer, way: Way) -> None:
+    """An answer of a callback gets the form's defaults; one that breaks the form is an error before it is sent."""
+
+    async def elicitation(context: ClientRequestContext, params: types.ElicitRequestParams) -> types.ElicitResult:
+        return types.ElicitResult(action="accept", content={} if params.message == "Age?" else {"value": 7})
+
+    age = elicit("Age?", {"value": {"type": "integer", "default": 7}})
+    server.add_tool("work", [NeedInput({"age": age}), NeedInput({"name": elicit("Name?")})])
+    async with connected(server, way, elicitation_callback=elicitation) as client:
+        with pytest.raises(ValueError, match="'value' of the answer must be a text"):
+            await client.call_tool("work")
+    ((_, steered),) = server.tasks.items()
+    assert steered.answers == {"age": {"action": "accept", "content": {"value": 7}}}
 
 
 async def test_a_result_that_is_none(server: TaskServer, way: Way) -> None:

@@ -10,8 +10,9 @@ import pytest
 from mcptasks import Client, TaskConnectionError, TaskError, TaskFailedError, TaskProtocolError
 from mcptasks.testing import Drop, Fault, Garbage, RpcError, TaskServer
 from tests.core.support import POLLED, Era, begin, call_tool, connected, make_server, virtual_clock
+from tests.core.worlds import both_worlds
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, both_worlds]
 
 RPC: dict[str, Fault] = {
     "internal": RpcError(),

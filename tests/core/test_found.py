@@ -9,7 +9,7 @@ import pytest
 from mcp.client.streamable_http import streamable_http_client
 
 import mcptasks
-from mcptasks import Client, TaskConnectionError, TaskError
+from mcptasks import TaskConnectionError, TaskError
 from mcptasks.testing import Disconnect, Fault, HttpBody, HttpStatus, RpcError, TaskServer, serve_http
 from tests.core.support import (
     LONG_INTERVAL,
@@ -25,6 +25,9 @@ from tests.core.support import (
     modern_only,
     virtual_clock,
 )
+from tests.core.worlds import both_worlds, make_client
+
+pytestmark = both_worlds
 
 HTML = HttpBody("<html>maintenance</html>", "text/html")
 READS = [("modern", "tasks/get"), ("legacy", "tasks/get"), ("legacy", "tasks/result")]
@@ -34,7 +37,7 @@ READS = [("modern", "tasks/get"), ("legacy", "tasks/get"), ("legacy", "tasks/res
 async def test_a_failure_to_connect_is_no_group() -> None:
     """A client that cannot connect raises the error itself, in no exception group."""
     with anyio.fail_after(10), pytest.raises(TaskConnectionError, match=r"127\.0\.0\.1:9"):
-        async with Client("http://127.0.0.1:9/mcp"):
+        async with make_client("http://127.0.0.1:9/mcp"):
             raise AssertionError("connected")
 
 
@@ -99,7 +102,7 @@ async def test_only_public_errors(server: TaskServer) -> None:
 def test_roots_of_a_wrong_kind(roots: Any) -> None:
     """Roots of a wrong kind are refused by name and value where the client is made."""
     with pytest.raises(TypeError, match=f"roots .*{roots[0]!r}"):
-        Client(["x"], roots=roots)
+        make_client(["x"], roots=roots)
 
 
 @pytest.mark.anyio

@@ -15,14 +15,15 @@ from typing import Any, Literal
 import anyio
 import mcp_types as types
 import pytest
-from mcp.client import ClientRequestContext
 from pydantic import FileUrl
 
-from mcptasks import Client, TaskError, TaskFailedError, ToolError
+from mcptasks import Client, InputContext, TaskError, TaskFailedError, ToolError
 from tests.core.asking import PROMPT, own_server, sdk_server
-from tests.core.support import Era, connected, http
+from tests.core.bridge import CALLER
+from tests.core.support import Era, Signal, connected, http
+from tests.core.worlds import ASYNC, World, both_worlds
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, both_worlds]
 
 Way = Literal["object", "streams", "http"]
 
@@ -107,13 +108,13 @@ async def test_elicitation(era: Era, way: Way, form: str) -> None:
     """A handler of any form is called once, with the request's context and params, and its mapping accepts."""
     seen: list[tuple[Any, Any]] = []
 
-    def handler(context: ClientRequestContext, params: types.ElicitRequestParams) -> Mapping[str, Any]:
+    def handler(context: InputContext[Any], params: types.ElicitRequestParams) -> Mapping[str, Any]:
         seen.append((context, params))
         return {"name": "Ada"}
 
     assert await ask(era, way, "elicit", elicitation_handler=sync_and_async(handler)[form]) == ACCEPT
     ((context, params),) = seen
-    assert isinstance(context, ClientRequestContext)
+    assert isinstance(context, InputContext)
     assert isinstance(params, types.ElicitRequestFormParams)
     assert params.message == "Who?"
     assert "name" in params.requested_schema["properties"]
@@ -160,14 +161,14 @@ async def test_sampling(era: Era, way: Way, form: str) -> None:
     """A handler of any form is called once, with the request's context and params; text is the assistant's."""
     seen: list[tuple[Any, Any]] = []
 
-    def handler(context: ClientRequestContext, params: types.CreateMessageRequestParams) -> str:
+    def handler(context: InputContext[Any], params: types.CreateMessageRequestParams) -> str:
         seen.append((context, params))
         return "yes"
 
     told = await ask(era, way, "sample", sampling_handler=sync_and_async(handler)[form])
     assert told == {"role": "assistant", "text": "yes", "model": "handler"}
     ((context, params),) = seen
-    assert isinstance(context, ClientRequestContext)
+    assert isinstance(context, InputContext)
     assert (params.max_tokens, params.messages) == (5, [PROMPT])
 
 
@@ -257,7 +258,7 @@ async def test_no_roots(era: Era, way: Way) -> None:
 async def test_log_messages(era: Era, way: Way, form: str) -> None:
     """A log handler of any form gets each log message with level, logger and data."""
     seen: list[types.LoggingMessageNotificationParams] = []
-    arrived = anyio.Event()
+    arrived = Signal()
 
     def handler(params: types.LoggingMessageNotificationParams) -> None:
         seen.append(params)
@@ -272,7 +273,7 @@ async def test_log_messages(era: Era, way: Way, form: str) -> None:
 
 async def test_log_handlers_that_raise(era: Era, way: Way) -> None:
     """A log handler that raises costs no call its result."""
-    reached = anyio.Event()
+    reached = Signal()
 
     async def handler(params: types.LoggingMessageNotificationParams) -> None:
         reached.set()
@@ -317,14 +318,17 @@ async def test_what_is_declared(era: Era, given: bool) -> None:
     ("tool", "option", "answer"),
     [("elicit", "elicitation_handler", {"name": "Ada"}), ("sample", "sampling_handler", "yes"), ("roots", "roots", [])],
 )
-async def test_sync_handlers_do_not_block(era: Era, way: Way, tool: str, option: str, answer: Any) -> None:
-    """A sync handler runs in a thread of its own: while it blocks, other calls on the client go on."""
-    begun, go_on = anyio.Event(), threading.Event()
-    threads: list[int] = []
+async def test_sync_handlers_do_not_block(
+    era: Era, way: Way, tool: str, option: str, answer: Any, world: World
+) -> None:
+    """A sync handler runs in a thread of its own: while it blocks, other calls on the client go on. In the blocking
+    world that is the thread that waits; a function that names roots, which asks nobody, has a worker thread."""
+    begun, go_on = Signal(), threading.Event()
+    threads: list[threading.Thread] = []
 
     def handler(*arguments: Any) -> Any:
-        threads.append(threading.get_ident())
-        anyio.from_thread.run_sync(begun.set)
+        threads.append(threading.current_thread())
+        begun.set()
         assert go_on.wait(10)
         return answer
 
@@ -338,22 +342,38 @@ async def test_sync_handlers_do_not_block(era: Era, way: Way, tool: str, option:
         finally:
             go_on.set()
     assert threads
-    assert threading.get_ident() not in threads
+    assert threading.current_thread() not in threads
+    if world is not ASYNC:
+        assert {thread.name for thread in threads} == {"mcptasks worker" if option == "roots" else CALLER}
 
 
-async def test_a_call_that_is_given_up_leaves_its_handler(era: Era, way: Way) -> None:
-    """A call's deadline holds while a sync handler blocks: the handler's thread is left behind, the client goes on."""
+async def test_a_call_that_is_given_up_leaves_its_handler(era: Era, way: Way, world: World) -> None:
+    """A call's deadline holds while a sync handler blocks: the handler's thread is left behind, the client goes on. In
+    the blocking world the handler has the thread of the call, which is given up when the handler returns."""
     go_on = threading.Event()
+    left: list[str] = []
 
     def handler(*arguments: Any) -> Any:
-        go_on.wait(10)
+        go_on.wait(10 if world is ASYNC else 0.3)
+        left.append("the handler")
         return {"name": "late"}
 
     async with asked(era, way, elicitation_handler=handler) as client:
         try:
             with pytest.raises(TimeoutError):
                 await client.call_tool("elicit", timeout=0.09)
-            assert not go_on.is_set()
+            assert left == ([] if world is ASYNC else ["the handler"])
             assert (await client.call_tool("log")).data == {"logged": 1}
         finally:
             go_on.set()
+
+
+async def test_the_timeout_is_for_the_wire(era: Era, way: Way) -> None:
+    """The client's timeout for a request does not run while a handler works on what a plain call asks."""
+
+    async def slow(*_: Any) -> Any:
+        await anyio.sleep(0.6)
+        return {"name": "Ada"}
+
+    answer = await ask(era, way, "elicit", elicitation_handler=slow, timeout=0.3)
+    assert answer == {"action": "accept", "content": {"name": "Ada"}}

@@ -14,8 +14,9 @@ import pytest
 from mcptasks import Task, TaskConnectionError, TaskError, ToolResult
 from mcptasks.testing import Disconnect, Fault, HttpBody, HttpStatus, NoHttpAnswer, TaskServer, Truncate
 from tests.core.support import POLLED, Era, begin, call_tool, connected, http, make_server
+from tests.core.worlds import ASYNC, World, both_worlds
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, both_worlds]
 
 FAULTS: dict[str, Fault] = {
     "503": HttpStatus(503),
@@ -34,6 +35,8 @@ FAULTS: dict[str, Fault] = {
 }
 UNANSWERED = ("another-id", "silence")
 """What a client can only tell by waiting."""
+ONE_OF_EACH_KIND = ("503", "reset", "bad-json", "silence")
+"""What the blocking world is tried with: how each fault is met is the async client's doing."""
 READS: list[tuple[Era, str]] = [("modern", "tasks/get"), ("legacy", "tasks/get"), ("legacy", "tasks/result")]
 BEFORE_CALLS: list[tuple[Era, str]] = [
     ("modern", "server/discover"),
@@ -43,13 +46,19 @@ BEFORE_CALLS: list[tuple[Era, str]] = [
 ]
 
 
+@pytest.fixture
+def faults(world: World) -> dict[str, Fault]:
+    """The faults to try."""
+    return FAULTS if world is ASYNC else {name: FAULTS[name] for name in ONE_OF_EACH_KIND}
+
+
 @pytest.mark.parametrize(("era", "method"), READS)
-async def test_one_fault_on_a_read(era: Era, method: str, subtests: pytest.Subtests) -> None:
+async def test_one_fault_on_a_read(era: Era, method: str, faults: dict[str, Fault], subtests: pytest.Subtests) -> None:
     """One fault on a read is survived by the wait that met it, and the client goes on."""
     server = make_server(era, **POLLED)
     with http(server) as url:
         async with connected(url, timeout=0.3) as client:
-            for name, fault in FAULTS.items():
+            for name, fault in faults.items():
                 with subtests.test(name):
                     task, steered = await begin(client, server)
                     rule = server.faults.add(method, fault)
@@ -59,10 +68,10 @@ async def test_one_fault_on_a_read(era: Era, method: str, subtests: pytest.Subte
             task, steered = await begin(client, server)
             steered.complete("too")
             assert (await task.result()).data == "too"
-    assert server.requests.count("tools/call") == len(FAULTS) + 1
+    assert server.requests.count("tools/call") == len(faults) + 1
 
 
-async def test_a_fault_for_ever(era: Era, subtests: pytest.Subtests) -> None:
+async def test_a_fault_for_ever(era: Era, faults: dict[str, Fault], subtests: pytest.Subtests) -> None:
     """A read that fails for ever ends in time in an error that names the task; afterwards all works again."""
     server = make_server(era, **POLLED)
     tasks: dict[str, Task[ToolResult]] = {}
@@ -78,13 +87,13 @@ async def test_a_fault_for_ever(era: Era, subtests: pytest.Subtests) -> None:
     with http(server) as url:
         async with AsyncExitStack() as clients:
             # A client for each fault, since some faults end the connection; all at once, to wait once.
-            for name, fault in FAULTS.items():
-                client = await clients.enter_async_context(connected(url, timeout=2.0, reconnect_timeout=0.5))
+            for name, fault in faults.items():
+                client = await clients.enter_async_context(connected(url, timeout=2.0, reconnect_timeout=1.0))
                 tasks[name], steered = await begin(client, server)
                 server.faults.add("tasks/get", fault, times=None, task_id=steered.task_id)
                 steered.complete(name)
             async with anyio.create_task_group() as waiters:
-                for name in FAULTS:
+                for name in faults:
                     waiters.start_soon(wait, name)
             looks = [request.params["taskId"] for request in server.requests.of("tasks/get")]
             server.faults.clear()
@@ -96,13 +105,15 @@ async def test_a_fault_for_ever(era: Era, subtests: pytest.Subtests) -> None:
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["not-run", "answer-lost"])
-async def test_a_creating_call_is_sent_once(era: Era, after: bool, subtests: pytest.Subtests) -> None:
+async def test_a_creating_call_is_sent_once(
+    era: Era, after: bool, faults: dict[str, Fault], subtests: pytest.Subtests
+) -> None:
     """A creating call that fails is an error of ours, and is not repeated; the client goes on."""
     server = make_server(era)
     with http(server) as url:
         async with connected(url, timeout=0.3) as client:
             await client.list_tools()
-            for name, fault in FAULTS.items():
+            for name, fault in faults.items():
                 with subtests.test(name):
                     sent, made = len(_calls(server)), len(server.tasks)
                     rule = server.faults.add("tools/call", fault, after=after)
@@ -161,16 +172,18 @@ async def test_twenty_tasks_survive(era: Era, fault: str) -> None:
 
 
 @pytest.mark.parametrize(("era", "method"), BEFORE_CALLS)
-async def test_the_handshake_and_the_tool_list(era: Era, method: str, subtests: pytest.Subtests) -> None:
+async def test_the_handshake_and_the_tool_list(
+    era: Era, method: str, faults: dict[str, Fault], subtests: pytest.Subtests
+) -> None:
     """A fault before the first call is got over, or an error of ours that names the server; the call is sent once."""
     server = make_server(era)
     with http(server) as url:
-        for name, fault in FAULTS.items():
+        for name, fault in faults.items():
             with subtests.test(name):
                 calls = server.requests.count("tools/call")
                 rule = server.faults.add(method, fault)
                 # Where the connection hangs the limit for it is all that ends it; a tool list is asked for again.
-                patience = 0.5 if name in UNANSWERED and method != "tools/list" else 5.0
+                patience = 1.0 if name in UNANSWERED and method != "tools/list" else 5.0
                 answer: Any = None
                 try:
                     async with connected(url, timeout=0.3, reconnect_timeout=patience) as client:

@@ -1,4 +1,4 @@
-"""A thousand tasks at once on one client, against a server in a process of its own."""
+"""Very many tasks at once on one client, against a server in a process of its own."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from typing import Any
 import anyio
 import pytest
 
-from mcptasks import Client
 from tests.core.support import ERAS, Era
+from tests.core.worlds import ASYNC, World, both_worlds, make_client
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, both_worlds]
 
 COUNT = 1000
+COUNT_OF_THREADS = 100
+"""The same in the blocking world, where each wait holds a thread."""
 
 
 @pytest.fixture(scope="module", params=ERAS)
@@ -34,12 +36,13 @@ def url(request: pytest.FixtureRequest) -> Generator[str]:
             process.wait(10)
 
 
-async def test_a_thousand_tasks(url: str) -> None:
+async def test_a_thousand_tasks(url: str, world: World) -> None:
     """A thousand tasks that run at the same time on one client all give their own result, and leave nothing to do."""
+    count = COUNT if world is ASYNC else COUNT_OF_THREADS
     results: dict[int, Any] = {}
     identities: set[str] = set()
 
-    async with Client(url) as client:
+    async with make_client(url) as client:
 
         async def one(number: int) -> None:
             # The duration comes back in the result's words, so that each result can be told from the others.
@@ -50,8 +53,8 @@ async def test_a_thousand_tasks(url: str) -> None:
 
         with anyio.fail_after(180):
             async with anyio.create_task_group() as group:
-                for number in range(COUNT):
+                for number in range(count):
                     group.start_soon(one, number)
             assert (await client.call_tool("add", {"a": 1, "b": 2})).data == 3
-    assert results == {number: f"computed for {1 + number / 1000:g} s" for number in range(COUNT)}
-    assert len(identities) == COUNT
+    assert results == {number: f"computed for {1 + number / 1000:g} s" for number in range(count)}
+    assert len(identities) == count

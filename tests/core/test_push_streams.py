@@ -20,8 +20,9 @@ from tests.core.support import (
     virtual_clock,
 )
 from tests.core.test_push import MOST_STREAMS, Streams, follow_pushed, over, push_until_seen, target_of
+from tests.core.worlds import both_worlds
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, both_worlds]
 
 
 @over

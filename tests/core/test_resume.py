@@ -14,6 +14,9 @@ import pytest
 from mcptasks import TaskNotFoundError, TaskReference, ToolError
 from mcptasks.testing import TaskServer
 from tests.core.support import Era, begin, connected, http, legacy_only, make_server, modern_only
+from tests.core.worlds import ASYNC, World, both_worlds
+
+pytestmark = [pytest.mark.anyio, both_worlds]
 
 Form = Callable[[TaskReference], TaskReference | str | Mapping[str, Any]]
 FORMS: dict[str, Form] = {
@@ -24,7 +27,6 @@ FORMS: dict[str, Form] = {
 }
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize("form", FORMS)
 async def test_in_a_new_client(server: TaskServer, form: str) -> None:
     """A reference in any form, taken up by another client, leads to the same task with its kind and name."""
@@ -40,7 +42,6 @@ async def test_in_a_new_client(server: TaskServer, form: str) -> None:
         assert (await resumed).data == {"n": 1}
 
 
-@pytest.mark.anyio
 async def test_one_handle_for_one_task(server: TaskServer) -> None:
     """A client has one handle on a task, whichever way it is asked for."""
     async with connected(server) as client:
@@ -55,7 +56,6 @@ async def test_one_handle_for_one_task(server: TaskServer) -> None:
         await task
 
 
-@pytest.mark.anyio
 async def test_by_its_id_alone(server: TaskServer, era: Era) -> None:
     """A task whose kind is not known gives its result in the form that it has; a tool's error is a tool's error."""
     async with connected(server) as client:
@@ -71,7 +71,6 @@ async def test_by_its_id_alone(server: TaskServer, era: Era) -> None:
             await client.task(bad.task_id)
 
 
-@pytest.mark.anyio
 @legacy_only
 async def test_other_kinds_by_id(server: TaskServer) -> None:
     """A resource's and a prompt's task give their own results, also by the id alone."""
@@ -88,7 +87,6 @@ async def test_other_kinds_by_id(server: TaskServer) -> None:
         assert (await client.resume(resource.reference))[0].text == "contents"
 
 
-@pytest.mark.anyio
 async def test_not_a_task(server: TaskServer) -> None:
     """What cannot be a reference is refused with words; a call that was answered at once cannot be resumed."""
     server.add_tool("quick", support="none", result=1)
@@ -105,7 +103,6 @@ async def test_not_a_task(server: TaskServer) -> None:
 # --- list_tasks ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.anyio
 @legacy_only
 async def test_listed_by_the_server(era: Era) -> None:
     """On 2025-11-25 every page of the server's list is read, and what is known already keeps its handle."""
@@ -122,7 +119,6 @@ async def test_listed_by_the_server(era: Era) -> None:
             assert server.requests.count("tasks/list") == 3
 
 
-@pytest.mark.anyio
 async def test_known_to_this_client(era: Era) -> None:
     """Where the server lists nothing, `list_tasks` has what this client knows, and asks nobody."""
     server = make_server(era, list_tasks=False)
@@ -134,7 +130,6 @@ async def test_known_to_this_client(era: Era) -> None:
         assert client.task_support.list is False
 
 
-@pytest.mark.anyio
 @modern_only
 async def test_forgotten_handles_are_remembered(server: TaskServer) -> None:
     """A task that is not over stays in the list though the program let go of its handle."""
@@ -158,6 +153,16 @@ async def main():
 
 anyio.run(main, backend=sys.argv[2])
 """
+BLOCKING_STARTER = """
+import os, sys
+from mcptasks.sync import Client
+
+client = Client(sys.argv[1], backend=sys.argv[2]).open()
+task = client.call_tool("work", {"n": 1}, task=True, ttl=3600)
+task.on_status_change(print)
+print(task.reference.to_json(), flush=True)
+os._exit(3)
+"""
 RESUMER = """
 import anyio, sys
 from mcptasks import Client
@@ -169,14 +174,24 @@ async def main():
 
 anyio.run(main, backend=sys.argv[2])
 """
+BLOCKING_RESUMER = """
+import sys
+from mcptasks.sync import Client
+
+with Client(sys.argv[1], backend=sys.argv[2]) as client:
+    task = client.resume(sys.argv[3])
+    print(task.kind, task.name, task.result(timeout=20).data)
+"""
 
 
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_a_program_that_dies_and_one_that_resumes(server: TaskServer, backend: str, tmp_path: Path) -> None:
+def test_a_program_that_dies_and_one_that_resumes(
+    server: TaskServer, world: World, anyio_backend_name: str, tmp_path: Path
+) -> None:
     """A program that is gone in mid-task leaves its printed reference; another process gets the result with it."""
+    starter, resumer = (STARTER, RESUMER) if world is ASYNC else (BLOCKING_STARTER, BLOCKING_RESUMER)
     with http(server) as url:
         begun = subprocess.run(
-            [sys.executable, "-c", STARTER, url, backend],
+            [sys.executable, "-c", starter, url, anyio_backend_name],
             capture_output=True,
             text=True,
             timeout=30,
@@ -186,7 +201,7 @@ def test_a_program_that_dies_and_one_that_resumes(server: TaskServer, backend: s
         assert begun.returncode == 3, begun.stderr
         server.next_task_blocking().complete("got it")
         taken_up = subprocess.run(
-            [sys.executable, "-c", RESUMER, url, backend, begun.stdout.strip()],
+            [sys.executable, "-c", resumer, url, anyio_backend_name, begun.stdout.strip()],
             capture_output=True,
             text=True,
             timeout=30,

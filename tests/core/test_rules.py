@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
+import threading
 
 import anyio
 import pytest
 from attrs import evolve
 
-from mcptasks import Client, PollingPolicy, TaskReference, TaskTimeoutError, ToolError
+from mcptasks import PollingPolicy, TaskReference, TaskTimeoutError, ToolError
 from mcptasks.testing import Complete, Delay, Drop, HttpStatus, TaskServer, ToolFailure, Working
-from tests.core.support import Era, Recorder, begin, connected, http, make_server, modern_only, virtual_clock
+from tests.core.support import Era, Recorder, Signal, begin, connected, http, make_server, modern_only, virtual_clock
+from tests.core.worlds import ASYNC, World, both_worlds, make_client
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, both_worlds]
 
 
 # --- 1: a timeout ends the waiting, never the work ---
@@ -54,7 +56,7 @@ async def test_a_plain_call_that_times_out_leaves_the_task_alone() -> None:
 async def test_one_deadline_for_everything() -> None:
     """`result(timeout=)` ends at its deadline though single requests hang, retries sleep and the server is slow."""
     server = make_server("modern")
-    async with Client(server) as client:
+    async with make_client(server) as client:
         task, _ = await begin(client, server)
         server.faults.add("tasks/get", Drop(), times=1)
         server.faults.add("tasks/get", Delay(2), times=None)
@@ -69,7 +71,7 @@ async def test_no_hidden_deadline() -> None:
     """Without a timeout a wait lasts as long as the work: here six virtual hours."""
     server = make_server("modern", poll_interval_ms=60_000, push="off")
     server.add_tool("long", [Working("on it"), Complete("rested", after=6 * 3600.0)])
-    async with Client(server) as client:
+    async with make_client(server) as client:
         assert (await client.call_tool("long")).data == "rested"
 
 
@@ -139,7 +141,7 @@ async def test_leaving_the_task_block_by_an_error_asks_for_cancellation(server: 
 async def test_asking_for_cancellation_is_bounded() -> None:
     """Leaving `async with task` takes at most 5 s, also where the server does not answer."""
     server = make_server("modern")
-    async with Client(server) as client:
+    async with make_client(server) as client:
         task, _ = await begin(client, server)
         server.faults.add("tasks/cancel", Drop(), times=None)
         started = anyio.current_time()
@@ -178,7 +180,7 @@ async def test_nonsense_intervals_neither_spin_nor_stall(interval: object) -> No
     server = make_server("modern", poll_interval_ms=interval, push="off", listen="unsupported")
     server.add_tool("minute", [Working("on it"), Complete("done", after=60.0)])
     policy = PollingPolicy(floor=1, ceiling=10)
-    async with Client(server, polling=policy) as client:
+    async with make_client(server, polling=policy) as client:
         started = anyio.current_time()
         assert (await client.call_tool("minute")).data == "done"
         assert anyio.current_time() - started <= 60 + 10
@@ -190,7 +192,7 @@ async def test_the_latest_interval_is_followed() -> None:
     """When the server changes its interval in mid-task, looks follow the new one."""
     server = make_server("modern", poll_interval_ms=1_000, push="off", listen="unsupported")
     async with (
-        Client(server, polling=PollingPolicy(early=False, jitter=0)) as client,
+        make_client(server, polling=PollingPolicy(early=False, jitter=0)) as client,
         anyio.create_task_group() as group,
     ):
         task, work = await begin(client, server)
@@ -245,9 +247,35 @@ async def test_a_late_push_changes_nothing(server: TaskServer) -> None:
 # --- 8: callbacks ---
 
 
+async def test_where_callbacks_run(server: TaskServer, world: World) -> None:
+    """Status callbacks of the async client are called on the event loop. Those of the blocking one are called on a
+    worker thread, which may block, and async ones on the background event loop."""
+    threads: dict[str, str] = {}
+    told = Recorder()
+
+    def plain(status: object) -> None:
+        threads["plain"] = threading.current_thread().name
+
+    async def asynchronous(status: object) -> None:
+        threads["async"] = threading.current_thread().name
+
+    async with connected(server) as client:
+        task, work = await begin(client, server)
+        for callback in (plain, asynchronous, told):
+            task.on_status_change(callback)
+        work.complete()
+        await told.until_over()
+    here = threading.current_thread().name
+    if world is ASYNC:
+        assert threads == {"plain": here, "async": here}
+    else:
+        assert threads["plain"] == "mcptasks worker"
+        assert threads["async"].startswith("mcptasks portal")
+
+
 async def test_a_slow_callback_delays_nobody(server: TaskServer, caplog: pytest.LogCaptureFixture) -> None:
     """A callback that hangs holds up neither other callbacks nor waiters; one that raises is logged."""
-    release, entered, quick = anyio.Event(), anyio.Event(), Recorder()
+    release, entered, quick = Signal(), Signal(), Recorder()
 
     async def slow(status: object) -> None:
         entered.set()

@@ -21,8 +21,9 @@ from mcp.server.mcpserver import MCPServer
 from mcptasks import Client, Task, TaskConnectionError, ToolError
 from mcptasks.testing import Disconnect, Options, TaskServer, ToolContext
 from tests.core.support import Era, connected, http
+from tests.core.worlds import ASYNC, World, both_worlds
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, both_worlds]
 
 SCRIPT = """
     import os, sys
@@ -111,12 +112,22 @@ async def test_url(served: tuple[TaskServer, str], mode: str) -> None:
         assert task.reference.endpoint == url
 
 
+def make_http_client(world: World, library: str, **options: Any) -> Any:
+    """The program's own HTTP client."""
+    module: Any = httpx if library == "httpx" else httpx2
+    if world is not ASYNC:
+        # A connection belongs to the event loop that opened it. What the blocking client, on its background thread,
+        # kept alive could be neither used nor closed by this loop.
+        options["limits"] = module.Limits(max_keepalive_connections=0)
+    return module.AsyncClient(timeout=30, **options)
+
+
 @pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
 @pytest.mark.parametrize("library", ["httpx", "httpx2"])
-async def test_own_http_client(served: tuple[TaskServer, str], mode: str, library: str) -> None:
+async def test_own_http_client(served: tuple[TaskServer, str], mode: str, library: str, world: World) -> None:
     """The program's own HTTP client carries everything, with its headers, and stays open and usable afterwards."""
     server, url = served
-    own: Any = (httpx if library == "httpx" else httpx2).AsyncClient(headers={"x-mine": "yes"}, timeout=30)
+    own = make_http_client(world, library, headers={"x-mine": "yes"})
     async with own:
         for _ in range(2):
             async with connected(url, mode=mode, http_client=own) as client:
@@ -130,7 +141,9 @@ async def test_own_http_client(served: tuple[TaskServer, str], mode: str, librar
 
 @pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
 @pytest.mark.parametrize("library", ["httpx", "httpx2"])
-async def test_auth_of_the_own_http_client(served: tuple[TaskServer, str], mode: str, library: str) -> None:
+async def test_auth_of_the_own_http_client(
+    served: tuple[TaskServer, str], mode: str, library: str, world: World
+) -> None:
     """The auth, cookies and hooks of the program's own HTTP client are applied to each request."""
     server, url = served
     hooked: list[str] = []
@@ -138,9 +151,7 @@ async def test_auth_of_the_own_http_client(served: tuple[TaskServer, str], mode:
     async def hook(request: Any) -> None:
         hooked.append(request.method)
 
-    own: Any = (httpx if library == "httpx" else httpx2).AsyncClient(
-        auth=("ann", "pw"), cookies={"crumb": "1"}, event_hooks={"request": [hook]}, timeout=30
-    )
+    own = make_http_client(world, library, auth=("ann", "pw"), cookies={"crumb": "1"}, event_hooks={"request": [hook]})
     async with own:
         async with connected(url, mode=mode, http_client=own) as client:
             await converse(client)

@@ -21,9 +21,10 @@ from mcptasks import (
     ToolResult,
 )
 from mcptasks.testing import Options, ServerTask, TaskServer, elicit
-from tests.core.support import LIMIT, Era, begin, connected, make_server, settle, virtual_clock
+from tests.core.support import LIMIT, POLLED, Era, begin, connected, make_server, settle, virtual_clock
+from tests.core.worlds import both_worlds
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, both_worlds]
 
 End = Callable[[ServerTask], None]
 ENDS: dict[str, End] = {
@@ -268,8 +269,9 @@ async def test_a_timeout_ends_the_waiting_only(server: TaskServer) -> None:
         await assert_outcome(task, "completed")
 
 
-async def test_zero_looks_once(server: TaskServer) -> None:
+async def test_zero_looks_once(era: Era) -> None:
     """`timeout=0` is one look: it finds what is true now, the result included, and waits for nothing."""
+    server = make_server(era, **POLLED)
     async with connected(server) as client:
         task, steered = await begin(client, server)
         with pytest.raises(TaskTimeoutError):
@@ -313,3 +315,20 @@ async def test_a_cancelled_wait_detaches(server: TaskServer) -> None:
         assert server.requests.count("tasks/cancel") == 0
         steered.complete({"n": 1})
         await assert_outcome(task, "completed")
+
+
+async def test_waiters_get_one_object(server: TaskServer) -> None:
+    """Those who wait at the same time get the same object, and so does everyone after them."""
+    found: list[ToolResult] = []
+    async with connected(server) as client:
+        task, steered = await begin(client, server)
+
+        async def wait() -> None:
+            found.append(await task.result())
+
+        async with anyio.create_task_group() as group:
+            for _ in range(10):
+                group.start_soon(wait)
+            await settle()
+            steered.complete({"n": 1})
+        assert {id(result) for result in found} == {id(await task.result())}

@@ -7,9 +7,10 @@ import pytest
 
 from mcptasks import Task, TaskInputRequiredError, ToolResult
 from mcptasks.testing import Complete, TaskServer, Working, elicit
-from tests.core.support import Era, begin, connected, settle
+from tests.core.support import POLLED, Era, begin, connected, make_server, settle
+from tests.core.worlds import both_worlds
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, both_worlds]
 
 Told = list[tuple[str, str | None]]
 
@@ -54,8 +55,10 @@ async def test_any_number_of_readers(server: TaskServer) -> None:
         assert late == [("completed", None)]
 
 
-async def test_the_latest_wins(server: TaskServer) -> None:
+async def test_the_latest_wins(era: Era) -> None:
     """A reader who is slow misses what was overtaken, and never reads an old status."""
+    # A push that is on its way while a look is answered comes as news.
+    server = make_server(era, **POLLED)
     async with connected(server) as client:
         task, steered = await begin(client, server)
         updates = task.updates()

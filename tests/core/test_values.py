@@ -11,9 +11,10 @@ from pydantic import BaseModel
 
 from mcptasks import Client, TaskProtocolError, ToolError, ToolResult
 from mcptasks.testing import Complete, RawResult, TaskServer, ToolFailure
-from tests.core.support import Era, begin, call_tool, connected, legacy_only, modern_only, settle
+from tests.core.support import Era, Signal, begin, call_tool, connected, legacy_only, modern_only, settle
+from tests.core.worlds import both_worlds
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, both_worlds]
 
 HOWS = ["task", "plain", "at-once"]
 each_way = pytest.mark.parametrize("how", HOWS)
@@ -168,7 +169,7 @@ Reports = list[tuple[float, float | None, str | None]]
 async def test_progress_for_the_whole_life(server: TaskServer, asynchronous: bool) -> None:
     """On 2025-11-25 the handler gets the progress of the creating request until the task ends, in order."""
     reports: Reports = []
-    last = anyio.Event()
+    last = Signal()
 
     def report(progress: float, total: float | None, message: str | None) -> None:
         reports.append((progress, total, message))
@@ -193,7 +194,7 @@ async def test_progress_for_the_whole_life(server: TaskServer, asynchronous: boo
 async def test_progress_of_one_that_raises(server: TaskServer, caplog: pytest.LogCaptureFixture) -> None:
     """A handler that raises is logged, and called again; nothing else notices."""
     calls: list[float] = []
-    twice = anyio.Event()
+    twice = Signal()
 
     def report(progress: float, total: float | None, message: str | None) -> None:
         calls.append(progress)

@@ -1,6 +1,7 @@
 """What a program does with tasks, on each real server, over HTTP and stdio, on asyncio and trio."""
 
 import itertools
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import anyio
@@ -17,9 +18,12 @@ from mcptasks import (
     ToolError,
     ToolResult,
 )
+from tests.interop.processes import HttpServer
 from tests.interop.targets import LONG, FastMcp, new_key, until
 
 pytestmark = pytest.mark.anyio
+
+StartServer = Callable[[int], HttpServer]
 
 
 async def _gated(client: Client) -> tuple[Task[ToolResult], str]:
@@ -331,11 +335,23 @@ async def test_second_handle(client: Client) -> None:
     assert (await by_id.result(LONG)).data == f"through {key}"
 
 
-async def test_pushed_status_is_faster_than_the_interval(client: Client, fastmcp: FastMcp) -> None:
+async def test_pushed_status_is_faster_than_the_interval(
+    client: Client, fastmcp: FastMcp, restartable: StartServer
+) -> None:
     """Where the server pushes, the end is known long before its interval of five seconds is over."""
     if fastmcp.modern:
         # This generation answers subscriptions/listen with an error: nothing to show but that polling is used.
         assert client.task_support.push is not True
+    if fastmcp.generation != 2:
+        await _run_rarely_polled(client)
+        return
+    # A new server: fastmcp 2.14 pushes an end some 20 ms later for every task that it has ever run.
+    target = restartable(2).url if fastmcp.transport == "http" else fastmcp.target
+    async with Client(target) as alone:
+        await _run_rarely_polled(alone)
+
+
+async def _run_rarely_polled(client: Client) -> None:
     task = await client.call_tool("rarely_polled", {"duration": 0.3}, task=True)
     with anyio.fail_after(2):
         assert (await task).data == "done"

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -305,20 +306,38 @@ async def test_delete(keep: bool) -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize(("method", "ends"), [("GET", True), ("POST", False)])
+@pytest.mark.parametrize(("method", "expected"), [("GET", ["opened", "ended"]), ("POST", [])])
 @pytest.mark.parametrize("pieces", [(b"data: {}\n\n",), (b"data", httpx2.ReadError("reset"))])
-async def test_stream_of_unasked_messages(method: str, ends: bool, pieces: tuple[Any, ...]) -> None:
-    """The end of the stream of unasked messages is told, broken or not; the end of an answer is not."""
-    ended: list[int] = []
-    guard = Guard(ready=True, stream_ended=lambda: ended.append(1))
+async def test_stream_of_unasked_messages(method: str, expected: list[str], pieces: tuple[Any, ...]) -> None:
+    """A stream of unasked messages is told of when it opens and when it ends, broken or not; an answer is not."""
+    heard: list[str] = []
+    guard = Guard(ready=True, stream_opened=lambda: heard.append("opened"), stream_ended=lambda: heard.append("ended"))
     await send(replying(200, stream=Body(*pieces)), guard=guard, method=method)
-    assert bool(ended) is ends
+    assert list(dict.fromkeys(heard)) == expected
+
+
+@pytest.mark.anyio
+async def test_stream_that_opens_before_the_connection_is_complete() -> None:
+    """Its breaking off is covered up, and its end told to whoever wants to know by then."""
+    ended: list[int] = []
+    guard = Guard()
+
+    def handler(_: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, stream=Body(b"data", httpx2.ReadError("reset")))
+
+    async with GuardedClient(guard, transport=httpx2.MockTransport(handler)) as client:
+        response = await client.send(client.build_request("GET", URL), stream=True)
+        guard.stream_ended = lambda: ended.append(1)
+        assert await response.aread() == b"data"
+        await response.aclose()
+    assert ended
 
 
 @pytest.mark.anyio
 async def test_refused_stream_is_no_end() -> None:
     """A server that offers no stream of unasked messages (405) has not ended one."""
-    guard = Guard(ready=True, stream_ended=lambda: pytest.fail("there was no stream"))
+    never = partial(pytest.fail, "there was no stream")
+    guard = Guard(ready=True, stream_opened=never, stream_ended=never)
     assert (await send(replying(405), guard=guard, method="GET")).status_code == 405
 
 

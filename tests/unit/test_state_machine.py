@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from mcptasks import TaskStatus
+from mcptasks._input import InputAnswered
 from mcptasks._models import STATUSES, TERMINAL
 from mcptasks._state import (
     TRANSITIONS,
@@ -24,7 +25,6 @@ from mcptasks._state import (
     FetchRefused,
     Finish,
     Finished,
-    InputAnswered,
     Look,
     Origin,
     Outcome,
@@ -149,7 +149,7 @@ class TaskLife(RuleBasedStateMachine):
         self.fetches = 0
         self.feed(ConnectionLost())
 
-    @rule(event=st.sampled_from([InputAnswered(), CancelAsked()]))
+    @rule(event=st.sampled_from([InputAnswered("k"), CancelAsked()]))
     def told(self, event: Event) -> None:
         """The server was told something."""
         self.feed(event)
@@ -181,7 +181,7 @@ anything: st.SearchStrategy[Event] = st.one_of(
     st.sampled_from(
         [
             Wanted(),
-            InputAnswered(),
+            InputAnswered("k"),
             CancelAsked(),
             ConnectionLost(),
             Trouble(RuntimeError("down")),

@@ -12,6 +12,7 @@ from typing import get_args
 import pytest
 from attrs import evolve
 
+from mcptasks._input import InputAnswered, InputAsked, InputReleased, InputReserved, InputWithdrawn
 from mcptasks._models import STATUSES, TERMINAL, Status
 from mcptasks._state import (
     TRANSITIONS,
@@ -28,13 +29,13 @@ from mcptasks._state import (
     FetchRefused,
     Finish,
     Finished,
-    InputAnswered,
     Look,
     Origin,
     Outcome,
     Seen,
     TaskState,
     Trouble,
+    Wake,
     Wanted,
     advance,
 )
@@ -63,7 +64,11 @@ EVENTS: dict[str, Event] = {
     "wanted": Wanted(),
     "fetched": Fetched(RESULT),
     "refused": FetchRefused(TROUBLE),
-    "answered": InputAnswered(),
+    "asked": InputAsked("k", {}),
+    "withdrawn": InputWithdrawn("k"),
+    "reserved": InputReserved("k"),
+    "released": InputReleased("k"),
+    "answered": InputAnswered("k"),
     "cancel-asked": CancelAsked(),
     "trouble": Trouble(TROUBLE),
     "lost": ConnectionLost(),
@@ -82,10 +87,14 @@ cancelled        ed>xK    ed>xWK   ed>xK    ed>xWK   e>xWK    ed>xK    ed>xWK
 wanted           ->uW     ->uW     ->wW     ->wW     ->wWK    ->iW     ->iW
 fetched          dl>uK    dl>uWK   dl>wK    dl>wWK   ->wWK    dl>iK    dl>iWK
 refused          l>u      l>uW     l>w      l>wW     ->wWK    l>i      l>iW
+asked            ^>u      ^>uW     ^>w      ^>wW     ^>wWK    ^>i      ^>iW
+withdrawn        ^>u      ^>uW     ^>w      ^>wW     ^>wWK    ^>i      ^>iW
+reserved         ->u      ->uW     ->w      ->wW     ->wWK    ->i      ->iW
+released         ^>u      ^>uW     ^>w      ^>wW     ^>wWK    ^>i      ^>iW
 answered         l>u      l>uW     l>w      l>wW     l>wWK    l>i      l>iW
 cancel-asked     l>u      l>uW     l>w      l>wW     l>wWK    l>i      l>iW
-trouble          !>u      !>uW     !>w      !>wW     ->wWK    !>i      !>iW
-lost             l>u      l>uW     l>w      l>wW     ->wWK    l>i      l>iW
+trouble          !>u      !>uW     !>w      !>wW     !>wWK    !>i      !>iW
+lost             l>u      l>uW     l>w      l>wW     l>wWK    l>i      l>iW
 """
 TERMINAL_TABLE = """
                  c        cW       cWF      cWK      f        fW       fWF      fWK      xK       xWK
@@ -100,6 +109,10 @@ cancelled        ->c      ->cW     ->cWF    ->cWK    ->f      ->fW     ->fWF    
 wanted           f>cWF    f>cWF    ->cWF    ->cWK    f>fWF    f>fWF    ->fWF    ->fWK    ->xWK    ->xWK
 fetched          d>cK     d>cWK    d>cWK    ->cWK    d>fK     d>fWK    d>fWK    ->fWK    ->xK     ->xWK
 refused          l>c      l>cW     l>cW     ->cWK    l>f      l>fW     l>fW     ->fWK    ->xK     ->xWK
+asked            ->c      ->cW     ->cWF    ->cWK    ->f      ->fW     ->fWF    ->fWK    ->xK     ->xWK
+withdrawn        ->c      ->cW     ->cWF    ->cWK    ->f      ->fW     ->fWF    ->fWK    ->xK     ->xWK
+reserved         ->c      ->cW     ->cWF    ->cWK    ->f      ->fW     ->fWF    ->fWK    ->xK     ->xWK
+released         ->c      ->cW     ->cWF    ->cWK    ->f      ->fW     ->fWF    ->fWK    ->xK     ->xWK
 answered         ->c      ->cW     ->cWF    ->cWK    ->f      ->fW     ->fWF    ->fWK    ->xK     ->xWK
 cancel-asked     ->c      ->cW     ->cWF    ->cWK    ->f      ->fW     ->fWF    ->fWK    ->xK     ->xWK
 trouble          ->c      !>cW     !>cW     ->cWK    ->f      !>fW     !>fW     ->fWK    ->xK     ->xWK
@@ -138,7 +151,7 @@ def expected_effect(letter: str, event: Event, after: TaskState) -> Effect:
         case "!":
             return Fail(TROUBLE)
         case _:
-            others: dict[str, Effect] = {"f": Fetch(), "l": Look()}
+            others: dict[str, Effect] = {"f": Fetch(), "l": Look(), "^": Wake()}
             return others[letter]
 
 

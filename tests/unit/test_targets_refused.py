@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,11 @@ ACCEPTED = [
 ]
 
 
+def _name(value: object) -> str:
+    """The value without its address, since all processes of a run must give a test the same name."""
+    return re.sub(" at 0x[0-9a-f]+", "", repr(value))
+
+
 @pytest.mark.parametrize(
     "target",
     [
@@ -48,7 +54,7 @@ ACCEPTED = [
         "",
         "server",
     ],
-    ids=repr,
+    ids=_name,
 )
 def test_no_target(target: Any) -> None:
     """What is of no accepted kind is a `TypeError` that names the value and lists the kinds."""
