@@ -1,7 +1,7 @@
 """What runs the project's checks: `nox` runs all of them, `nox -s tests-3.12` one, `nox -s docs -- -x` with options.
 
 A session installs what it needs from the package index; nothing but nox has to be there. The full test suite runs on
-one Python, at the end; the other Pythons run what is neither slow nor in need of real servers.
+one Python, at the end; the other Pythons run less, and nothing that needs real servers.
 """
 
 from __future__ import annotations
@@ -20,6 +20,13 @@ from packaging.utils import canonicalize_name
 OLDEST = (3, 11)
 PROJECT = nox.project.load_toml("pyproject.toml")
 QUICK = ("-m", "not interop and not slow")
+IN_TWO_PROCESSES = ("-n", "2", "--dist", "worksteal")
+"""Nearly all tests wait, for servers and threads, more than half of their time."""
+NEAR_THE_INTERPRETER = (
+    *("-m", "slow"),
+    *(f"tests/portal/test_{what}.py" for what in ("backend_choice", "exit", "fork", "interrupts")),
+    "tests/notebooks",
+)
 
 nox.needs_version = ">=2025.2.9"
 nox.options.error_on_missing_interpreters = True
@@ -86,6 +93,27 @@ def types(session: nox.Session) -> None:
     session.install("-e", ".[test]", "nox", *nox.project.dependency_groups(PROJECT, "types"))
     session.run("mypy")
     session.run("pyright", "--warnings")
+    # By its path, since it is no test of the ordinary run, which has no type checkers.
+    _pytest(session, "tests/types/check_surfaces.py")
+
+
+@nox.session(python=MAIN, default=False)
+def generate(session: nox.Session) -> None:
+    """Write mcptasks/_sync from mcptasks/_async."""
+    session.run("python", "-m", "mcptasks._tools")
+
+
+@nox.session(python=PYTHONS)
+def generated(session: nox.Session) -> None:
+    """mcptasks/_sync is what the generator writes, on each Python."""
+    session.run("python", "-m", "mcptasks._tools", "--check")
+
+
+@nox.session(python=MAIN, default=False)
+def bench(session: nox.Session) -> None:
+    """What a blocking call costs beside a bare call of anyio's portal; more than 1.3 times as much is a failure."""
+    session.install("-e", ".[test]")
+    session.run("python", "-m", "tests.benchmarks.portal_overhead", "--most", "1.3", *session.posargs)
 
 
 @nox.session(python=MAIN)
@@ -134,11 +162,21 @@ def lowest(session: nox.Session) -> None:
     constraints = Path(session.create_tmp(), "lowest.txt")
     constraints.write_text("\n".join(_lowest_pins()) + "\n", encoding="utf-8")
     session.install("-e", ".[test]", "-c", str(constraints), "-c", "tests/constraints-lowest.txt")
-    _pytest(session, *QUICK)
+    _pytest(session, *QUICK, *IN_TWO_PROCESSES)
 
 
 @nox.session(python=[*(python for python in PYTHONS if python != MAIN), MAIN])
 def tests(session: nox.Session) -> None:
-    """The tests: all of them on one Python, the quick ones on the others."""
+    """The tests: all of them on one Python; on the newest the quick ones, and those of what a Python may do in its own
+    way: signals, forks, the end of a program, notebooks; on those in between the unit tests."""
     session.install("-e", ".[test]")
-    _pytest(session, *(() if session.python == MAIN else QUICK))
+    if session.python == MAIN and session.posargs:
+        _pytest(session)
+    elif session.python == MAIN:
+        _pytest(session, *IN_TWO_PROCESSES, "-m", "not alone")
+        _pytest(session, "-m", "alone")
+    elif session.python == PYTHONS[-1]:
+        _pytest(session, *QUICK, *IN_TWO_PROCESSES)
+        _pytest(session, *NEAR_THE_INTERPRETER)
+    else:
+        _pytest(session, *QUICK, "tests/unit")

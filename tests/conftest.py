@@ -10,6 +10,17 @@ import pytest
 
 INTEROP = Path(__file__).parent / "interop"
 TESTING = Path(__file__).parent / "testing"
+ALONE = tuple(
+    Path(__file__).parent / place
+    for place in (
+        "interop/test_many.py",
+        "notebooks",
+        "portal/test_every_moment.py",
+        "portal/test_exit.py",
+        "portal/test_interrupts.py",
+    )
+)
+"""Where the processor is kept busy, or what matters is how soon something happens."""
 
 Backend = tuple[str, dict[str, Any]]
 ASYNCIO: Backend = ("asyncio", {"use_uvloop": False})
@@ -29,9 +40,11 @@ def anyio_backend(request: pytest.FixtureRequest) -> Backend:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what lies in tests/interop and tests/testing, before `-m` chooses."""
+    """Mark what lies in certain places, before `-m` chooses."""
     for item in items:
         if INTEROP in item.path.parents:
             item.add_marker(pytest.mark.interop)
         if TESTING in item.path.parents:
             item.add_marker(pytest.mark.slow)
+        if any(place in (item.path, *item.path.parents) for place in ALONE):
+            item.add_marker(pytest.mark.alone)

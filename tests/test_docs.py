@@ -1,27 +1,30 @@
 """The README and docs/ are true: every Python example runs, every link leads somewhere, the commands work.
 
-How an example is run:
+How an example is run (tests/examples.py does it):
 
 - The address "https://example.com/mcp" stands for a fresh `mcptasks.testing.demo_server()`.
 - `await` and `async with` may stand at the top level; such an example runs on asyncio and on trio.
 - Seconds of work and sleep are shortened (`{"duration": 10}` and `anyio.sleep(2)` to a hundredth), timeouts are not.
 - `<!-- given: client, task -->` before the fence hands these to the example: an open client, and a task of
-  `slow_computation` that runs.
+  `slow_computation` that runs. `<!-- given: blocking client, task -->`: the same of `mcptasks.sync`.
 - `<!-- raises: TaskTimeoutError -->`: the example ends with that error.
+- `<!-- server: asking -->`: the address stands for another server, see `SERVERS`.
+- `<!-- prints: computed for 10 s -->`: the example is a script. It is run word for word in a Python of its own, where
+  warnings are errors, against a server that is quick about it, and prints these lines (with " | " between them).
+- `<!-- stdin: yes -->`: a script too, with this line on its standard input.
+- What has `if __name__ == "__main__"` is a script as well, and what has tests is given to pytest.
 - `<!-- compile-only: reason -->`: the example is compiled and not run.
 """
 
 from __future__ import annotations
 
-import ast
 import inspect
+import itertools
 import os
 import re
 import subprocess
 import sys
 import types
-from collections.abc import Iterator
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -30,162 +33,53 @@ import attrs
 import pytest
 
 import mcptasks
-from mcptasks import testing
+import mcptasks.sync
+from mcptasks._async import calls, client, task
+from mcptasks._sync import calls as sync_calls
+from mcptasks._sync import client as sync_client
+from mcptasks._sync import task as sync_task
+from tests.examples import (
+    ROOT,
+    Example,
+    Manner,
+    compiled,
+    docstring_examples,
+    examples_of,
+    run_async,
+    run_blocking,
+    run_plain,
+    run_script,
+)
 
-ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
-ADDRESS = "https://example.com/mcp"
-SERVER_NAME = "_demo_server"
-SHORTER = 100
-MARK = re.compile(r"<!--\s*(given|raises|compile-only):\s*(.*?)\s*-->")
-GIVEN = {"client", "task"}
-
-
-@attrs.frozen(kw_only=True)
-class Example:
-    """One fenced block of a page."""
-
-    page: str
-    """The page's path, from the root of the project."""
-    line: int
-    """The line of the opening fence."""
-    language: str
-    """What stands after the fence."""
-    source: str
-    """The text between the fences."""
-    given: frozenset[str] = frozenset()
-    """The names that the example may use without making them."""
-    raises: str = ""
-    """The error that the example ends with."""
-    compile_only: str = ""
-    """Why the example is not run."""
-
-    @property
-    def where(self) -> str:
-        """The page and line, for a test's id and for tracebacks."""
-        return f"{self.page}:{self.line}"
-
-
-def examples_of(page: str, text: str) -> Iterator[Example]:
-    """The fenced blocks of a page, each with the marks that stand directly before it."""
-    marks: dict[str, str] = {}
-    lines = iter(enumerate(text.splitlines(), start=1))
-    for number, line in lines:
-        fence = re.match(r"(\s*)(```+)\s*(\S*)", line)
-        if fence is None:
-            if found := MARK.fullmatch(line.strip()):
-                if not found[2]:
-                    raise ValueError(f"{page}:{number}: {found[1]} needs a value")
-                marks[found[1]] = found[2]
-            elif line.strip():
-                marks = {}
-            continue
-        body: list[str] = []
-        for _, inner in lines:
-            if inner.strip() == fence[2]:
-                break
-            body.append(inner.removeprefix(fence[1]))
-        else:
-            raise ValueError(f"{page}:{number}: the fence is never closed")
-        given = frozenset(re.findall(r"\w+", marks.get("given", "")))
-        if not given <= GIVEN:
-            raise ValueError(f"{page}:{number}: only {sorted(GIVEN)} can be given, not {sorted(given - GIVEN)}")
-        yield Example(
-            page=page,
-            line=number,
-            language=fence[3],
-            source="\n".join(body) + "\n",
-            given=given,
-            raises=marks.get("raises", ""),
-            compile_only=marks.get("compile-only", ""),
-        )
-        marks = {}
-
-
-EXAMPLES = [
+IN_DOCSTRINGS = {
+    world: [found for module in modules for found in docstring_examples(module)]
+    for world, modules in {
+        "async": (calls, client, task),
+        "blocking": (sync_calls, sync_client, sync_task),
+    }.items()
+}
+ON_PAGES = [
     example
     for path in PAGES
     for example in examples_of(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8"))
 ]
-PYTHON = [example for example in EXAMPLES if example.language == "python"]
-
-
-class Adapter(ast.NodeTransformer):
-    """Points an example at the demo server and shortens its work and its sleeps."""
-
-    def visit_Constant(self, node: ast.Constant) -> ast.expr:
-        """The address becomes the server object."""
-        return ast.Name(SERVER_NAME, ast.Load()) if node.value == ADDRESS else node
-
-    def visit_Dict(self, node: ast.Dict) -> ast.AST:
-        """`{"duration": 10}` lasts a tenth of a second."""
-        for index, (key, value) in enumerate(zip(node.keys, node.values, strict=True)):
-            if isinstance(key, ast.Constant) and key.value == "duration":
-                node.values[index] = shortened(value)
-        return self.generic_visit(node)
-
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        """`anyio.sleep(2)` sleeps for twenty milliseconds."""
-        if ast.unparse(node.func) == "anyio.sleep":
-            node.args = [shortened(value) for value in node.args]
-        return self.generic_visit(node)
-
-
-def shortened(value: ast.expr) -> ast.expr:
-    """A number of seconds as an expression, made smaller."""
-    return ast.BinOp(value, ast.Div(), ast.Constant(SHORTER))
-
-
-def compiled(example: Example) -> types.CodeType:
-    """The example as code that may contain `await` at its top level."""
-    tree = Adapter().visit(ast.parse("\n" * example.line + example.source, example.where))
-    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-    code = compile(ast.fix_missing_locations(tree), example.where, "exec", flags=flags, dont_inherit=True)
-    assert isinstance(code, types.CodeType)
-    return code
-
-
-def is_async(example: Example) -> bool:
-    """Whether an example needs an event loop that runs already."""
-    return bool(compiled(example).co_flags & inspect.CO_COROUTINE or example.given)
-
-
-def namespace(example: Example) -> dict[str, Any]:
-    """The fresh module namespace that an example runs in."""
-    return {"__name__": "example", "__file__": example.where, SERVER_NAME: testing.demo_server()}
-
-
-def run(example: Example, names: dict[str, Any]) -> Any:
-    """Start an example; whoever has top-level `await` gets a coroutine back."""
-    return eval(compiled(example), names)  # the project's own documentation
-
-
-async def run_async(example: Example) -> None:
-    """Run an example to its end, with what it is given."""
-    names = namespace(example)
-    async with AsyncExitStack() as stack:
-        if example.given:
-            client = await stack.enter_async_context(mcptasks.Client(testing.demo_server()))
-            names["client"] = client
-        if "task" in example.given:
-            names["task"] = await names["client"].call_tool("slow_computation", {"duration": 0.1}, task=True)
-        running = run(example, names)
-        if running is not None:
-            await running
+PYTHON = [example for example in itertools.chain(ON_PAGES, *IN_DOCSTRINGS.values()) if example.language == "python"]
 
 
 def expected_error(example: Example) -> Any:
     """The error class that an example announces."""
-    return getattr(mcptasks, example.raises, None) or {"TypeError": TypeError, "ValueError": ValueError}[example.raises]
+    builtin = {"RuntimeError": RuntimeError, "TypeError": TypeError, "ValueError": ValueError}
+    return getattr(mcptasks, example.raises, None) or builtin[example.raises]
 
 
-RUNNABLE = [example for example in PYTHON if not example.compile_only]
-ASYNC = [pytest.param(example, id=example.where) for example in RUNNABLE if is_async(example)]
-SYNC = [pytest.param(example, id=example.where) for example in RUNNABLE if not is_async(example)]
+def those(*manners: Manner) -> list[Any]:
+    """The examples that are run in one of these manners, as parameters."""
+    return [pytest.param(example, id=example.where) for example in PYTHON if example.manner in manners]
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("example", ASYNC)
+@pytest.mark.parametrize("example", those("async"))
 async def test_async_example(example: Example) -> None:
     """An example with `await` runs on asyncio and on trio, as it is printed."""
     with anyio.fail_after(30):
@@ -196,18 +90,43 @@ async def test_async_example(example: Example) -> None:
             await run_async(example)
 
 
-@pytest.mark.parametrize("example", SYNC)
+@pytest.mark.parametrize("example", those("blocking"))
+def test_blocking_example(example: Example) -> None:
+    """An example for an open blocking client runs, as it is printed."""
+    if example.raises:
+        with pytest.raises(expected_error(example)):
+            run_blocking(example)
+    else:
+        run_blocking(example)
+
+
+@pytest.mark.parametrize("example", those("plain"))
 def test_plain_example(example: Example, monkeypatch: pytest.MonkeyPatch) -> None:
     """An example without `await` runs as a program."""
-    names = namespace(example)
     module = types.ModuleType("example")
-    vars(module).update(names)
     # Classes and pickles look for the module that they were made in.
     monkeypatch.setitem(sys.modules, "example", module)
-    run(example, vars(module))
+    run_plain(example, module)
 
 
-@pytest.mark.parametrize("example", [pytest.param(e, id=e.where) for e in PYTHON if e.compile_only])
+@pytest.mark.slow
+@pytest.mark.parametrize("example", those("script", "pytest"))
+def test_script(example: Example, tmp_path: Path) -> None:
+    """A script runs in a Python of its own, prints what its page says and leaves no warning; tests pass."""
+    printed = run_script(example, tmp_path)
+    if "prints" in example.marks:
+        assert printed.splitlines() == example.marks["prints"].split(" | ")
+
+
+@pytest.mark.slow
+def test_readme_script(tmp_path: Path) -> None:
+    """The blocking example of the README is a program as it stands there."""
+    example = next(found for found in PYTHON if found.page == "README.md" and "mcptasks.sync" in found.source)
+    assert "async" not in example.source
+    assert run_script(example, tmp_path) == "computed for 10 s\n"
+
+
+@pytest.mark.parametrize("example", those("compiled"))
 def test_compiled_example(example: Example) -> None:
     """An example that cannot run here compiles, and its page says why in a comment."""
     compiled(example)
@@ -223,6 +142,15 @@ def test_there_are_examples() -> None:
     }
 
 
+def test_docstrings_of_both_worlds() -> None:
+    """Each example in a docstring of the async classes has its counterpart in the blocking ones, and both are run."""
+    assert len(IN_DOCSTRINGS["async"]) == len(IN_DOCSTRINGS["blocking"])
+    assert all(example in PYTHON and example.manner == "async" for example in IN_DOCSTRINGS["async"])
+    assert all(example in PYTHON and example.manner == "plain" for example in IN_DOCSTRINGS["blocking"])
+    for module in (calls, client, task, sync_calls, sync_client, sync_task):
+        assert ">>>" not in inspect.getsource(module)  # examples are fenced, so that they are found
+
+
 def words_in_code(page: str) -> set[str]:
     """Every word that a page shows as code."""
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
@@ -234,11 +162,20 @@ def members_of(owner: type) -> set[str]:
     return {name for name in dir(owner) if not name.startswith("_")}
 
 
+def names_of_client(owner: type) -> set[str]:
+    """Those of a client, and the options that it is made with."""
+    return members_of(owner) | {name for name in inspect.signature(owner).parameters if name != "target"}
+
+
 def test_pages_leave_nothing_out() -> None:
-    """Each option and method of `Client`, each member of `Task`, each error and each part of a policy is described."""
-    options = {name for name in inspect.signature(mcptasks.Client).parameters if name != "target"}
-    assert options | members_of(mcptasks.Client) <= words_in_code("client.md")
+    """Each option and method of `Client`, each member of `Task`, each error and each part of a policy is described,
+    and on the page about blocking code what only the blocking ones have."""
+    assert names_of_client(mcptasks.Client) <= words_in_code("client.md")
     assert members_of(mcptasks.Task) <= words_in_code("tasks.md")
+    blocking = {*names_of_client(mcptasks.sync.Client), *members_of(mcptasks.sync.Task)}
+    only_blocking = blocking - names_of_client(mcptasks.Client) - members_of(mcptasks.Task)
+    assert only_blocking == {"backend", "future", "run"}
+    assert only_blocking | {"open", "close"} <= words_in_code("blocking.md")
     assert {name for name in mcptasks.__all__ if name.endswith("Error")} <= words_in_code("errors.md")
     page = (ROOT / "docs" / "connection.md").read_text(encoding="utf-8")
     for field in attrs.fields(mcptasks.PollingPolicy):
@@ -272,7 +209,7 @@ def shell_lines(path: Path) -> list[str]:
     """The commands of a page's shell examples."""
     return [
         line
-        for example in EXAMPLES
+        for example in ON_PAGES
         if example.page == path.relative_to(ROOT).as_posix() and example.language == "bash"
         for line in example.source.splitlines()
         if line and not line.startswith("#")
@@ -310,15 +247,20 @@ def test_examples_are_found_with_their_marks() -> None:
     text = "<!-- given: client -->\n\n```python\npass\n```\n<!-- compile-only: why -->\nwords\n```python\n1\n```\n"
     first, second = examples_of("page.md", text)
     assert (first.given, first.line, first.source) == (frozenset({"client"}), 3, "pass\n")
-    assert (second.compile_only, second.source) == ("", "1\n")
+    assert (second.marks, second.source) == ({}, "1\n")
 
 
 @pytest.mark.parametrize(
     "text",
-    ["<!-- compile-only: -->\n```python\n```\n", "```python\nnever closed", "<!-- given: server -->\n```python\n```\n"],
+    [
+        "<!-- compile-only: -->\n```python\n```\n",
+        "```python\nnever closed",
+        "<!-- given: server -->\n```python\n```\n",
+        "<!-- server: unknown -->\n```python\n```\n",
+    ],
 )
 def test_bad_marks_are_caught(text: str) -> None:
-    """A mark without a reason, an open fence and an unknown given name are errors of the page."""
+    """A mark without a reason, an open fence, an unknown given name and an unknown server are errors of the page."""
     with pytest.raises(ValueError, match=r"page\.md:"):
         list(examples_of("page.md", text))
 
@@ -329,3 +271,13 @@ async def test_a_wrong_example_is_caught() -> None:
     example = Example(page="page.md", line=1, language="python", source="await client.no_such_method()\n")
     with pytest.raises(NameError):
         await run_async(example)
+
+
+@pytest.mark.parametrize(
+    "source", ["import warnings; warnings.warn('x')", "import sys; sys.stderr.write('x')", "1 / 0"]
+)
+def test_a_wrong_script_is_caught(source: str, tmp_path: Path) -> None:
+    """A script that fails, warns or complains makes its test fail."""
+    example = Example(page="page.md", line=1, language="python", source=source, marks={"prints": ""})
+    with pytest.raises(AssertionError):
+        run_script(example, tmp_path)

@@ -1,16 +1,24 @@
-"""The public names: what `import mcptasks` offers, neither more nor less."""
+"""The public names: what `mcptasks` and `mcptasks.sync` offer, neither more nor less."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import re
 from pathlib import Path
+from types import ModuleType
+
+import pytest
 
 import mcptasks
+import mcptasks.sync
 
 EXPECTED = {
     "Client",
+    "CreateMessageResult",
+    "ElicitResult",
     "GetPromptResult",
+    "HostTasks",
+    "InputContext",
     "PollingPolicy",
     "ResourceContents",
     "Task",
@@ -34,30 +42,49 @@ EXPECTED = {
 }
 
 
-def test_all_is_sorted() -> None:
+BLOCKING = {"Client", "Task"}
+
+each_world = pytest.mark.parametrize("module", [mcptasks, mcptasks.sync], ids=lambda module: module.__name__)
+
+
+@each_world
+def test_all_is_sorted(module: ModuleType) -> None:
     """`__all__` is sorted and names nothing twice."""
-    assert list(mcptasks.__all__) == sorted(set(mcptasks.__all__))
+    assert list(module.__all__) == sorted(set(module.__all__))
 
 
-def test_all_is_the_public_surface() -> None:
+@each_world
+def test_all_is_the_public_surface(module: ModuleType) -> None:
     """`__all__` holds the names of the contract."""
-    assert set(mcptasks.__all__) == EXPECTED
+    assert set(module.__all__) == EXPECTED
 
 
-def test_every_name_resolves() -> None:
+@each_world
+def test_every_name_resolves(module: ModuleType) -> None:
     """Each name in `__all__` is there."""
-    for name in mcptasks.__all__:
-        assert getattr(mcptasks, name) is not None, name
+    for name in module.__all__:
+        assert getattr(module, name) is not None, name
 
 
-def test_nothing_else_is_public() -> None:
-    """The package's namespace has no other public names but its submodules'."""
+@each_world
+def test_nothing_else_is_public(module: ModuleType) -> None:
+    """The module's namespace has no other public names but its submodules'."""
     extra = {
         name
-        for name, value in vars(mcptasks).items()
+        for name, value in vars(module).items()
         if not name.startswith("_") and name not in EXPECTED and getattr(value, "__name__", "") != f"mcptasks.{name}"
     }
     assert extra <= {"annotations", "importlib", "Any", "TYPE_CHECKING"}, extra  # for importing names late
+
+
+def test_only_the_blocking_classes_differ() -> None:
+    """Errors and values are the same objects in both modules, so that one `except` and one `isinstance` serve both."""
+    for name in EXPECTED - BLOCKING:
+        assert getattr(mcptasks.sync, name) is getattr(mcptasks, name), name
+    for name in BLOCKING:
+        blocking, plain = getattr(mcptasks.sync, name), getattr(mcptasks, name)
+        assert not issubclass(blocking, plain)
+        assert not issubclass(plain, blocking)
 
 
 def test_errors_form_one_tree_without_accidents() -> None:

@@ -7,6 +7,7 @@ checkers see (`if TYPE_CHECKING:`) may point anywhere within the package.
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -18,23 +19,27 @@ PACKAGE = ROOT / "mcptasks"
 
 # Each entry covers the module of that name and everything inside it. The top of the package is spelled "__init__".
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("_version", "_json"),
+    ("_version", "_json", "_plain", "_html"),
     ("_exceptions",),
     ("_models",),
-    ("_arguments", "_state", "_schedule", "_faults", "_outcome"),
+    ("_arguments", "_input", "_state", "_schedule", "_faults", "_outcome", "_forms", "_hosting"),
     ("_wire",),
-    ("_transport",),
+    ("_transport", "_detached"),
     ("_async",),
     ("_portal",),
     ("_sync",),
+    ("sync",),
     ("__init__",),
     ("_demo", "__main__"),
 )
-PURE = ("_arguments", "_state", "_schedule", "_faults", "_outcome")
+PURE = (
+    *("_plain", "_html", "_arguments", "_input", "_state", "_schedule", "_faults", "_outcome", "_forms", "_hosting"),
+)
 # `mcp_types` holds values only.
 PURE_MAY_NOT = ("anyio", "mcp", "asyncio", "trio", "httpx", "httpx2", "time", "random", "threading")
 # Outside the order: the test server is for users too and knows nothing of the client; the tools read source.
 APART = ("testing", "_tools")
+# Except for the one place that tells the two apart.
 CORE_MAY_NOT = ("asyncio", "trio")
 FOREIGN = ("mcp", "mcp_types", "anyio", "trio", "httpx", "httpx2", "httpcore", "fastmcp", "starlette", "uvicorn")
 LONGEST = 400
@@ -152,10 +157,10 @@ def direction_faults(name: str, tree: ast.AST) -> Iterator[str]:
             yield f"line {found.line}: relative import {found.target}"
         elif target is None or target == name:
             continue
-        elif top(name) == "testing":
+        elif top(name) in APART:
             # Type checkers included: whoever tests a program must not need to know the client's parts.
-            if top(target) != "testing":
-                yield f"line {found.line}: testing imports mcptasks.{target}"
+            if top(target) != top(name):
+                yield f"line {found.line}: {top(name)} imports mcptasks.{target}"
         elif not found.runtime:
             continue
         elif top(target) in APART:
@@ -171,9 +176,11 @@ def library_faults(name: str, tree: ast.AST) -> Iterator[str]:
         library = top(found.target)
         if top(name) in PURE and library in PURE_MAY_NOT:
             yield f"line {found.line}: {found.target} in a pure module"
+        elif top(name) == "_tools" and library not in ("mcptasks", *sys.stdlib_module_names):
+            yield f"line {found.line}: {found.target}, though the tools run on a bare Python"
         elif top(name) in APART or rank(name) >= rank("__main__"):
             continue
-        elif library in CORE_MAY_NOT:
+        elif library in CORE_MAY_NOT and name != "_detached":
             yield f"line {found.line}: {found.target} in the core"
 
 
@@ -247,6 +254,9 @@ def test_tests_say_what_they_guarantee(path: Path) -> None:
         ("_wire.modern", "from mcptasks.testing import demo_server"),
         ("_async.task", "from . import client"),
         ("testing", "from mcptasks._models import TaskStatus"),
+        ("_tools.names", "from mcptasks._async.task import Task"),
+        ("_sync.task", "from mcptasks._tools import names"),
+        ("_sync.task", "from mcptasks import sync"),
     ],
 )
 def test_wrong_directions_are_caught(name: str, source: str) -> None:
@@ -256,7 +266,12 @@ def test_wrong_directions_are_caught(name: str, source: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "source"),
-    [("_state", "import anyio"), ("_schedule", "from time import monotonic"), ("_async.task", "import asyncio")],
+    [
+        ("_state", "import anyio"),
+        ("_schedule", "from time import monotonic"),
+        ("_async.task", "import asyncio"),
+        ("_tools.names", "from attrs import define"),
+    ],
 )
 def test_wrong_libraries_are_caught(name: str, source: str) -> None:
     """The check of libraries finds what pure modules and the core must do without."""
