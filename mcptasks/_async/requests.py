@@ -11,7 +11,8 @@ from mcp.client import ClaimContext
 from mcp_types import INVALID_PARAMS, CallToolResult, PaginatedRequestParams
 from pydantic import TypeAdapter
 
-from mcptasks._async.connection import Budget, Connection, Link
+from mcptasks._async.connection import Connection, Link
+from mcptasks._async.limits import Budget
 from mcptasks._exceptions import TaskFailedError, TaskNotFoundError, TaskProtocolError
 from mcptasks._faults import broke_off, judge
 from mcptasks._json import as_list

@@ -12,9 +12,9 @@ import anyio.lowlevel
 from attrs import define
 
 from mcptasks._async.answering import Answering, MakeContext, claimable, unanswerable
-from mcptasks._async.connection import Budget
 from mcptasks._async.core import Core
 from mcptasks._async.errors import copy_error, missing
+from mcptasks._async.limits import Budget
 from mcptasks._async.watch import Watch
 from mcptasks._exceptions import TaskConnectionError, TaskError, TaskInputRequiredError, TaskTimeoutError
 from mcptasks._models import TaskReference, TaskStatus

@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 from attrs import define, field
 
-from mcptasks._async.connection import Budget
+from mcptasks._async.limits import Budget
 from mcptasks._models import TaskReference, TaskStatus
 from mcptasks._state import Outcome, TaskState
 
@@ -59,10 +59,14 @@ class Watch:
     """It waits for input, and the server was given the time to say what for, and did not (2025-11-25)."""
     announced: tuple[str, ...] = ()
     """The latest messages of pushed `input_required` statuses to which no question has come yet (2025-11-25)."""
+    timed: bool = False
+    """Whether its age tells how long the tool takes: created by this client, and not held up by questions."""
+    ran: float = 0.0
+    """The age at which it was last known to run."""
     again: bool = False
     """Whether to look at once: the latest answer, also one that is under way, may be older than the pushes."""
     entry: int = 0
-    """Number of the valid entry in the monitor's plan; 0 for none."""
+    """Number of the valid entry in the monitor's plan (`plan.py`); 0 for none."""
     _changed: anyio.Event | None = None
 
     @property
