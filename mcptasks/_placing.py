@@ -18,9 +18,11 @@ from attrs import frozen
 _MARGIN = 0.03
 _MARGIN_PART = 0.01
 """A look comes this much, and this part of a run, later than such a run would end: no two are exactly as long."""
-_FINE = 0.35
+_FINE = 0.32
 _FINE_PART = 0.03
 """Seconds, and part of a run, to within which it is enough to know how long it takes."""
+_FINE_EARLY = 0.1
+"""The same for runs that end before the first interval is over: a look that comes too soon costs little there."""
 _CLEARLY = 0.5
 """Looks that were placed for runs of several lengths must be late by no more than this part of what the usual ones are:
 what is found in a handful of runs is partly chance."""
@@ -129,7 +131,7 @@ def _closing_in(low: float, high: float, *, interval: float, soonest: float) -> 
     if low >= high:
         return (max(low + _margin(low), soonest),)
     last, middle = max(high, soonest), max((low + high) / 2, soonest)
-    if high - low <= _fine(high) or middle >= high:
+    if high - low <= (_FINE_EARLY if last <= interval else _fine(high)) or middle >= high:
         return (last,)
     return (middle, last if last <= interval else max(last, middle + interval))
 

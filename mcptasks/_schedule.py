@@ -57,9 +57,9 @@ class PollingPolicy:
     early: bool = True
     """Look a few times soon after creation, so that quick tools are not held up by a long server interval;
     False never looks more often than the server asks."""
-    first: float = 0.2
+    first: float = 0.22
     """The first early look comes this long after creation."""
-    growth: float = 1.58
+    growth: float = 1.52
     """Each later early look comes when the task is this many times as old as at the one before, until that is more than
     the server's interval."""
     learn: bool = True

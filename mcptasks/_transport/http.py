@@ -34,7 +34,7 @@ _SILENCE_SECONDS = 300.0
 
 _CONNECTIONS = 256
 """TCP connections of one client at most: a thousand calls at once must not use up the process's descriptors."""
-_KEPT = 10
+_KEPT = 5
 """Those that are kept when they are idle. Each one is looked at for every request (see `turns.py`)."""
 _HELD = frozenset({b"subscriptions/listen", b"tasks/result"})
 """What servers hold open by the protocol, so that it takes no turn."""
