@@ -117,6 +117,11 @@ def places(runs: Sequence[Run], *, interval: float, soonest: float, growth: floa
     return Places(tuple(guard for guard in guards if guard <= until), looks)
 
 
+def drift(length: float) -> float:
+    """How much shorter a run may be at the most than it was when it was last found out how long it is."""
+    return 3 * _fine(length)
+
+
 def _margin(length: float) -> float:
     return _MARGIN + _MARGIN_PART * length
 

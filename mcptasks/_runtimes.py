@@ -12,14 +12,16 @@ from typing import TypeAlias
 from attrs import define, evolve, field
 
 from mcptasks._models import Kind, TaskStatus
-from mcptasks._placing import Places, Run, in_common, places
+from mcptasks._placing import Places, Run, drift, in_common, places
 
-_RUNS = 8
+_RUNS = 24
 """Runs that are remembered of one tool."""
 _TOOLS = 256
 """Tools that are remembered of one server."""
 _DOUBTS = 6
 """The higher, the longer it takes until a tool whose runs differed is believed to be steady."""
+_SLIPS = 2
+"""More runs than this that were a little longer than those before them are no chance: the lengths differ."""
 _SLACK = 0.02
 """Seconds at both ends of what was seen in which a server's times are not told from the times of the looks."""
 
@@ -37,19 +39,26 @@ class _History:
     """How often runs turned out not to be alike."""
     quiet: int = 0
     """How many runs came since then."""
+    slips: int = 0
+    """How many runs were a little longer than those before them."""
     found: dict[tuple[float, float, float], Places] = field(factory=dict[tuple[float, float, float], Places])
     """What follows from the runs, by interval, earliest look and growth."""
 
     def take(self, run: Run) -> None:
         """Remember a run, and whether it is like those before it."""
+        _, high, alike = in_common(self.runs)
+        self.slips += bool(alike and run.high > run.low >= high)
         self.runs = (*self.runs, _with_memory(run, self.runs))[-_RUNS:]
         self.found.clear()
         self.seen += 1
         self.quiet += 1
-        if in_common(self.runs)[2] < min(len(self.runs), self.quiet + 1):
-            self.doubts, self.quiet = min(self.doubts + 1, _DOUBTS), 0
+        if self.slips > _SLIPS:
+            self.doubts, self.quiet, self.slips = max(self.doubts, 1) + 1, 0, 0
+        elif in_common(self.runs)[2] < min(len(self.runs), self.quiet + 1):
+            self.doubts, self.quiet = self.doubts + 1, 0
         elif self.quiet >= 4 * 2**self.doubts:
-            self.doubts, self.quiet = max(self.doubts - 1, 0), 0
+            self.doubts, self.quiet, self.slips = max(self.doubts - 1, 0), 0, 0
+        self.doubts = min(self.doubts, _DOUBTS)
 
     @property
     def erratic(self) -> bool:
@@ -116,6 +125,13 @@ def _run(status: TaskStatus, low: float, high: float) -> Run:
 
 
 def _with_memory(run: Run, before: tuple[Run, ...]) -> Run:
-    """A run that may have been as long as those before was, then, no shorter than they were."""
+    """A run that may have been as long as those before was, then, no shorter than they were.
+
+    When the run that showed it is forgotten, so is this but for a little: the next looks come somewhat sooner, and find
+    out whether the tool has become faster.
+    """
     low, high, alike = in_common(before)
-    return evolve(run, least=low) if alike and run.low <= high and low < run.high else run
+    if not alike or run.low > high or low >= run.high:
+        return run
+    shown = max((other.low for other in before[len(before) - alike :] if other.low < run.high), default=0.0)
+    return evolve(run, least=low if low <= shown else max(shown, run.high - drift(run.high)))

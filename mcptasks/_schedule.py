@@ -57,7 +57,7 @@ class PollingPolicy:
     early: bool = True
     """Look a few times soon after creation, so that quick tools are not held up by a long server interval;
     False never looks more often than the server asks."""
-    first: float = 0.22
+    first: float = 0.23
     """The first early look comes this long after creation."""
     growth: float = 1.52
     """Each later early look comes when the task is this many times as old as at the one before, until that is more than
