@@ -267,7 +267,7 @@ def test_added_parameter_is_passed_on() -> None:
     text = text.replace("import anyio\n", "import anyio\nfrom typing import Literal\n", 1)
     found = rendered({"task": text})["task.py"]
     assert (
-        'def result(self, timeout: float | None = None, *, how: Literal["slow", "fast"] = "slow") -> ResultT:' in found
+        'def result(self, timeout: float | None = None, *, how: Literal["slow", "fast"] = "slow") -> ResultT_co:' in found
     )
     assert "return self._call(lambda: self._inner.result(timeout, how=how), answers=True)" in found
     assert "from typing import Any, Literal\n" in found
@@ -295,7 +295,7 @@ def test_names_are_imported_from_where_they_are() -> None:
     )
     for line in (
         "import datetime",
-        "from mcptasks._async.task import LONGEST, ResultT",
+        "from mcptasks._async.task import LONGEST, ResultT_co",
         "from mcptasks._models import Kind as Way",
     ):
         assert f"\n{line}\n" in text
@@ -375,9 +375,9 @@ def test_private_classes_are_left_out() -> None:
 def test_bases_that_are_translated_remain() -> None:
     """A class that is derived from another public one of these modules is so in the blocking world."""
     text = source("task").replace(
-        "class Task(Generic[ResultT]):", 'class Base:\n    """A base."""\n\n\nclass Task(Base, Generic[ResultT]):'
+        "class Task(Generic[ResultT_co]):", 'class Base:\n    """A base."""\n\n\nclass Task(Base, Generic[ResultT_co]):'
     )
-    bases = {key: value for key, value in NAMES.bases.items() if key != "Task"} | {"Base": "TaskFacade[ResultT]"}
+    bases = {key: value for key, value in NAMES.bases.items() if key != "Task"} | {"Base": "TaskFacade[ResultT_co]"}
     found = rendered({"task": text}, replace(NAMES, bases=bases))["task.py"]
-    assert "class Base(TaskFacade[ResultT]):" in found
-    assert "class Task(Base, Generic[ResultT]):" in found
+    assert "class Base(TaskFacade[ResultT_co]):" in found
+    assert "class Task(Base, Generic[ResultT_co]):" in found
