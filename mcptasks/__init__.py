@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from mcptasks._async.client import Client
     from mcptasks._async.extension import TasksExtension
+    from mcptasks._async.groups import as_completed, gather, wait
     from mcptasks._async.handlers import InputContext
     from mcptasks._async.task import Task
     from mcptasks._exceptions import (
@@ -61,11 +62,15 @@ __all__ = [
     "ToolError",
     "ToolResult",
     "__version__",
+    "as_completed",
+    "gather",
+    "wait",
 ]
 
 _HOMES = {
     "Client": "mcptasks._async.client",
     **dict.fromkeys(("CreateMessageResult", "ElicitResult", "GetPromptResult"), "mcp_types"),
+    **dict.fromkeys(("as_completed", "gather", "wait"), "mcptasks._async.groups"),
     "HostTasks": "mcptasks._hosting",
     "InputContext": "mcptasks._async.handlers",
     "PollingPolicy": "mcptasks._schedule",

@@ -14,6 +14,7 @@ from mcptasks._models import TaskReference, TaskStatus
 from mcptasks._state import Outcome, TaskState
 
 Listener = Callable[[TaskStatus], None]
+Observer = Callable[[], None]
 
 
 @define(eq=False)
@@ -68,6 +69,7 @@ class Watch:
     entry: int = 0
     """Number of the valid entry in the monitor's plan (`plan.py`); 0 for none."""
     _changed: anyio.Event | None = None
+    _observers: set[Observer] | None = None
 
     @property
     def status(self) -> TaskStatus | None:
@@ -101,8 +103,24 @@ class Watch:
             self._changed = anyio.Event()
         await self._changed.wait()
 
+    def observe(self, observer: Observer) -> None:
+        """Have a function called whenever anything changes: for those who wait for many tasks at once."""
+        if self._observers is None:
+            self._observers = set()
+        self._observers.add(observer)
+
+    def unobserve(self, observer: Observer) -> None:
+        """Have it called no more."""
+        if self._observers is not None:
+            self._observers.discard(observer)
+            if not self._observers:
+                self._observers = None
+
     def wake(self) -> None:
         """Wake all who wait for a change."""
+        if self._observers is not None:
+            for observer in tuple(self._observers):
+                observer()
         if self._changed is not None:
             self._changed.set()
             self._changed = None
