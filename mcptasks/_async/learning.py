@@ -101,7 +101,7 @@ def _shared(endpoint: str) -> RunTimes:
     try:
         servers = _known.get()
     except LookupError:
-        servers = OrderedDict()
+        servers = OrderedDict[str, RunTimes]()
         _known.set(servers)
     times = servers.setdefault(endpoint, RunTimes())
     servers.move_to_end(endpoint)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from itertools import islice
 from typing import TypeVar
 
@@ -16,7 +16,7 @@ from mcptasks._async.core import Core
 from mcptasks._async.errors import copy_error, missing
 from mcptasks._async.limits import Budget
 from mcptasks._async.watch import Watch
-from mcptasks._exceptions import TaskConnectionError, TaskError, TaskInputRequiredError, TaskTimeoutError
+from mcptasks._exceptions import TaskError, TaskInputRequiredError, TaskTimeoutError
 from mcptasks._models import TaskReference, TaskStatus
 
 _FoundT = TypeVar("_FoundT")
@@ -50,12 +50,14 @@ class Waiter:
         if once or watch.outcome is not None:
             await self.until(news, deadline, wanted=True, once=once)
             return
-        # One interest for the whole: where it ends for a moment, so does the stream that the answers are wanted on.
-        with anyio.CancelScope(deadline=deadline) as scope, self.core.monitor.interest(watch, deadline=deadline):
-            while not await self.until(news, deadline, wanted=True):
+
+        async def answered() -> None:
+            while not await self._found(news, watch.troubles):
                 await self.answer()
-        if scope.cancelled_caught:
-            raise self.timed_out()
+
+        self.core.monitor.want(watch)
+        # One interest for the whole: where it ends for a moment, so does the stream that the answers are wanted on.
+        await self._watched(answered, deadline)
 
     def news(self, failures: int) -> bool | None:
         """What there is for one who waits for the outcome: True where it is known, False where there are questions to
@@ -134,16 +136,29 @@ class Waiter:
         if found is not None:
             return found
         troubles = self.watch.troubles
-        with anyio.CancelScope(deadline=deadline) as scope, self.core.monitor.interest(self.watch, deadline=deadline):
-            while True:
-                found = check()
-                if found is not None:
-                    return found
-                self.complain(troubles)
-                await self.watch.change()
-        if scope.cancelled_caught:
+        return await self._watched(lambda: self._found(check, troubles), deadline)
+
+    async def _watched(self, wait: Callable[[], Awaitable[_FoundT]], deadline: float) -> _FoundT:
+        """Wait while the monitor watches the task, until the deadline."""
+        monitor = self.core.monitor
+        monitor.enter(self.watch, deadline)
+        try:
+            if deadline == math.inf:  # Most have none, and a scope takes memory for as long as the task does.
+                return await wait()
+            with anyio.CancelScope(deadline=deadline):
+                return await wait()
             raise self.timed_out()
-        raise TaskConnectionError("the wait was broken off", reference=self.reference)  # pragma: no cover
+        finally:
+            monitor.leave(self.watch, deadline)
+
+    async def _found(self, check: Callable[[], _FoundT | None], troubles: int) -> _FoundT:
+        """Wait until `check` finds something, or there is trouble."""
+        while True:
+            found = check()
+            if found is not None:
+                return found
+            self.complain(troubles)
+            await self.watch.change()
 
     async def _look_once(self) -> None:
         budget = Budget(self.core.connection.wire_timeout, single=True)
