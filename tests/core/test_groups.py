@@ -59,10 +59,18 @@ def requests_about(server: TaskServer, task: Any) -> int:
 
 async def assert_detached(world: World, tasks: Iterable[Any]) -> None:
     """Nobody is interested in the tasks any more."""
-    await settle()
-    for task in tasks:
-        watch = world.inner(task)._watch
-        assert (watch.interest, watch._observers, watch.deadlines, watch.listeners) == (0, None, [], [])
+    watches = [world.inner(task)._watch for task in tasks]
+    nothing: list[Any] = [(0, None, [], [])] * len(watches)
+    found: list[Any] = []
+    for _ in range(100):
+        # The thread of an interrupted call may hold on to its iterator until it has ended.
+        gc.collect()
+        await settle()
+        found = [(watch.interest, watch._observers, watch.deadlines, watch.listeners) for watch in watches]
+        if found == nothing:
+            return
+        await anyio.sleep(0.01)
+    assert found == nothing
 
 
 # --- gather -----------------------------------------------------------------------------------------------------------
@@ -198,6 +206,7 @@ async def test_finished_tasks_outlive_the_client(server: TaskServer, world: Worl
 async def test_closing_the_client_ends_the_wait(server: TaskServer, world: World) -> None:
     """Who waits for a group when its client is closed gets the connection error at once."""
     raised: list[TaskConnectionError] = []
+    references: list[object] = []
 
     async def wait(tasks: list[Any]) -> None:
         with pytest.raises(TaskConnectionError) as caught:
@@ -206,9 +215,10 @@ async def test_closing_the_client_ends_the_wait(server: TaskServer, world: World
 
     async with anyio.create_task_group() as group, connected(server) as client:
         tasks, _ = await begin_many(client, server, 2)
+        references += [task.reference for task in tasks]
         group.start_soon(wait, tasks)
         await settle()
-    assert raised[0].reference in [task.reference for task in tasks]
+    assert raised[0].reference in references
 
 
 # --- as_completed -----------------------------------------------------------------------------------------------------
@@ -222,9 +232,9 @@ async def test_as_completed_keeps_the_order_of_ends(server: TaskServer, world: W
         ends = iter((2, 0, 1))
         steered[next(ends)].complete("done")
         async for task in world.as_completed([*tasks, tasks[1]]):
-            seen = requests_about(server, task)
-            assert (await task.result()).data == "done"
-            assert requests_about(server, task) == seen
+            value = world.inner(task)._value
+            assert value is not None
+            assert await task.result() is value
             found.append(tasks.index(task))
             for number in ends:
                 steered[number].complete("done")
@@ -243,12 +253,13 @@ async def test_as_completed_brings_failures(server: TaskServer, world: World) ->
         steered[2].complete(2)
         raised: dict[Any, type[BaseException]] = {}
         async for task in world.as_completed(tasks):
-            seen = requests_about(server, task)
+            seen = requests_about(server, tasks[1])
             try:
                 await task.result()
             except (ToolError, TaskNotFoundError) as exc:
                 raised[task] = type(exc)
-            assert requests_about(server, task) == seen
+            if task is tasks[1]:
+                assert requests_about(server, task) == seen
         assert raised == {tasks[0]: ToolError, tasks[1]: TaskNotFoundError}
         seen = requests_about(server, tasks[1])
         with pytest.raises(TaskNotFoundError):
@@ -316,7 +327,6 @@ async def test_leaving_as_completed_detaches(server: TaskServer, world: World) -
         steered[0].complete(0)
         async for _ in world.as_completed(tasks):
             break
-        gc.collect()
         await assert_detached(world, tasks)
         steered[2].complete(2)
         assert (await tasks[2].result()).data == 2
@@ -333,7 +343,6 @@ async def test_a_cancelled_step_loses_nothing(server: TaskServer, world: World) 
         steered[1].complete(1)
         assert await anext(found) is tasks[1]
         del found
-        gc.collect()
         await assert_detached(world, tasks)
 
 
@@ -359,7 +368,6 @@ async def test_cancelled_waits_detach(server: TaskServer, world: World, which: s
             await settle()
             assert all(world.inner(task)._watch.interest == 1 for task in tasks)
             group.cancel_scope.cancel()
-        gc.collect()
         await assert_detached(world, tasks)
         assert server.requests.count("tasks/cancel") == 0
         for number, one in enumerate(steered):
@@ -393,6 +401,7 @@ async def test_wait_for_the_first(server: TaskServer, world: World) -> None:
         tasks, steered = await begin_many(client, server, 3)
         steered[1].complete(1)
         assert await world.wait(tasks, return_when="FIRST_COMPLETED") == ({tasks[1]}, {tasks[0], tasks[2]})
+        await assert_detached(world, tasks)
         seen = len(server.requests)
         assert (await world.wait(tasks, return_when="FIRST_COMPLETED"))[0] == {tasks[1]}
         assert len(server.requests) == seen
@@ -400,7 +409,7 @@ async def test_wait_for_the_first(server: TaskServer, world: World) -> None:
 
 
 @pytest.mark.parametrize("end", ["failed", "tool-error", "cancelled", "forgotten"])
-async def test_wait_for_the_first_error(server: TaskServer, world: World, end: str) -> None:
+async def test_wait_for_the_first_error(era: Era, world: World, end: str) -> None:
     """`FIRST_EXCEPTION` goes on past what ends well, and returns when the `result()` of one raises."""
     ends: dict[str, Callable[[ServerTask], None]] = {
         "failed": lambda one: one.fail("no such file", code=-32011),
@@ -408,6 +417,7 @@ async def test_wait_for_the_first_error(server: TaskServer, world: World, end: s
         "cancelled": lambda one: one.cancelled(),
         "forgotten": lambda one: one.forget(),
     }
+    server = make_server(era, **POLLED)  # No push tells that a task was forgotten.
     async with connected(server) as client:
         tasks, steered = await begin_many(client, server, 3)
         steered[0].complete(0)
@@ -453,6 +463,7 @@ async def test_questions_are_answered(era: Era, world: World, which: str) -> Non
     """The client's handlers answer what the tasks of a group ask, while the others go on."""
     server = make_server(era, input_mode="push") if era == "legacy" else make_server(era)
     asked: list[str | None] = []
+    results: list[Any] = []
 
     def handler(context: Any, params: Any) -> dict[str, str]:
         asked.append(context.task.task_id)
@@ -471,11 +482,11 @@ async def test_questions_are_answered(era: Era, world: World, which: str) -> Non
         async with anyio.create_task_group() as group:
             group.start_soon(play)
             if which == "gather":
-                results = await world.gather(*tasks)
+                results += await world.gather(*tasks)
             else:
                 found = [task async for task in world.as_completed(tasks)]
                 assert set(found) == set(tasks)
-                results = [await task.result() for task in tasks]
+                results += [await task.result() for task in tasks]
         assert [result.data for result in results] == ["Ada", "Ada", "no question"]
         assert asked == [task.task_id for task in tasks[:2]]
         await assert_detached(world, tasks)

@@ -77,7 +77,7 @@ async def test_no_more_than_the_limit(server: TaskServer) -> None:
     """At most `limit` calls are under way, and as soon as one is over the next item is taken; none before that."""
     read: list[int] = []
     async with connected(server) as client:
-        results = client.map("work", ({"n": n} for n in range(6) if read.append(n) is None), limit=2)
+        results = client.map("work", items(6, read), limit=2)
         assert read == []
         found: list[Any] = []
         async with anyio.create_task_group() as group:
@@ -130,8 +130,9 @@ async def test_leaving_detaches(server: TaskServer, world: World) -> None:
     """Giving the iteration up leaves no interest behind and cancels nothing; the tasks are known to the client."""
     async with connected(server) as client:
         results = client.map("work", items(3))
+        nothing: list[Any] = []
         async with anyio.create_task_group() as group:
-            group.start_soon(collect, results, [])
+            group.start_soon(collect, results, nothing)
             for _ in range(3):
                 await server.next_task()
             await settle()
@@ -180,7 +181,8 @@ async def test_cancelling_the_others(server: TaskServer) -> None:
     server.add_tool("odd", [ToolFailure("odd")])
     async with connected(server) as client:
         found: list[BaseException] = []
-        results = client.map("work", ({"n": n} for n in range(3)), cancel_on_error=True)
+        steered: list[ServerTask] = []
+        results = client.map("work", items(3), cancel_on_error=True)
 
         async def fail() -> None:
             with pytest.raises(ToolError) as caught:
@@ -189,7 +191,7 @@ async def test_cancelling_the_others(server: TaskServer) -> None:
 
         async with anyio.create_task_group() as group:
             group.start_soon(fail)
-            steered = sorted([await server.next_task() for _ in range(3)], key=number_of)
+            steered += sorted([await server.next_task() for _ in range(3)], key=number_of)
             await settle()
             steered[0].fail("out of paper")
         assert found
@@ -358,8 +360,9 @@ async def test_options_are_passed_on(server: TaskServer) -> None:
     """`ttl`, `meta` and `as_type` are those of `call_tool`."""
     numbers(server)
     async with connected(server) as client:
-        (result,) = [r async for r in client.map("double", items(1), ttl=60, meta={"mine": 1}, as_type=float)]
-        assert (result.data, type(result.data)) == (0.0, float)
+        options: dict[str, Any] = {"ttl": 60, "meta": {"mine": 1}, "as_type": float}
+        (value,) = await collected(client.map("double", items(1), **options))
+        assert type(value) is float
         (call,) = [request for request in server.requests if request.method == "tools/call"]
         assert call.params["task"]["ttl"] == 60_000
         assert call.params["_meta"]["mine"] == 1
@@ -376,12 +379,12 @@ async def test_bad_input(server: TaskServer) -> None:
         for limit in (0, -1):
             with pytest.raises(ValueError, match=f"limit must be 1 or more, or None; got {limit}"):
                 anything.map("work", [], limit=limit)
-        for limit in (1.5, "2", True):
+        for wrong in (1.5, "2", True):
             with pytest.raises(TypeError, match="limit must be a whole number or None"):
-                anything.map("work", [], limit=limit)
-        for options in ({"timeout": 0}, {"timeout": -1}, {"ttl": -1}):
+                anything.map("work", [], limit=wrong)
+        for option, number in (("timeout", 0), ("timeout", -1), ("ttl", -1)):
             with pytest.raises(ValueError, match="must be a finite number"):
-                anything.map("work", [], **options)
+                anything.map("work", [], **{option: number})
         with pytest.raises(TypeError, match="name must be a string"):
             anything.map(3, [])
         with pytest.raises(TypeError, match="meta must be a mapping"):

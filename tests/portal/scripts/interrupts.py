@@ -53,7 +53,7 @@ with make_client(url, backend, elicitation_handler=handler) as client:
         "gather": lambda: gather(*many, cancel_on_error=True),
         "completed": lambda: list(as_completed(many)),
         "wait for many": lambda: wait(many),
-        "map": lambda: list(client.map("must", iter([{}] * 3))),
+        "map": lambda: list(client.map("must", [None, None, None])),
         "open": lambda: make_client(url, backend).open(),
         "with": lambda: make_client(url, backend).__enter__(),
     }
