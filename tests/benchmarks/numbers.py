@@ -56,7 +56,7 @@ def plan(
     rng = random.Random(f"{group} {seed}")
     tasks: list[dict[str, Any]] = []
     for number in range(count):
-        length = seconds if isinstance(seconds, float) else round(rng.uniform(*seconds), 3)
+        length = round(rng.uniform(*seconds), 3) if isinstance(seconds, tuple) else seconds
         at = round(rng.uniform(0, over), 3)
         tasks.append({"at": at, "tool": tools[number % len(tools)], "seconds": length, "group": group})
     return tasks

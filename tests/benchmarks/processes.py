@@ -56,7 +56,8 @@ class Server:
         self.kind: ServerKind = kind
         self._more_names = more_names
         self._process: subprocess.Popen[str] | None = None
-        self._log = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
+        # Servers complain of clients that leave, which would spoil the table. It ends with the server.
+        self._log = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
         self._url = ""
 
     def __enter__(self) -> Self:
@@ -69,7 +70,6 @@ class Server:
             [*command, str(self._more_names)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            # Servers complain of clients that leave, which would spoil the table.
             stderr=self._log,
             text=True,
             cwd=ROOT,

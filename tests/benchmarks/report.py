@@ -1,7 +1,6 @@
 """The table: its rows, how they are written, and their place in a page of the documentation. Pure.
 
-A page holds the table between two markers. What was measured anew replaces the rows of the same figure; the rows of
-other figures stay.
+A page holds the table between two markers.
 """
 
 from __future__ import annotations
@@ -38,9 +37,9 @@ class Row:
         return tuple(cell.replace("|", "/").replace("\n", " ") for cell in cells)
 
 
-def number_of(figure: str) -> str:
-    """The number that a figure begins with."""
-    return figure.strip().split(" ")[0]
+def figure_in(line: str) -> str:
+    """The figure that a line of the page's table is about."""
+    return line.removeprefix("|").split("|")[0].strip()
 
 
 def for_terminal(rows: Sequence[Row]) -> str:
@@ -57,10 +56,9 @@ def for_page(rows: Iterable[Row]) -> list[str]:
 
 
 def merged(old: Sequence[str], rows: Sequence[Row]) -> list[str]:
-    """The lines of a table in which those of the figures that were measured anew are replaced, by number."""
-    new = {number_of(row.figure) for row in rows}
-    kept = [line for line in old if number_of(line.removeprefix("|")) not in new]
-    return sorted([*kept, *for_page(rows)], key=lambda line: number_of(line.removeprefix("|")))
+    """The lines of a table in which those about figures that were measured anew are replaced, by number."""
+    lines = {figure_in(line): line for line in (*old, *for_page(rows))}
+    return sorted(lines.values(), key=lambda line: figure_in(line).split(" ")[0])
 
 
 def section_of(page: str) -> str:
@@ -71,11 +69,17 @@ def section_of(page: str) -> str:
     """
     if page.count(BEGIN) != 1 or page.count(END) != 1 or page.index(BEGIN) > page.index(END):
         raise ValueError(f"the page must have {BEGIN} once and {END} once after it")
-    return page.split(BEGIN)[1].split(END)[0]
+    return page.partition(BEGIN)[2].partition(END)[0]
 
 
-def with_table(page: str, rows: Sequence[Row], circumstances: str) -> str:
-    """The page with the rows in its table, and what is to be said of the run above it.
+def with_table(page: str, rows: Sequence[Row], circumstances: str, *, whole: bool) -> str:
+    """The page with the rows in its table.
+
+    Args:
+        page: The page as it was.
+        rows: The new rows.
+        circumstances: What is to be said of the run above the table.
+        whole: Whether these are all the rows there are; else the old ones of other figures stay.
 
     Raises:
         ValueError: See `section_of`.
@@ -83,5 +87,5 @@ def with_table(page: str, rows: Sequence[Row], circumstances: str) -> str:
     heading = f"| {' | '.join(HEADINGS)} |"
     rule = f"|{' --- |' * len(HEADINGS)}"
     old = [line for line in section_of(page).splitlines() if line.startswith("|") and line not in (heading, rule)]
-    lines = [BEGIN, circumstances, "", heading, rule, *merged(old, rows), END]
-    return page.split(BEGIN)[0] + "\n".join(lines) + page.split(END)[1]
+    lines = [BEGIN, circumstances, "", heading, rule, *merged([] if whole else old, rows), END]
+    return page.partition(BEGIN)[0] + "\n".join(lines) + page.partition(END)[2]

@@ -30,18 +30,23 @@ class Side(Protocol):
 
     async def start(self, tool: str, seconds: float) -> Any:
         """Create a task and return a handle on it."""
+        ...
 
     async def finish(self, handle: Any) -> float:
         """Wait for the task's result, which is the time of day at which the server was done with it."""
+        ...
 
     async def all(self, handles: list[Any]) -> list[float]:
         """The same for many."""
+        ...
 
     async def ping(self, handle: Any) -> None:
         """Make one `tasks/get`."""
+        ...
 
     def task_id(self, handle: Any) -> str:
         """The id of a task."""
+        ...
 
 
 async def latency(side: Side, params: dict[str, Any]) -> dict[str, Any]:
@@ -85,9 +90,9 @@ async def latency(side: Side, params: dict[str, Any]) -> dict[str, Any]:
 async def many(side: Side, params: dict[str, Any]) -> dict[str, Any]:
     """Run many tasks of one length at once; count the processor time that it takes this process.
 
-    Params: `count`, `seconds`, `limit` (seconds until it is given up); `how`: `"each"`, where each task is waited for as
-    soon as it is created, or `"all"`, where all are created before all are waited for; `memory`: also say how much
-    memory there is for each task when all are alive and waited for (`"rss"`, or `"traced"`, which is slow).
+    Params: `count`, `seconds`, `limit` (seconds until it is given up); `how`: `"each"`, where each task is waited
+    for as soon as it is created, or `"all"`, where all are created before all are waited for; `memory`: also say how
+    much memory there is for each task when all are alive and waited for (`"rss"`, or `"traced"`, which is slow).
     """
     count: int = params["count"]
     await _warm_up(side)
@@ -111,7 +116,7 @@ async def many(side: Side, params: dict[str, Any]) -> dict[str, Any]:
     async def one() -> None:
         try:
             done.append(await side.finish(await create()))
-        except Exception as exc:  # noqa: BLE001 - what fails is part of what is measured
+        except Exception as exc:
             errors[f"{type(exc).__name__}: {exc}"[:200]] += 1
 
     async def together() -> None:
@@ -120,7 +125,7 @@ async def many(side: Side, params: dict[str, Any]) -> dict[str, Any]:
         async def keep() -> None:
             try:
                 handles.append(await create())
-            except Exception as exc:  # noqa: BLE001 - as above
+            except Exception as exc:
                 errors[f"{type(exc).__name__}: {exc}"[:200]] += 1
 
         async with anyio.create_task_group() as group:
@@ -128,7 +133,7 @@ async def many(side: Side, params: dict[str, Any]) -> dict[str, Any]:
                 group.start_soon(keep)
         try:
             done.extend(await side.all(handles))
-        except Exception as exc:  # noqa: BLE001 - as above
+        except Exception as exc:
             errors[f"{type(exc).__name__}: {exc}"[:200]] += 1
 
     async def weigh() -> None:

@@ -102,15 +102,11 @@ def middle(runs: Sequence[Many]) -> Many:
     )
 
 
-def many(quick: bool) -> list[Row]:
-    """All of figure 3."""
-    return [*_http(quick), *_memory(quick), *_local(quick)]
-
-
 # --- over HTTP --------------------------------------------------------------------------------------------------------
 
 
-def _http(quick: bool) -> list[Row]:
+def http(quick: bool) -> list[Row]:
+    """Processor time beside the fastmcp client's, and how it grows."""
     loads = [(50, 2, 1)] if quick else [(1000, 2, 2), (5000, 2, 1), (1000, 20, 1)]
     few, much = (20, 50) if quick else (500, 5000)
     rows: list[Row] = []
@@ -181,7 +177,8 @@ def growth_row(where: str, few: Many, much: Many) -> Row:
 # --- memory -----------------------------------------------------------------------------------------------------------
 
 
-def _memory(quick: bool) -> list[Row]:
+def memory(quick: bool) -> list[Row]:
+    """Memory while all tasks are alive."""
     count, seconds = (50, 3.0) if quick else (1000, 30.0)
     rows: list[Row] = []
     for how, words in (("rss", "resident memory"), ("traced", "tracemalloc")):
@@ -209,7 +206,8 @@ def memory_row(where: str, ours: Many, other: Many) -> Row:
 # --- stdio and in process -----------------------------------------------------------------------------------------
 
 
-def _local(quick: bool) -> list[Row]:
+def local(quick: bool) -> list[Row]:
+    """The same numbers of tasks without HTTP."""
     counts = (20, 50) if quick else (1000, 5000)
     targets: tuple[Local, ...] = ("stdio", "in process")
     rows: list[Row] = []

@@ -30,6 +30,7 @@ class Counting:
         self._gets: dict[str, Counter[str]] = {}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one ASGI scope."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
         elif scope["path"] == "/stats":
@@ -53,8 +54,9 @@ class Counting:
             if message["type"] == "http.disconnect" or not message.get("more_body"):
                 break
         try:
-            request = json.loads(body)
-            self._count(name, request.get("method", "a response"), (request.get("params") or {}).get("taskId"))
+            request: Any = json.loads(body)
+            params: Any = request.get("params") or {}
+            self._count(name, request.get("method", "a response"), params.get("taskId"))
         except ValueError:
             self._count(name, "no JSON", None)
         given = False
@@ -75,7 +77,8 @@ class Counting:
 
     async def _answer(self, send: Any) -> None:
         stats: dict[str, Any] = {
-            name: {"methods": methods, "gets": self._gets.get(name, {})} for name, methods in self._methods.items()
+            name: {"methods": methods, "gets": dict(self._gets.get(name) or {})}
+            for name, methods in self._methods.items()
         }
         stats["cpu"] = time.process_time()
         headers = [(b"content-type", b"application/json")]
@@ -107,7 +110,7 @@ def serve(app: Any) -> None:
 
 async def _serve(server: uvicorn.Server, listener: socket.socket) -> None:
     serving = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started and not serving.done():
+    while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn tells nobody when it has started
         await asyncio.sleep(0.01)
     if not serving.done():
         print(json.dumps({"url": f"http://127.0.0.1:{listener.getsockname()[1]}"}), flush=True)
