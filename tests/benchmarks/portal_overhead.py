@@ -53,6 +53,11 @@ class Row:
         return f"{self.backend:8} {self.call:24} {times} {self.ratio:7.2f}   {low:.2f} to {high:.2f}"
 
 
+def installed(backend: Backend) -> bool:
+    """Whether it can be measured."""
+    return backend == "asyncio" or find_spec(backend) is not None
+
+
 async def nothing() -> int:
     """The least that can be called."""
     return 1
@@ -113,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     worst = 0.0
     gc.disable()
     for backend in BACKENDS:
-        if backend != "asyncio" and find_spec(backend) is None:
+        if not installed(backend):
             say(f"{backend:8} is not installed\n")
             continue
         for row in measure(backend, chosen.rounds, chosen.calls):

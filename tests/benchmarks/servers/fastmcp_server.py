@@ -1,0 +1,33 @@
+"""The benchmarks' server on fastmcp 3 or 4, whichever this environment has: the tool `work`.
+
+The interval that it names to its clients is fastmcp's default, 5 s. The first argument says under how many more names
+(`work_0`, `work_1`, ...) the tool is there; each of them makes every request of fastmcp slower.
+"""
+
+import asyncio
+import sys
+import time
+
+import fastmcp
+from serving import serve
+
+GENERATION = int(fastmcp.__version__.split(".")[0])
+server = fastmcp.FastMCP("bench")
+if GENERATION >= 4:
+    from fastmcp_tasks import TasksExtension
+
+    server.add_extension(TasksExtension())
+
+
+def add(name: str) -> None:
+    @server.tool(name=name, task=True)
+    async def work(seconds: float) -> float:
+        """Work for some seconds, and return the time of day at which it was done."""
+        await asyncio.sleep(seconds)
+        return time.time()
+
+
+if __name__ == "__main__":
+    for name in ("work", *(f"work_{number}" for number in range(int(sys.argv[1])))):
+        add(name)
+    serve(server.http_app(path="/mcp"))
