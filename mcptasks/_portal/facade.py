@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import inspect
 import math
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Future
 from operator import attrgetter
@@ -90,10 +91,18 @@ class Facade:
         if not _is_plain_function(function):
             return _contained(handler)
         desk = self._runner.desk
+        # The open client keeps this, and this must not keep the client open.
+        weakly = weakref.ref(self._runner)
 
         def translated(context: InputContext[AsyncTask[Any]], params: object) -> Any:
-            task = None if context.task is None else self._handle(kind, context.task)
-            candidates = tuple(self._handle(kind, candidate) for candidate in context.candidates)
+            runner = weakly()
+            assert runner is not None, "a thread that waits for the client holds it"
+
+            def handle(inner: AsyncTask[Any]) -> Any:
+                return runner.handle(inner, lambda: kind(runner, inner))
+
+            task = None if context.task is None else handle(context.task)
+            candidates = tuple(map(handle, context.candidates))
             return function(evolve(context, task=task, candidates=candidates), params)
 
         async def on_waiting_thread(*arguments: Any) -> Any:

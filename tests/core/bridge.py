@@ -247,7 +247,14 @@ class BridgedClient(_Bridged):
         self._tasks: WeakValueDictionary[mcptasks.sync.Task[Any], BridgedTask] = WeakValueDictionary()
 
     async def __aenter__(self) -> Self:
-        await self._world.run(self._blocking.__enter__)
+        try:
+            await self._world.run(self._blocking.__enter__)
+        except anyio.get_cancelled_exc_class():
+            # An interrupt that comes when the call has done its work finds the client open. `with` would leave it then;
+            # `async with` does not leave what it has not entered.
+            with anyio.CancelScope(shield=True):
+                await self._world.run(self._blocking.close)
+            raise
         return self
 
     async def __aexit__(self, *info: Any) -> None:
