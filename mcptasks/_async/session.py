@@ -186,7 +186,7 @@ class Session:
         push = PushStreams(connection, lambda: monitor)
         streams = ResultStreams(connection, lambda: monitor, self._group)
         monitor = Monitor(requests, config.polling, config.timeout, on_interest=interest, on_news=news)
-        questions = Questions(config.answerer, requests, monitor, lambda: connection.latest)
+        questions = Questions(config.answerer, requests, monitor, lambda: connection.latest, self._group)
         callbacks = Callbacks(self._group)
         tools = ToolBook(connection)
         self.core = Core(connection, requests, monitor, push, callbacks, tools, questions, self._handle_of)
