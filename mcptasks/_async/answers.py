@@ -11,13 +11,14 @@ from copy import deepcopy
 from dataclasses import is_dataclass
 from typing import Any, cast
 
+import anyio
 import attrs
 import mcp_types as types
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, to_json, to_jsonable_python
 
 from mcptasks import _forms
-from mcptasks._async.handlers import InputContext, call, roots_of
+from mcptasks._async.handlers import Grip, InputContext, call, roots_of
 from mcptasks._exceptions import TaskProtocolError
 from mcptasks._json import as_object
 from mcptasks._outcome import first_problem
@@ -25,6 +26,10 @@ from mcptasks._outcome import first_problem
 ELICITATION = "elicitation/create"
 SAMPLING = "sampling/createMessage"
 ROOTS = "roots/list"
+
+_THREADS = 64
+"""Plain handlers of one client that work at once, those included that nobody waits for any more. anyio's own limit is
+the program's, and must not be used up by people who take their time."""
 
 
 class RefusalError(Exception):
@@ -51,6 +56,7 @@ class Answerer:
         self._elicitation = elicitation
         self._sampling = sampling
         self._roots = roots
+        self._threads: anyio.CapacityLimiter | None = None
         if roots is not None and not callable(roots):
             roots_of(roots)  # complains where it is nonsense
 
@@ -68,12 +74,13 @@ class Answerer:
         """Whether there is a handler for a server's question."""
         return self.handles((as_object(request) or {}).get("method"))
 
-    async def answer(self, request: Any, context: InputContext[Any]) -> dict[str, Any]:
+    async def answer(self, request: Any, context: InputContext[Any], grip: Grip | None = None) -> dict[str, Any]:
         """Have the program's handler answer; the result as it goes on the wire.
 
         Args:
             request: The server's request: its method and params.
             context: What the handler is told beside the question.
+            grip: What the handler may be stopped by.
 
         Raises:
             TaskProtocolError: The request makes no sense.
@@ -84,14 +91,18 @@ class Answerer:
         """
         method, params = parse(request)
         if method == ELICITATION:
-            found = await call(self._elicitation, context, params)
+            found = await self._call(self._elicitation, context, params, grip=grip)
         elif method == SAMPLING:
-            found = await call(self._sampling, context, params)
+            found = await self._call(self._sampling, context, params, grip=grip)
         else:
-            found = await call(self._roots) if callable(self._roots) else self._roots
+            found = await self._call(self._roots, grip=grip) if callable(self._roots) else self._roots
         if isinstance(found, types.ErrorData):
             raise RefusalError(found)
         return formed(request, found)
+
+    async def _call(self, handler: Callable[..., Any], *arguments: Any, grip: Grip | None) -> Any:
+        self._threads = self._threads or anyio.CapacityLimiter(_THREADS)  # Made where the event loop runs.
+        return await call(handler, *arguments, threads=self._threads, grip=grip)
 
 
 def parse(request: Any) -> tuple[str, Any]:

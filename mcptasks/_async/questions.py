@@ -14,6 +14,7 @@ from typing import Any
 
 import anyio
 import mcp_types as types
+from anyio.abc import TaskGroup
 from attrs import define, field
 from mcp.client import ClientRequestContext
 from pydantic import BaseModel, TypeAdapter
@@ -75,12 +76,19 @@ class Questions:
         requests: Sends answers.
         monitor: Has the tasks.
         link: The present connection, or the latest one; None before the first.
+        group: What handlers are at work in.
     """
 
     def __init__(
-        self, answerer: Answerer, requests: Requests, monitor: Monitor, link: Callable[[], Link | None]
+        self,
+        answerer: Answerer,
+        requests: Requests,
+        monitor: Monitor,
+        link: Callable[[], Link | None],
+        group: TaskGroup,
     ) -> None:
         self.answerer = answerer
+        self.group = group
         self._calls = 0
         """How many plain calls are under way, which may ask by themselves."""
         self._creating = 0
@@ -278,6 +286,16 @@ class Questions:
         for each in self._concerned(watch, key):
             self._monitor.feed(each, InputReleased(key))
 
+    def keep(self, watch: Watch, key: str, answer: dict[str, Any]) -> None:
+        """Keep an answer until the server has accepted it."""
+        for each in self._concerned(watch, key):
+            each.drafts[key] = answer
+
+    def drop(self, watch: Watch, key: str) -> None:
+        """An answer that was kept is of no use any more."""
+        for each in self._concerned(watch, key):
+            each.drafts.pop(key, None)
+
     async def send(self, watch: Watch, key: str, answer: dict[str, Any]) -> None:
         """Give the server the answer.
 
@@ -315,6 +333,7 @@ class Questions:
         held.answer = answer
         held.settled.set()
         for watch in held.watches:
+            watch.drafts.pop(key, None)
             self._monitor.feed(watch, InputAnswered(key))
 
     def _concerned(self, watch: Watch, key: str) -> Sequence[Watch]:

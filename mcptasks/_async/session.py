@@ -193,7 +193,7 @@ class Session:
             on_interest=interest,
             on_news=news,
         )
-        questions = Questions(config.answerer, requests, monitor, lambda: connection.latest)
+        questions = Questions(config.answerer, requests, monitor, lambda: connection.latest, self._group)
         callbacks = Callbacks(self._group)
         tools = ToolBook(connection)
         self.core = Core(connection, requests, monitor, push, callbacks, tools, questions, self._handle_of)

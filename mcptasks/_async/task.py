@@ -304,7 +304,7 @@ class Task(Generic[ResultT_co]):
                 questions.release(watch, key)
         except TaskError as exc:
             raise missing(exc, self._reference) from exc.__cause__
-        watch.drafts.pop(key, None)
+        questions.drop(watch, key)
 
     async def cancel(self) -> None:
         """Ask the server to cancel. The task may still complete, and `result()` reports what really came.

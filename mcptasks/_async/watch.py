@@ -50,9 +50,9 @@ class Watch:
     """Whether a request about this task is queued or under way."""
     budget: Budget | None = None
     """The limits of that request."""
-    drafts: dict[str, dict[str, Any]] = field(factory=dict[str, "dict[str, Any]"])
+    drafts: dict[str, dict[str, Any]] = field(factory=dict[str, "dict[str, Any]"], repr=False)
     """Answers by key that a handler gave and the server has not accepted yet."""
-    failure: BaseException | None = None
+    failure: BaseException | None = field(default=None, repr=False)
     """What kept a handler from the latest answer."""
     failures: int = 0
     """Counts those, so that each waiter sees the ones of its own time."""
@@ -96,6 +96,11 @@ class Watch:
         """Seconds until the server may forget the task, as far as this client can tell."""
         status = self.state.status
         return None if status is None or status.ttl is None else self.since + status.ttl / timedelta(seconds=1) - now
+
+    def failed(self, failure: BaseException) -> None:
+        """Tell all who wait that an answer was not to be had."""
+        self.failure, self.failures = failure, self.failures + 1
+        self.wake()
 
     async def change(self) -> None:
         """Wait until anything changes."""

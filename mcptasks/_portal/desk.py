@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import anyio
 
-from mcptasks._async.handlers import InputContext
+from mcptasks._async.handlers import Grip, InputContext, present_grip
 from mcptasks._async.task import Task as AsyncTask
 from mcptasks._exceptions import TaskConnectionError, TaskInputRequiredError
 from mcptasks._portal.call import Call, FutureCall, calling
@@ -32,6 +32,8 @@ class _Question:
         self.holder: Call[Any] | None = None
         """The call whose thread was given it."""
         self.begun = False
+        self.grip = present_grip.get() or Grip()
+        """Tells whoever waits for the answer that it cannot be stopped once it has begun."""
         self.over = anyio.Event()
         self.value: Any = None
         self.error: BaseException | None = None
@@ -63,8 +65,10 @@ class Desk:
         self._questions.append(question)
         self._assign()
         try:
+            question.grip.queue()
             await question.over.wait()
         finally:
+            question.grip.end()
             self._questions.remove(question)
             self._assign()
         if question.error is not None:
@@ -158,12 +162,15 @@ class _Answering:
         question = self._question
         if question.holder is not self._call or self._call.abandoned or question.over.is_set():
             return False
+        if not question.grip.begin():
+            return False
         question.begun, question.error = True, None
         return True
 
     def _give_back(self) -> None:
         self._call.abandoned = True
         self._question.begun = False
+        self._question.grip.queue()
         self._desk.leave(self._call)
 
 
