@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     )
     from mcptasks._hosting import HostTasks
     from mcptasks._models import ResourceContents, TaskReference, TaskStatus, TaskSupport, ToolResult
-    from mcptasks._schedule import PollingPolicy
+    from mcptasks._schedule import LookContext, PollingPolicy
 
 __all__ = [
     "Client",
@@ -42,6 +42,7 @@ __all__ = [
     "GetPromptResult",
     "HostTasks",
     "InputContext",
+    "LookContext",
     "PollingPolicy",
     "ResourceContents",
     "Task",
@@ -73,7 +74,7 @@ _HOMES = {
     **dict.fromkeys(("as_completed", "gather", "wait"), "mcptasks._async.groups"),
     "HostTasks": "mcptasks._hosting",
     "InputContext": "mcptasks._async.handlers",
-    "PollingPolicy": "mcptasks._schedule",
+    **dict.fromkeys(("LookContext", "PollingPolicy"), "mcptasks._schedule"),
     "Task": "mcptasks._async.task",
     "TasksExtension": "mcptasks._async.extension",
     **dict.fromkeys(

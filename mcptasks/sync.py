@@ -25,7 +25,7 @@ from mcptasks._exceptions import (
 )
 from mcptasks._hosting import HostTasks
 from mcptasks._models import ResourceContents, TaskReference, TaskStatus, TaskSupport, ToolResult
-from mcptasks._schedule import PollingPolicy
+from mcptasks._schedule import LookContext, PollingPolicy
 from mcptasks._sync.client import Client
 from mcptasks._sync.groups import as_completed, gather, wait
 from mcptasks._sync.task import Task
@@ -38,6 +38,7 @@ __all__ = [
     "GetPromptResult",
     "HostTasks",
     "InputContext",
+    "LookContext",
     "PollingPolicy",
     "ResourceContents",
     "Task",

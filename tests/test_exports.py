@@ -19,6 +19,7 @@ EXPECTED = {
     "GetPromptResult",
     "HostTasks",
     "InputContext",
+    "LookContext",
     "PollingPolicy",
     "ResourceContents",
     "Task",
