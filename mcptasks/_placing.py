@@ -78,8 +78,9 @@ def in_common(runs: Sequence[Run]) -> tuple[float, float, int]:
     """
     low, high, alike = 0.0, math.inf, 0
     for run in reversed(runs):
-        least, most = max(low, run.low, run.least), min(high, run.high)
-        if least > most + _margin(most):
+        bound = max(run.least, run.low)
+        least, most = max(low, bound), min(high, run.high)
+        if least > most and least > most + _margin(most):
             break
         low, high, alike = least, most, alike + 1
     if low < high:

@@ -5,6 +5,7 @@ It learns from every run that this process saw from its creation to its end, and
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from datetime import timedelta
 from typing import TypeAlias
@@ -33,6 +34,8 @@ Tool: TypeAlias = tuple[Kind, str]
 @define(eq=False)
 class _History:
     runs: tuple[Run, ...] = ()
+    common: tuple[float, float, int] = (0.0, math.inf, 0)
+    """What these have in common; see `_placing.in_common`."""
     seen: int = 0
     """Counts all runs, also those that are forgotten."""
     doubts: int = 0
@@ -46,15 +49,16 @@ class _History:
 
     def take(self, run: Run) -> None:
         """Remember a run, and whether it is like those before it."""
-        _, high, alike = in_common(self.runs)
+        _, high, alike = self.common
         self.slips += bool(alike and run.high > run.low >= high)
-        self.runs = (*self.runs, _with_memory(run, self.runs))[-_RUNS:]
+        self.runs = (*self.runs, _with_memory(run, self.runs, self.common))[-_RUNS:]
+        self.common = in_common(self.runs)
         self.found.clear()
         self.seen += 1
         self.quiet += 1
         if self.slips > _SLIPS:
             self.doubts, self.quiet, self.slips = max(self.doubts, 1) + 1, 0, 0
-        elif in_common(self.runs)[2] < min(len(self.runs), self.quiet + 1):
+        elif self.common[2] < min(len(self.runs), self.quiet + 1):
             self.doubts, self.quiet = self.doubts + 1, 0
         elif self.quiet >= 4 * 2**self.doubts:
             self.doubts, self.quiet, self.slips = max(self.doubts - 1, 0), 0, 0
@@ -124,13 +128,13 @@ def _run(status: TaskStatus, low: float, high: float) -> Run:
     return Run(low, high)
 
 
-def _with_memory(run: Run, before: tuple[Run, ...]) -> Run:
+def _with_memory(run: Run, before: tuple[Run, ...], common: tuple[float, float, int]) -> Run:
     """A run that may have been as long as those before was, then, no shorter than they were.
 
     When the run that showed it is forgotten, so is this but for a little: the next looks come somewhat sooner, and find
     out whether the tool has become faster.
     """
-    low, high, alike = in_common(before)
+    low, high, alike = common
     if not alike or run.low > high or low >= run.high:
         return run
     shown = max((other.low for other in before[len(before) - alike :] if other.low < run.high), default=0.0)
