@@ -91,8 +91,9 @@ async def many(side: Side, params: dict[str, Any]) -> dict[str, Any]:
     """Run many tasks of one length at once; count the processor time that it takes this process.
 
     Params: `count`, `seconds`, `limit` (seconds until it is given up); `how`: `"each"`, where each task is waited
-    for as soon as it is created, or `"all"`, where all are created before all are waited for; `memory`: also say how
-    much memory there is for each task when all are alive and waited for (`"rss"`, or `"traced"`, which is slow).
+    for as soon as it is created, or `"all"`, where all are created before all are waited for; `creators`: how
+    many are created at a time (default: all); `memory`: also say how much memory there is for each task when all are
+    alive and waited for (`"rss"`, or `"traced"`, which is slow).
     """
     count: int = params["count"]
     await _warm_up(side)
@@ -100,6 +101,7 @@ async def many(side: Side, params: dict[str, Any]) -> dict[str, Any]:
     errors: Counter[str] = Counter()
     created = 0
     all_created = anyio.Event()
+    creators = anyio.Semaphore(params.get("creators", count))
     memory: float | None = None
     if params.get("memory") == "traced":
         tracemalloc.start()
@@ -107,7 +109,8 @@ async def many(side: Side, params: dict[str, Any]) -> dict[str, Any]:
 
     async def create() -> Any:
         nonlocal created
-        handle = await side.start("work", params["seconds"])
+        async with creators:
+            handle = await side.start("work", params["seconds"])
         created += 1
         if created == count:
             all_created.set()

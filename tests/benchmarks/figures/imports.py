@@ -19,7 +19,7 @@ _STATEMENTS = {"mcp": "import mcp", "Client": "from mcptasks import Client", "la
 
 def imports(quick: bool) -> list[Row]:
     """All of figure 6."""
-    rounds = 3 if quick else 21
+    rounds = 3 if quick else 11
     times: dict[str, list[float]] = {}
     for number in range(rounds + 1):
         for name, statement in _STATEMENTS.items():
