@@ -86,7 +86,8 @@ class Portal:
         """Whether its event loop has ended, for whatever reason."""
         self.exiting = False
         """Whether the program ends. The threads that still wait then are daemons; they end with it, in silence."""
-        self._started = threading.Event()
+        self._closing = False
+        self._started, self._ended = threading.Event(), threading.Event()
         self._error: BaseException | None = None
         # A daemon, since `threading` waits for all others before any exit handler may run.
         self._thread = threading.Thread(target=self._run, name=f"mcptasks portal ({backend})", daemon=True)
@@ -144,21 +145,23 @@ class Portal:
         self.workers.submit(job, _nothing)
 
     def shut_down(self) -> None:
-        """Close all that lives here, and end. For the main thread at the end of the program."""
+        """Close all that lives here, and end. For the main thread at the end of the program; never waits."""
         self.exiting = True
-        try:
+        with suppress(RuntimeError):  # It has ended already.
             self.post(lambda: contextvars.Context().run(self.spawn, self._close_all))
-        except RuntimeError:
-            return  # It has ended already.
-        self.stopping = True
-        self.join_if_stopping()
+            self.stopping = True
 
     def join_if_stopping(self) -> None:
         """Wait for the thread's end if it was told to end. For any other thread."""
         if self.stopping:
-            self._thread.join(STOP_SECONDS)
+            # First, since a `Thread.join` that was interrupted once may take the thread for ended (Python 3.11).
+            self._ended.wait(STOP_SECONDS)
+            self._thread.join(STOP_SECONDS if self._ended.is_set() else 0.0)
 
     async def _close_all(self) -> None:
+        if self._closing:
+            return
+        self._closing = True
         async with anyio.create_task_group() as group:
             for close in list(self.closers.values()):
                 group.start_soon(close)
@@ -177,6 +180,7 @@ class Portal:
             for call in self.calls.copy():
                 call.over()
             self.workers.stop()
+            self._ended.set()
 
     async def _main(self) -> None:
         token: object = anyio.lowlevel.current_token()
