@@ -21,7 +21,7 @@ from mcptasks._async.listing import TaskList
 from mcptasks._async.task import Task as AsyncTask
 from mcptasks._portal.runner import Runner
 from mcptasks._portal.thread import Backend, current_portal
-from mcptasks._portal.tracebacks import blocking
+from mcptasks._portal.tracebacks import blocking, trim
 
 T = TypeVar("T")
 ResultT = TypeVar("ResultT")
@@ -119,20 +119,30 @@ class _Iterator(Iterator[T]):
     def __init__(self, runner: Runner, inner: AsyncIterator[T]) -> None:
         self._runner = runner
         self._inner = inner
+        self._found: tuple[T, ...] = ()
+        """What has come and was not handed out, since the thread that waited for it was interrupted."""
+        self._over = False
 
-    @blocking
     def __next__(self) -> T:
-        # A StopAsyncIteration cannot leave a coroutine as one.
-        found = self._runner.call(self._found)
-        if not found:
-            raise StopIteration
-        return found[0]
-
-    async def _found(self) -> list[T]:
+        # Not `blocking`, whose call is another place for an interrupt to lose what was found.
         try:
-            return [await anext(self._inner)]
+            while not self._found and not self._over:
+                self._runner.call(self._find)
+        except BaseException as exc:
+            trim(exc)
+            raise
+        if not self._found:
+            raise StopIteration
+        # In one line and without a call: Python looks for signals at neither, so that it is handed out or still here.
+        found, self._found = self._found[0], self._found[1:]; return found  # fmt: skip # noqa: E702
+
+    async def _find(self) -> None:
+        try:
+            value = await anext(self._inner)
         except StopAsyncIteration:
-            return []
+            self._over = True
+        else:
+            self._found = (*self._found, value)
 
 
 class ClientFacade(Facade):
