@@ -9,11 +9,13 @@ import atexit
 import os
 import sys
 import threading
+from concurrent.futures import InvalidStateError
+from contextlib import suppress
 from functools import partial
 
 from mcptasks._exceptions import TaskConnectionError
 from mcptasks._portal.call import Call
-from mcptasks._portal.thread import Backend, Portal, current_portal
+from mcptasks._portal.thread import Backend, Portal, current_portal, inherited
 
 
 class _Registry:
@@ -104,6 +106,8 @@ class _Registry:
         """In a child process: the parent's threads are not here. What belongs to them is kept, untouched, so that no
         finalizer closes what the parent still uses."""
         self._lock = threading.RLock()
+        for portal in set(self._leases.values()):
+            _break_off(portal)
         self._inherited.extend(self._leases.values())
         self._leases = {}
         self._ends_in_time = False
@@ -114,6 +118,15 @@ def _end(portals: set[Portal]) -> None:
         portal.shut_down()
     for portal in portals:
         portal.join_if_stopping()
+
+
+def _break_off(portal: Portal) -> None:
+    """In a child process, settle what nobody settles there."""
+    for future in list(portal.futures):
+        # Some thread of the parent may have held its lock. That one's callbacks and waits are not for this process.
+        vars(future).update(_condition=threading.Condition(), _done_callbacks=[], _waiters=[])
+        with suppress(InvalidStateError):  # It has been settled.
+            future.set_exception(TaskConnectionError(inherited(portal.pid)))
 
 
 _registry = _Registry()

@@ -8,9 +8,11 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from typing import Any, Literal, get_args
+from weakref import WeakSet
 
 import anyio
 import anyio.lowlevel
@@ -50,6 +52,14 @@ def check_backend(backend: str) -> Backend:
     return backend
 
 
+def inherited(pid: int) -> str:
+    """What a child of a fork is told when it uses what belongs to its parent."""
+    return (
+        f"this client was opened in process {pid}, and a fork of it cannot use it: open a new Client in this process,"
+        " and take tasks up with its resume(task.reference)"
+    )
+
+
 class _Here(threading.local):
     portal: Portal | None = None
 
@@ -75,6 +85,8 @@ class Portal:
         self._leases: set[object] = set()
         self.calls: set[Any] = set()
         """The calls that are not over; for any thread."""
+        self.futures: WeakSet[Future[Any]] = WeakSet()
+        """Those that calls settle; for any thread."""
         self.closers: dict[object, Callable[[], Coroutine[Any, Any, None]]] = {}
         """How to close each client that lives here, at the end of the program."""
         self._schedule: Callable[[Callable[[], object]], object] | None = None

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 REFUSED = [
     "list_tools", "call_tool", "plain", "resume", "task", "with", "open", "result", "look", "status", "wait", "updates",
-    "next", "future", "cancel", "callback", "block",
+    "next", "future", "outstanding", "completed", "cancel", "callback", "block",
 ]  # fmt: skip
 
 
