@@ -14,26 +14,10 @@ MethodT = TypeVar("MethodT", bound=Callable[..., Any])
 
 _MACHINERY = (str(Path(__file__).parent), str(Path(__file__).parent.parent / "_sync"))
 
-_LIBRARIES = frozenset(
-    [
-        "mcptasks",
-        "mcp",
-        "mcp_types",
-        "anyio",
-        "asyncio",
-        "uvloop",
-        "trio",
-        "outcome",
-        "concurrent",
-        "contextlib",
-        "threading",
-        "httpx",
-        "httpx2",
-        "httpcore",
-        "httpcore2",
-        "pydantic",
-    ]
-)
+_LIBRARIES = {
+    *("mcptasks", "mcp", "mcp_types", "anyio", "asyncio", "uvloop", "trio", "outcome", "concurrent", "contextlib"),
+    *("threading", "httpx", "httpx2", "httpcore", "httpcore2", "pydantic"),
+}
 """Packages whose lines an error about tasks does without."""
 
 
