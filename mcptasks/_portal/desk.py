@@ -20,6 +20,9 @@ from mcptasks._portal.call import Call, FutureCall, calling
 from mcptasks._portal.thread import current_portal
 from mcptasks._portal.tracebacks import trim
 
+_ENDS_OF_INPUT = ((), ("EOF when reading a line",))
+"""What `input()` says of the end of the file, at a terminal and elsewhere."""
+
 
 class _Question:
     """One call of a handler that is to be made."""
@@ -176,7 +179,10 @@ class _Answering:
 
 def _needs_a_person(exc: BaseException) -> bool:
     """Whether `input()` found nobody: the end of the file, or a notebook's kernel without a standard input."""
-    return isinstance(exc, EOFError) or type(exc).__name__ == "StdinNotImplementedError"
+    if isinstance(exc, EOFError):
+        # Other ends than that of the standard input (a file that a handler unpickles) come with other words.
+        return exc.args in _ENDS_OF_INPUT
+    return type(exc).__name__ == "StdinNotImplementedError"
 
 
 def _words(exc: BaseException) -> str:

@@ -21,7 +21,7 @@ from mcptasks._models import TaskReference
 from mcptasks._portal import registry
 from mcptasks._portal.call import Call, FutureCall
 from mcptasks._portal.desk import Desk
-from mcptasks._portal.thread import Backend, Portal, check_backend, current_portal
+from mcptasks._portal.thread import Backend, Portal, check_backend, current_portal, inherited
 from mcptasks._portal.workers import WorkerThread
 
 T = TypeVar("T")
@@ -271,10 +271,7 @@ class Runner:
     def check(self) -> None:
         """Complain if no call can be made here; see `call`."""
         if self._is_inherited():
-            raise TaskConnectionError(
-                f"this client was opened in process {self._pid}, and a fork of it cannot use it: open a new Client "
-                "in this process, and take tasks up with its resume(task.reference)"
-            )
+            raise TaskConnectionError(inherited(self._pid))
         if current_portal() is not None:
             raise RuntimeError(
                 "a blocking call on the event loop's own thread would wait for itself for ever; an async handler "

@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar, cast
 
 from mcptasks._async.mapping import Pulling
 from mcptasks._portal.desk import Desk
-from mcptasks._portal.tracebacks import blocking
+from mcptasks._portal.tracebacks import trim
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -29,20 +29,30 @@ class Steps(Iterator[T]):
         self._runner = runner
         self._inner = inner
         self._answers = answers
+        self._found: tuple[T, ...] = ()
+        """What has come and was not handed out, since the thread that waited for it was interrupted."""
+        self._over = False
 
-    @blocking
     def __next__(self) -> T:
-        # A StopAsyncIteration cannot leave a coroutine as one.
-        found = self._runner.call(self._found, answers=self._answers)
-        if not found:
-            raise StopIteration
-        return found[0]
-
-    async def _found(self) -> list[T]:
+        # Not `blocking`, whose call is another place for an interrupt to lose what was found.
         try:
-            return [await anext(self._inner)]
+            while not self._found and not self._over:
+                self._runner.call(self._find, answers=self._answers)
+        except BaseException as exc:
+            trim(exc)
+            raise
+        if not self._found:
+            raise StopIteration
+        # In one line and without a call: Python looks for signals at neither, so that it is handed out or still here.
+        found, self._found = self._found[0], self._found[1:]; return found  # fmt: skip # noqa: E702
+
+    async def _find(self) -> None:
+        try:
+            value = await anext(self._inner)
         except StopAsyncIteration:
-            return []
+            self._over = True
+        else:
+            self._found = (*self._found, value)
 
 
 def pulled(desk: Desk, items: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -207,12 +208,26 @@ def test_futures(server: TaskServer, backend: Backend, outstanding: str) -> None
 
 
 @legacy_only
+def test_an_end_of_another_file(server: TaskServer, backend: Backend) -> None:
+    """An `EOFError` that is not of `input()` is the handler's own error, and comes out as it is."""
+
+    def handler(context: Any, params: Any) -> Any:
+        return pickle.loads(b"")
+
+    with connected(server, backend, elicitation_handler=handler) as client:
+        task, steered = begin(client, server)
+        steered.need_input(QUESTION)
+        with pytest.raises(EOFError, match="Ran out of input"):
+            task.result(LIMIT)
+
+
+@legacy_only
 @pytest.mark.parametrize(
     ("interruption", "expected"),
     [
         (KeyboardInterrupt(), KeyboardInterrupt),
         (SystemExit(3), SystemExit),
-        (EOFError("no standard input"), TaskInputRequiredError),
+        (EOFError("EOF when reading a line"), TaskInputRequiredError),
     ],
     ids=["interrupt", "exit", "end-of-file"],
 )
