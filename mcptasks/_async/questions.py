@@ -142,7 +142,7 @@ class Questions:
         if link.era == "2026-07-28":
             # A call in several rounds, which the SDK drives: the question's key stands in place of a request's id.
             return await self._plainly(method, request, InputContext(key=str(context.request_id), meta=meta))
-        watches = await self._route(meta, request["params"].get("message"))
+        watches = await self._route(meta, request["params"].get("message"), link)
         if not watches:
             return await self._plainly(method, request, InputContext(meta=meta))
         held = _Held(watches, {name: value for name, value in request["params"].items() if name != "_meta"})
@@ -193,7 +193,7 @@ class Questions:
             if watch in lost.watches and key in self._lost:
                 self._drop(key)
 
-    async def _route(self, meta: Mapping[str, Any], message: object) -> list[Watch]:
+    async def _route(self, meta: Mapping[str, Any], message: object, link: Link) -> list[Watch]:
         """The task that asks, or those of which one does; none where a plain call asks."""
         for name in RELATED_TASK_KEYS:
             related = as_object(meta.get(name))
@@ -220,7 +220,8 @@ class Questions:
             return told
         # One whose question is here already has no need of this one to explain why it waits.
         unsaid = [watch for watch in waiting if not watch.state.questions.held and not watch.silent]
-        if unsaid or self._calls:
+        # The program's own requests through `client.mcp` only the interceptor sees.
+        if unsaid or self._calls or (link.interceptor is not None and link.interceptor.calls):
             return unsaid
         return [watch for watch in live if not watch.state.terminal]
 
