@@ -19,6 +19,7 @@ from attrs import define, field
 from mcp.client import ClientRequestContext
 from pydantic import BaseModel, TypeAdapter
 
+from mcptasks._async import handlers
 from mcptasks._async.answers import ELICITATION, ROOTS, SAMPLING, Answerer, RefusalError
 from mcptasks._async.connection import Link
 from mcptasks._async.handlers import InputContext
@@ -263,7 +264,9 @@ class Questions:
                 answer = await self.answerer.answer(request, context)
         except RefusalError as exc:
             return exc.error
-        except Exception as exc:
+        except handlers.passing():
+            raise
+        except BaseException as exc:
             logger.exception("the %s failed", name)
             return types.ErrorData(
                 code=types.INTERNAL_ERROR, message=f"the client's {name} failed: {type(exc).__name__}"
