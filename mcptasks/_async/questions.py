@@ -306,6 +306,7 @@ class Questions:
         Raises:
             TaskStateError: The server took the question back.
             TaskFailedError: The server refuses the answer.
+            TaskNotFoundError: The server does not know the task.
             TaskError: See `Connection.read`.
         """
         with anyio.move_on_after(_AGAIN_SECONDS):
@@ -316,10 +317,23 @@ class Questions:
         if key in self._held:
             self._settle(key, answer)
         elif self._is_modern():
-            await self._requests.answer(watch.task_id, {key: answer})
+            await self._update(watch, key, answer)
             self._monitor.feed(watch, InputAnswered(key))
         else:
             raise TaskStateError(f"the server took the question {key!r} back")
+
+    async def _update(self, watch: Watch, key: str, answer: dict[str, Any]) -> None:
+        was_tried = key in watch.tried
+        watch.tried.add(key)
+        refused = await self._requests.answer(watch.task_id, {key: answer})
+        if refused is not None:
+            # Servers use the same words for a task that they do not know; whether that is it shows in the status.
+            seen = await self._requests.status(watch.task_id)
+            self._monitor.feed(watch, seen)
+            if key in seen.status.input_requests or not (was_tried or refused.repeated):
+                raise refused.error
+            # It is asked no more, since an earlier attempt has arrived whose acknowledgement was lost.
+        watch.tried.discard(key)
 
     def refuse(self, key: str, error: types.ErrorData) -> bool:
         """Answer a question with an error, where the protocol has that (2025-11-25); whether it has."""

@@ -16,6 +16,7 @@ from mcptasks import (
     TaskConnectionError,
     TaskFailedError,
     TaskInputRequiredError,
+    TaskNotFoundError,
     TaskProtocolError,
     TaskStateError,
     TaskTimeoutError,
@@ -423,7 +424,7 @@ async def test_refused_answers(server: TaskServer) -> None:
         task, steered = await begin(client, server)
         server.faults.add("tasks/update", RpcError(-32602, "not that one"))
         steered.need_input({"name": NAME})
-        with pytest.raises(TaskFailedError, match="refuses the answer to 'name': not that one") as caught:
+        with pytest.raises(TaskFailedError, match="refuses the answer to 'name': 'not that one'") as caught:
             await task.result()
         assert (caught.value.code, caught.value.reference) == (-32602, task.reference)
         async with anyio.create_task_group() as waiters:
@@ -447,6 +448,59 @@ async def test_lost_acknowledgements(era: Era) -> None:
                 assert await answered(steered) == [ADA]
                 steered.complete("done")
     assert oracle.asked == ["Who?"]
+
+
+@modern_only
+async def test_lost_acknowledgements_and_a_refusal(era: Era) -> None:
+    """Where the server's word on an answer is lost, and it refuses the answer that is sent again since it has that, the
+    question counts as answered: by hand, and where the two attempts belong to different calls."""
+    server = make_server(era, push="off", listen="unsupported")
+    refusal = RpcError(-32602, "no such question")
+    with http(server) as url:
+        async with connected(url, timeout=0.3, reconnect_timeout=1.0) as client:
+            task, steered = await begin(client, server)
+            steered.need_input({"name": NAME})
+            await task.wait(state="input_required")
+            server.faults.add("tasks/update", Drop(), after=True)
+            server.faults.add("tasks/update", refusal)
+            await task.answer("name", {"value": "Ada"})
+            assert (task.last_status and task.last_status.status, dict(task.input_requests)) == ("working", {})
+            assert await answered(steered) == [ADA]
+
+            task, steered = await begin(client, server)
+            steered.need_input({"name": NAME})
+            await task.wait(state="input_required")
+            server.faults.add("tasks/update", Drop(), after=True)
+            server.faults.add("tasks/update", HttpStatus(503), times=None, skip=1)
+            with pytest.raises(TaskConnectionError):
+                await task.answer("name", {"value": "Ada"})
+            server.faults.clear()
+            server.faults.add("tasks/update", refusal)
+            if task.input_requests:  # A look in between may have shown that it is asked no more.
+                await task.answer("name", {"value": "Ada"})
+            assert await answered(steered) == [ADA]
+
+
+@modern_only
+async def test_a_look_follows_a_refusal(server: TaskServer) -> None:
+    """A refusal has the client look at the task at once: a question that is over is not asked again, and a task that is
+    forgotten is `TaskNotFoundError`, from `result()` and by hand."""
+    oracle = Oracle()
+    async with connected(server, elicitation_handler=oracle) as client:
+        server.faults.add("tasks/update", RpcError(-32602, "no"), times=None)
+        task, steered = await begin(client, server)
+        steered.need_input({"name": NAME})
+        await task.wait(state="input_required")
+        looks = server.requests.count("tasks/get")
+        with pytest.raises(TaskFailedError):
+            await task.answer("name", {"value": "Ada"})
+        assert server.requests.count("tasks/get") > looks
+        server.faults.add("tasks/get", RpcError(-32602, "no such task"), times=None)
+        with pytest.raises(TaskNotFoundError) as caught:
+            await task.answer("name", {"value": "Ada"})
+        assert caught.value.reference == task.reference
+        with pytest.raises(TaskNotFoundError):
+            await task.result()
 
 
 @modern_only
@@ -550,3 +604,29 @@ async def test_keys_in_messages(server: TaskServer) -> None:
         for words in (str(caught.value), str(wrong.value)):
             assert words.isprintable()
             assert len(words) < 500
+
+
+async def test_what_a_server_says_in_messages(server: TaskServer) -> None:
+    """So are the status message and the words of a refusal: shown as literals, and short."""
+    words = chr(27) + "[2J" + "x" * 5_000 + chr(0x202E)
+    async with connected(server) as client:
+        task, steered = await begin(client, server)
+        steered.set_working(words)
+        await task.status()
+        with pytest.raises(TaskTimeoutError) as late:
+            await task.result(timeout=0)
+        steered.need_input({"name": NAME}, words)
+        with pytest.raises(TaskInputRequiredError) as open_:
+            await task.result()
+        errors: list[BaseException] = [late.value, open_.value]
+        if server.era == "modern":
+            server.faults.add("tasks/update", RpcError(-32050, words))
+            with pytest.raises(TaskFailedError) as refused:
+                await task.answer("name", None)
+            errors.append(refused.value)
+        steered.fail(words)
+        with pytest.raises(TaskStateError) as over:
+            await task.wait(state="working")
+        for error in (*errors, over.value):
+            assert str(error).isprintable()
+            assert len(str(error)) < 600
