@@ -62,11 +62,11 @@ class _Held:
 
     watches: Sequence[Watch]
     """The tasks that may have asked it."""
-    content: Mapping[str, Any]
+    content: Mapping[str, Any] = field(repr=False)
     """What it asks, without `_meta`."""
     settled: anyio.Event = field(factory=anyio.Event)
     """Set when it is answered; of one whose connection was lost, when it is asked again or is over."""
-    answer: dict[str, Any] | types.ErrorData | None = None
+    answer: dict[str, Any] | types.ErrorData | None = field(default=None, repr=False)
 
 
 class Questions:
@@ -144,6 +144,8 @@ class Questions:
             # A call in several rounds, which the SDK drives: the question's key stands in place of a request's id.
             return await self._plainly(method, request, InputContext(key=str(context.request_id), meta=meta))
         watches = await self._route(meta, request["params"].get("message"), link)
+        if watches is None:
+            return types.ErrorData(code=types.INVALID_PARAMS, message="no such task is under way here")
         if not watches:
             return await self._plainly(method, request, InputContext(meta=meta))
         held = _Held(watches, {name: value for name, value in request["params"].items() if name != "_meta"})
@@ -194,14 +196,15 @@ class Questions:
             if watch in lost.watches and key in self._lost:
                 self._drop(key)
 
-    async def _route(self, meta: Mapping[str, Any], message: object, link: Link) -> list[Watch]:
-        """The task that asks, or those of which one does; none where a plain call asks."""
+    async def _route(self, meta: Mapping[str, Any], message: object, link: Link) -> list[Watch] | None:
+        """The task that asks, or those of which one does; none where a plain call asks. None for a named task that is
+        over, or that nobody here has a handle on: no call of the program's is to answer in its place."""
         for name in RELATED_TASK_KEYS:
             related = as_object(meta.get(name))
             task_id = None if related is None else related.get("taskId")
             if isinstance(task_id, str):
                 watch = await self._monitor.expected(task_id, _ARRIVAL_SECONDS)
-                return [] if watch is None or watch.state.terminal else [watch]
+                return None if watch is None or watch.state.terminal else [watch]
         with anyio.move_on_after(_ARRIVAL_SECONDS):
             while self._creating:
                 await self._created.wait()

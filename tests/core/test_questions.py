@@ -23,7 +23,7 @@ from mcptasks import (
 )
 from mcptasks.testing import Complete, Drop, HttpStatus, NeedInput, RpcError, ServerTask, TaskServer, elicit, sample
 from tests.core.support import Era, Signal, begin, connected, http, make_server, modern_only, settle
-from tests.core.worlds import both_worlds
+from tests.core.worlds import async_only, both_worlds
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow, both_worlds]
 
@@ -521,6 +521,31 @@ async def test_answers_outlive_an_outage(era: Era) -> None:
                 assert await answered(steered) == [ADA]
                 steered.complete("done")
     assert oracle.asked == ["Who?"]
+
+
+@async_only("one event loop")
+async def test_answers_are_secret(era: Era) -> None:
+    """What a handler answered shows in the `repr` of nothing, while it is kept and while it is under way."""
+    server, oracle = make_server(era), Oracle(**{"Who?": {"value": "sesame"}})
+    texts: list[str] = []
+    async with connected(server, elicitation_handler=oracle, reconnect_timeout=0.5) as client:
+        task, steered = await begin(client, server)
+        questions = task._core.questions
+        send = questions.send
+
+        async def observed(watch: Any, key: str, answer: Any) -> None:
+            texts.append(f"{watch!r}{questions._held!r}")
+            await send(watch, key, answer)
+            texts.append(f"{watch!r}{questions._held!r}")
+
+        questions.send = observed  # type: ignore[method-assign]
+        steered.need_input({"name": NAME})
+        async with anyio.create_task_group() as waiters:
+            waiters.start_soon(task.result)
+            await answered(steered)
+            steered.complete("done")
+    assert len(texts) == 2
+    assert "sesame" not in "".join(texts)
 
 
 @modern_only

@@ -350,3 +350,19 @@ async def test_questions_of_tasks_that_are_over() -> None:
         steered.complete("done")
         assert (await task.wait()).status == "completed"
     assert told == ["the task is over"]
+
+
+async def test_questions_of_tasks_that_are_no_more() -> None:
+    """A request that names a task that is over, or one that is not known here, is refused: no handler is asked for it,
+    as if a plain call asked."""
+    server, oracle = make_server("legacy"), Oracle()
+    async with connected(server, elicitation_handler=oracle) as client:
+        over, steered = await begin(client, server)
+        steered.complete("done")
+        await over.result()
+        for task_id in (over.task_id, "another"):
+            question = elicit("Who?")
+            related = {"io.modelcontextprotocol/related-task": {"taskId": task_id}}
+            with pytest.raises(MCPError, match="no such task"):
+                await steered.request(question["method"], {**question["params"], "_meta": related})
+    assert oracle.contexts == {}
