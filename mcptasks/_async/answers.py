@@ -19,7 +19,7 @@ import mcp_types as types
 from pydantic import BaseModel, Secret, SecretBytes, SecretStr, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, to_json, to_jsonable_python
 
-from mcptasks import _forms
+from mcptasks import _forms, _plain
 from mcptasks._async.handlers import Grip, InputContext, call, roots_of
 from mcptasks._exceptions import TaskProtocolError
 from mcptasks._json import as_object
@@ -42,6 +42,7 @@ class RefusalError(Exception):
         self.error = error
 
 
+_MODES = ("form", "url")
 _ELICIT_PARAMS: TypeAdapter[types.ElicitRequestParams] = TypeAdapter(types.ElicitRequestParams)
 
 
@@ -123,6 +124,10 @@ def parse(request: Any) -> tuple[str, Any]:
         if method == SAMPLING:
             return SAMPLING, types.CreateMessageRequestParams.model_validate(params, by_name=False)
     except (ValidationError, RecursionError) as exc:
+        mode = (as_object(found.get("params")) or {}).get("mode", "form")
+        if method == ELICITATION and mode not in _MODES:
+            words = f"the server asks by the mode {_plain.short(mode, 80)}; known are {' and '.join(_MODES)}"
+            raise TaskProtocolError(words) from None
         why = first_problem(exc) if isinstance(exc, ValidationError) else "nested too deeply"
         raise TaskProtocolError(f"the server's {method} makes no sense: {why}") from None
     if method == ROOTS:

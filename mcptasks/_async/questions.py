@@ -185,11 +185,15 @@ class Questions:
     def _drop(self, key: str) -> None:
         lost = self._lost.pop(key)
         for watch in lost.watches:
+            watch.drafts.pop(key, None)
             self._monitor.feed(watch, InputWithdrawn(key))
         lost.settled.set()
 
     def looked(self, watch: Watch) -> None:
         """A task was looked at: if it waits for input no more, what it asked on a lost connection is over."""
+        if watch.state.terminal:
+            watch.drafts.clear()
+            watch.tried.clear()
         if not self._lost or watch.state.waits:
             return
         for key, lost in list(self._lost.items()):

@@ -523,6 +523,25 @@ async def test_answers_outlive_an_outage(era: Era) -> None:
     assert oracle.asked == ["Who?"]
 
 
+@modern_only
+@async_only("one event loop")
+async def test_answers_that_nobody_wants_any_more(era: Era) -> None:
+    """What is kept of an answer that could not be sent is forgotten with the task's end."""
+    server = make_server(era)
+    with http(server) as url:
+        async with connected(url, elicitation_handler=Oracle(), reconnect_timeout=1.0) as client:
+            task, steered = await begin(client, server)
+            server.faults.add("tasks/update", HttpStatus(503), times=None)
+            steered.need_input({"name": NAME})
+            with pytest.raises(TaskConnectionError):
+                await task.result()
+            assert task._watch.drafts
+            server.faults.clear()
+            steered.complete("without you")
+            await task.wait()
+            assert task._watch.drafts == {}
+
+
 @async_only("one event loop")
 async def test_answers_are_secret(era: Era) -> None:
     """What a handler answered shows in the `repr` of nothing, while it is kept and while it is under way."""

@@ -210,3 +210,13 @@ async def test_handlers_may_change_what_they_get() -> None:
     with pytest.raises(ValueError, match="must be a text"):
         await Answerer(handler).answer(request, InputContext())
     assert request == elicit("Who?")
+
+
+@pytest.mark.parametrize("mode", ["voice", 7, None, ["form"], chr(27) + "x" * 5_000])
+def test_unknown_modes(mode: Any) -> None:
+    """An elicitation in a mode that is not known is the server's breach; the error says which are, in short."""
+    request = {"method": "elicitation/create", "params": {"mode": mode, "message": "Say it."}}
+    with pytest.raises(TaskProtocolError, match="known are form and url") as caught:
+        formed(request, {})
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 200
