@@ -20,6 +20,7 @@ from mcp.client import ClientRequestContext
 from pydantic import BaseModel, TypeAdapter
 
 from mcptasks._async import handlers
+from mcptasks._async.answer_updates import AnswerUpdates
 from mcptasks._async.answers import ELICITATION, ROOTS, SAMPLING, Answerer, RefusalError
 from mcptasks._async.connection import Link
 from mcptasks._async.handlers import InputContext
@@ -98,6 +99,7 @@ class Questions:
         self._requests = requests
         self._monitor = monitor
         self._link = link
+        self._updates = AnswerUpdates(requests, monitor, group)
         self._held: dict[str, _Held] = {}
         self._lost: dict[str, _Held] = {}
         """Those whose connection was lost. The server asks again on the next one (it has the task wait for input), and
@@ -193,7 +195,7 @@ class Questions:
         """A task was looked at: if it waits for input no more, what it asked on a lost connection is over."""
         if watch.state.terminal:
             watch.drafts.clear()
-            watch.tried.clear()
+        self._updates.looked(watch)
         if not self._lost or watch.state.waits:
             return
         for key, lost in list(self._lost.items()):
@@ -324,23 +326,10 @@ class Questions:
         if key in self._held:
             self._settle(key, answer)
         elif self._is_modern():
-            await self._update(watch, key, answer)
+            await self._updates.send(watch, key, answer)
             self._monitor.feed(watch, InputAnswered(key))
         else:
             raise TaskStateError(f"the server took the question {key!r} back")
-
-    async def _update(self, watch: Watch, key: str, answer: dict[str, Any]) -> None:
-        was_tried = key in watch.tried
-        watch.tried.add(key)
-        refused = await self._requests.answer(watch.task_id, {key: answer})
-        if refused is not None:
-            # Servers use the same words for a task that they do not know; whether that is it shows in the status.
-            seen = await self._requests.status(watch.task_id)
-            self._monitor.feed(watch, seen)
-            if key in seen.status.input_requests or not (was_tried or refused.repeated):
-                raise refused.error
-            # It is asked no more, since an earlier attempt has arrived whose acknowledgement was lost.
-        watch.tried.discard(key)
 
     def refuse(self, key: str, error: types.ErrorData) -> bool:
         """Answer a question with an error, where the protocol has that (2025-11-25); whether it has."""

@@ -51,8 +51,6 @@ class Watch:
     """The limits of that request."""
     drafts: dict[str, dict[str, Any]] = field(factory=dict[str, "dict[str, Any]"], repr=False)
     """Answers by key that a handler gave and the server has not accepted yet."""
-    tried: set[str] = field(factory=set[str])
-    """The keys of answers that may have reached the server, which has not acknowledged them."""
     failure: BaseException | None = field(default=None, repr=False)
     """What kept a handler from the latest answer."""
     failures: int = 0

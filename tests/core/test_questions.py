@@ -13,6 +13,7 @@ import pytest
 from mcptasks import (
     Client,
     InputContext,
+    PollingPolicy,
     TaskConnectionError,
     TaskFailedError,
     TaskInputRequiredError,
@@ -22,7 +23,7 @@ from mcptasks import (
     TaskTimeoutError,
 )
 from mcptasks.testing import Complete, Drop, HttpStatus, NeedInput, RpcError, ServerTask, TaskServer, elicit, sample
-from tests.core.support import Era, Signal, begin, connected, http, make_server, modern_only, settle
+from tests.core.support import Era, Signal, begin, connected, http, make_server, modern_only, settle, virtual_clock
 from tests.core.worlds import async_only, both_worlds
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow, both_worlds]
@@ -403,6 +404,53 @@ async def test_keys_shown_again(era: Era) -> None:
                 await task.status()
             assert server.requests.count("tasks/get") > asked
             steered.complete("done")
+    assert (oracle.asked, server.requests.count("tasks/update")) == (["Who?"], 1)
+
+
+RARELY: dict[str, Any] = {"push": "off", "listen": "unsupported", "poll_interval_ms": 2_000}
+"""Options of a server that is looked at every other second, for virtual time."""
+
+
+@modern_only
+@virtual_clock()
+async def test_answers_that_the_server_lost(era: Era, caplog: pytest.LogCaptureFixture) -> None:
+    """A server that goes on showing a question for long after it took the answer is sent that again, and the log says
+    so; nobody is asked again. After a short time it is not."""
+    server, oracle = make_server(era, answers_shown_again=100, **RARELY), Oracle()
+    async with connected(server, elicitation_handler=oracle, polling=PollingPolicy(), limit=1000) as client:
+        task, steered = await begin(client, server)
+        steered.need_input({"name": NAME})
+        for seconds, sent in ((20, 1), (60, 2), (60, 3)):
+            with pytest.raises(TaskTimeoutError):
+                await task.result(timeout=seconds)
+            assert server.requests.count("tasks/update") >= sent
+            assert ("sent again" in caplog.text) == (sent > 1)
+            if sent == 1:
+                assert server.requests.count("tasks/update") == 1
+        assert "Ada" not in caplog.text
+        steered.complete("done")
+        assert (await task.result()).data == "done"
+    assert oracle.asked == ["Who?"]
+
+
+@modern_only
+@virtual_clock()
+async def test_questions_that_are_back(era: Era) -> None:
+    """A question that was gone after its answer, and is back for long, breaks the protocol: nobody is asked again, and
+    the error says so; no one waits for ever."""
+    server, oracle = make_server(era, **RARELY), Oracle()
+    async with connected(server, elicitation_handler=oracle, polling=PollingPolicy(), limit=1000) as client:
+        task, steered = await begin(client, server)
+        steered.need_input({"name": NAME})
+        async with anyio.create_task_group() as waiters:
+            waiters.start_soon(task.wait)
+            with pytest.raises(TaskTimeoutError):
+                await task.result(timeout=5)
+            waiters.cancel_scope.cancel()
+        assert (await task.status()).status == "working"
+        steered.need_input({"name": NAME}, reuse=True)
+        with pytest.raises(TaskProtocolError, match="asks again, under the key 'name'"):
+            await task.result()
     assert (oracle.asked, server.requests.count("tasks/update")) == (["Who?"], 1)
 
 
