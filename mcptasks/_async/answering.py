@@ -110,7 +110,6 @@ class Answering:
         except Exception as exc:  # noqa: BLE001 - `run` raises it
             if isinstance(exc, TaskFailedError):
                 self.questions.drop(watch, key)
-                await self.questions.look(watch)  # It may be over, and the question with it.
             if key in watch.state.open:
                 watch.failed(exc)
         finally:

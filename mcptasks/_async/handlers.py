@@ -169,6 +169,12 @@ async def _call(
     return await answer if inspect.isawaitable(answer) else answer
 
 
+def passing() -> tuple[type[BaseException], ...]:
+    """What comes out of a handler and is not the handler's own affair: a cancellation, Ctrl-C on the event loop's
+    thread, the end of a coroutine. All else fails the question that it was called for, and nothing more."""
+    return anyio.get_cancelled_exc_class(), KeyboardInterrupt, GeneratorExit
+
+
 def log_callback(handler: LogHandler) -> Any:
     """The SDK's callback for `notifications/message`."""
 

@@ -11,6 +11,7 @@ import anyio
 import anyio.lowlevel
 from attrs import define, field
 
+from mcptasks import _plain
 from mcptasks._async.answering import Answering, MakeContext, claimable, unanswerable
 from mcptasks._async.core import Core
 from mcptasks._async.errors import copy_error, missing
@@ -23,6 +24,9 @@ _FoundT = TypeVar("_FoundT")
 
 ONE_LOOK = 10.0
 """How many seconds a single look may take."""
+
+_SAID = 200
+"""How much of a status message goes into another message."""
 
 
 @define(eq=False)
@@ -186,8 +190,8 @@ def deadline_of(limit: float | None) -> float:
 
 
 def said(status: TaskStatus) -> str:
-    """The status message, for other messages."""
-    return f" ({status.status_message})" if status.status_message else ""
+    """The status message, for other messages: a server's words, so shown as a literal, and not too long."""
+    return f" ({_plain.short(status.status_message, _SAID)})" if status.status_message else ""
 
 
 def named(requests: Iterable[str]) -> str:
