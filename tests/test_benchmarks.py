@@ -151,9 +151,9 @@ def test_learned_rows() -> None:
     assert [row.reached for row in lateness.learned_rows("x", lateness_of(0.4, 0.4, 6), other)] == [False, False]
 
 
-def run_of(count: int, cpu: float, finished: int | None = None, memory: float | None = None) -> many.Many:
+def run_of(count: int, cpu: float, finished: int | None = None) -> many.Many:
     """What a run of many tasks might have come to."""
-    return many.Many(count, count if finished is None else finished, cpu, 2.0, memory)
+    return many.Many(count, count if finished is None else finished, cpu, 2.0)
 
 
 def test_cpu_row() -> None:
@@ -171,8 +171,9 @@ def test_growth_memory_and_local_rows() -> None:
     """The other rows about many tasks."""
     assert many.growth_row("x", run_of(500, 1.0), run_of(5000, 12.0)).reached
     assert not many.growth_row("x", run_of(500, 1.0), run_of(5000, 13.0)).reached
-    assert many.memory_row("x", run_of(9, 1.0, memory=12_000.0), run_of(9, 1.0, memory=24_000.0)).ratio == "0.50"
-    assert not many.memory_row("x", run_of(9, 1.0), run_of(9, 1.0)).reached
+    row = many.memory_row("x", 12_000.0, 24_000.0)
+    assert (row.reached, row.ratio, row.ours) == (True, "0.50", "12.0 KB")
+    assert many.memory_row("x", None, 1.0).reached is None
     assert many.local_row("stdio", "trio", run_of(10, 1.0), run_of(20, 2.0)).ratio == "1.00"
 
 

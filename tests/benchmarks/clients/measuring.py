@@ -13,7 +13,6 @@ import json
 import os
 import sys
 import time
-import tracemalloc
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -90,31 +89,19 @@ async def latency(side: Side, params: dict[str, Any]) -> dict[str, Any]:
 async def many(side: Side, params: dict[str, Any]) -> dict[str, Any]:
     """Run many tasks of one length at once; count the processor time that it takes this process.
 
-    Params: `count`, `seconds`, `limit` (seconds until it is given up); `how`: `"each"`, where each task is waited
-    for as soon as it is created, or `"all"`, where all are created before all are waited for; `creators`: how
-    many are created at a time (default: all); `memory`: also say how much memory there is for each task when all are
-    alive and waited for (`"rss"`, or `"traced"`, which is slow).
+    Params: `count`; `seconds`; `limit`, seconds until it is given up; `how`: `"each"`, where each task is waited for as
+    soon as it is created, or `"all"`, where all are created before all are waited for; `creators`: how many are created
+    at a time (default: all).
     """
     count: int = params["count"]
     await _warm_up(side)
     done: list[float] = []
     errors: Counter[str] = Counter()
-    created = 0
-    all_created = anyio.Event()
     creators = anyio.Semaphore(params.get("creators", count))
-    memory: float | None = None
-    if params.get("memory") == "traced":
-        tracemalloc.start()
-    memory_before = _memory(params.get("memory"))
 
     async def create() -> Any:
-        nonlocal created
         async with creators:
-            handle = await side.start("work", params["seconds"])
-        created += 1
-        if created == count:
-            all_created.set()
-        return handle
+            return await side.start("work", params["seconds"])
 
     async def one() -> None:
         try:
@@ -139,34 +126,55 @@ async def many(side: Side, params: dict[str, Any]) -> dict[str, Any]:
         except Exception as exc:
             errors[f"{type(exc).__name__}: {exc}"[:200]] += 1
 
-    async def weigh() -> None:
-        nonlocal memory
-        await all_created.wait()
-        await anyio.sleep(params.get("settle", 1.0))
-        if not done:
-            now, before = _memory(params["memory"]), memory_before
-            memory = None if now is None or before is None else (now - before) / count
-
     begun, cpu = time.perf_counter(), time.process_time()
     with anyio.move_on_after(params["limit"]) as scope:
-        async with anyio.create_task_group() as weighing:
-            if params.get("memory"):
-                weighing.start_soon(weigh)
-            async with anyio.create_task_group() as group:
-                if params["how"] == "all":
-                    group.start_soon(together)
-                else:
-                    for _ in range(count):
-                        group.start_soon(one)
-            weighing.cancel_scope.cancel()
+        async with anyio.create_task_group() as group:
+            if params["how"] == "all":
+                group.start_soon(together)
+            else:
+                for _ in range(count):
+                    group.start_soon(one)
     return {
         "cpu": time.process_time() - cpu,
         "wall": time.perf_counter() - begun,
         "finished": len(done),
-        "memory": memory,
         "errors": dict(errors),
         "gave_up": scope.cancelled_caught,
     }
+
+
+async def memory(side: Side, params: dict[str, Any]) -> dict[str, Any]:
+    """Say how much more memory this process has for each task, when all are alive and waited for.
+
+    Params: `count`; `seconds`, longer than it takes to create them all; `creators` as for `many`. Nothing waits for the
+    ends. What connections and the allocator take for themselves is in it.
+    """
+    count: int = params["count"]
+    await _warm_up(side)
+    creators = anyio.Semaphore(params["creators"])
+    left, ended = count, 0
+    all_created = anyio.Event()
+    before, more = _resident(), 0
+
+    async def one() -> None:
+        nonlocal left, ended
+        async with creators:
+            handle = await side.start("work", params["seconds"])
+        left -= 1
+        if not left:
+            all_created.set()
+        await side.finish(handle)
+        ended += 1
+
+    async with anyio.create_task_group() as group:
+        for _ in range(count):
+            group.start_soon(one)
+        await all_created.wait()
+        await anyio.sleep(2.0)
+        more = _resident() - before
+        group.cancel_scope.cancel()
+    # Without /proc there is nothing to say.
+    return {"memory": more / count if before and not ended else None}
 
 
 async def _warm_up(side: Side) -> None:
@@ -178,18 +186,14 @@ async def _warm_up(side: Side) -> None:
             group.start_soon(one)
 
 
-def _memory(how: str | None) -> float | None:
-    """Bytes in use."""
-    if how is None:
-        return None
+def _resident() -> int:
+    """Bytes of memory that this process has; 0 where that cannot be known."""
     gc.collect()
-    if how == "traced":
-        return tracemalloc.get_traced_memory()[0]
     statm = Path("/proc/self/statm")
-    return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if statm.exists() else None
+    return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if statm.exists() else 0
 
 
-LOADS = {"latency": latency, "many": many}
+LOADS = {"latency": latency, "many": many, "memory": memory}
 
 
 def main(run: Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]) -> None:

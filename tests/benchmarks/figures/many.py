@@ -38,8 +38,6 @@ class Many:
     """Seconds, all tasks together."""
     requests: float | None
     """For each task."""
-    memory: float | None
-    """Bytes for each task, where it was measured."""
     words: str = ""
     """What else is to be said, such as what went wrong."""
 
@@ -72,7 +70,7 @@ def over_http(server_kind: ServerKind, client: ClientKind, count: int, seconds: 
         except ProcessFailedError as exc:
             if client == "ours":
                 raise
-            found = Many(0, 0, 0.0, None, None, f"failed: {str(exc).splitlines()[-1][:120]}")
+            found = Many(0, 0, 0.0, None, f"failed: {str(exc).splitlines()[-1][:120]}")
         else:
             found = _read(count, result, server.asked("client").total / (count + WARM_UP))
     _say(f"{client} on {server_kind}, HTTP, {count} x {seconds:.0f} s: {found.text}")
@@ -106,7 +104,7 @@ def _read(count: int, result: dict[str, Any], requests: float | None) -> Many:
     words = "; ".join(f"{times} x {error}" for error, times in list(result["errors"].items())[:2])
     if result["gave_up"]:
         words = f"given up after {_GIVE_UP:.0f} s; {words}"
-    return Many(count, result["finished"], result["cpu"], requests, result["memory"], words)
+    return Many(count, result["finished"], result["cpu"], requests, words)
 
 
 def middle(runs: Sequence[Many]) -> Many:
@@ -115,13 +113,11 @@ def middle(runs: Sequence[Many]) -> Many:
         if not run.complete:
             return run
     requests = [run.requests for run in runs if run.requests is not None]
-    memory = [run.memory for run in runs if run.memory is not None]
     return Many(
         runs[0].count,
         runs[0].finished,
         statistics.median(run.cpu for run in runs),
         statistics.median(requests) if requests else None,
-        statistics.median(memory) if memory else None,
         runs[0].words,
     )
 
@@ -190,27 +186,51 @@ def growth_row(where: str, few: Many, much: Many) -> Row:
 
 def memory(quick: bool) -> list[Row]:
     """Memory while all tasks are alive."""
-    count, seconds = (50, 3.0) if quick else (1000, 30.0)
-    rows: list[Row] = []
-    for how, words in (("rss", "resident memory"), ("traced", "tracemalloc")):
-        other = over_http("fastmcp 4", PEER, count, seconds, memory=how)
-        for server, push in PUSH.items():
-            ours = over_http(server, "ours", count, seconds, memory=how)
-            rows.append(memory_row(f"{words}, {count:,} alive, HTTP, {push}", ours, other))
-    return rows
+    count, rounds = (50, 1) if quick else (1000, 2)
+    other: list[float | None] = []
+    ours: dict[ServerKind, list[float | None]] = {server: [] for server in PUSH}
+    for _ in range(rounds):
+        other.append(memory_over_http("fastmcp 4", PEER, count))
+        for server, values in ours.items():
+            values.append(memory_over_http(server, "ours", count))
+    return [
+        memory_row(f"{count:,} alive, HTTP, {PUSH[server]}", _middle(values), _middle(other))
+        for server, values in ours.items()
+    ]
 
 
-def memory_row(where: str, ours: Many, other: Many) -> Row:
-    """Memory for each task, all of them alive and waited for."""
-    known = ours.memory is not None and other.memory is not None and other.memory > 0
+def _middle(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None
+
+
+def memory_over_http(server_kind: ServerKind, client: ClientKind, count: int) -> float | None:
+    """Bytes for each task; None where it could not be measured."""
+    params = {"load": "memory", "count": count, "seconds": 120.0, "creators": _CREATORS}
+    found: float | None = None
+    with Server(server_kind) as server:
+        try:
+            found = run_client(client, {**params, "url": server.url("client")}, _GIVE_UP)["memory"]
+        except ProcessFailedError:
+            if client == "ours":
+                raise
+    _say(f"memory of {client} on {server_kind}: {_kilobytes(found)}")
+    return found
+
+
+def _kilobytes(value: float | None) -> str:
+    return "-" if value is None else f"{value / 1000:.1f} KB"
+
+
+def memory_row(where: str, ours: float | None, other: float | None) -> Row:
+    """Memory for each task."""
     return Row(
-        figure=f"3 memory per task: {where}",
-        ours="-" if ours.memory is None else f"{ours.memory / 1000:.1f} KB",
-        other="-" if other.memory is None else f"{other.memory / 1000:.1f} KB",
-        ratio=f"{ours.memory / other.memory:.2f}" if known and ours.memory and other.memory else "-",
-        limit=f"{_MEMORY_LIMIT / 1000:.0f} KB",
-        reached=ours.memory is not None and ours.memory <= _MEMORY_LIMIT,
-        finished=ours.complete,
+        figure=f"3 resident memory per task, {where}",
+        ours=_kilobytes(ours),
+        other=_kilobytes(other),
+        ratio="-" if ours is None or not other else f"{ours / other:.2f}",
+        limit=_kilobytes(_MEMORY_LIMIT),
+        reached=None if ours is None else ours <= _MEMORY_LIMIT,
     )
 
 
