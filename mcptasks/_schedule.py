@@ -143,6 +143,9 @@ def next_look(
     due = None if pushed or places is None else places.after(age, guarded=early)
     if due is not None:
         delay = due - age
+        if age >= policy.spacing(interval):
+            # Where it was learned only while the task was under way, the look before lay somewhere else.
+            delay = max(delay, policy.spacing(interval))
         delay += spread * min(policy.jitter * delay, _PLACED_JITTER)
     else:
         delay = policy.default_interval if interval is None or not math.isfinite(interval) else interval
