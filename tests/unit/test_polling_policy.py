@@ -116,7 +116,7 @@ def test_custom_rule_is_told_all() -> None:
         told.append(context)
         return 7.0
 
-    policy = PollingPolicy(jitter=0, custom=rule)
+    policy = PollingPolicy(growth=1.58, jitter=0, custom=rule)
     found = next_look(
         policy, age=0.5, interval=4.0, remaining=90.0, pushed=False, spread=0.0, name="brew", runs=(3.0, 4.0)
     )

@@ -13,7 +13,7 @@ from mcptasks import PollingPolicy
 from mcptasks._placing import Places
 from mcptasks._schedule import LookContext, Pace, attempt_limit, next_look, retry_delay
 
-PLAIN = PollingPolicy(jitter=0)
+PLAIN = PollingPolicy(first=0.2, growth=1.58, jitter=0)
 NOT_EARLY = PollingPolicy(early=False, jitter=0)
 
 
@@ -66,15 +66,15 @@ def looks(
         (PLAIN, 1.0, 5, [0.2, 0.316, 0.499, 0.789, 1.246, 1.969, 2.969, 3.969, 4.969]),
         (PLAIN, 0.15, 0.7, [0.15, 0.25, 0.395, 0.545, 0.695]),
         (PLAIN, None, 9, [0.2, 0.316, 0.499, 0.789, 1.246, 1.969, 3.112, 4.916, 6.916, 8.916]),
-        (PollingPolicy(growth=2, jitter=0), 5.0, 17, [0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 11.4, 16.4]),
-        (PollingPolicy(growth=1.01, jitter=0), 5.0, 0.5, [0.2, 0.3, 0.4, 0.5]),
+        (PollingPolicy(first=0.2, growth=2, jitter=0), 5.0, 17, [0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 11.4, 16.4]),
+        (PollingPolicy(first=0.2, growth=1.01, jitter=0), 5.0, 0.5, [0.2, 0.3, 0.4, 0.5]),
         (PLAIN, 0.0, 0.5, [0.1, 0.2, 0.3, 0.4, 0.5]),
         (NOT_EARLY, 5.0, 17, [5.0, 10.0, 15.0]),
         (NOT_EARLY, None, 7, [2.0, 4.0, 6.0]),
         (PollingPolicy.strict(), 5.0, 17, [5.0, 10.0, 15.0]),
-        (PollingPolicy(first=1, jitter=0), 5.0, 15, [1.0, 1.58, 2.496, 3.944, 6.232, 9.847, 14.847]),
+        (PollingPolicy(first=1, growth=1.58, jitter=0), 5.0, 15, [1.0, 1.58, 2.496, 3.944, 6.232, 9.847, 14.847]),
         (PollingPolicy(first=30, jitter=0), 5.0, 16, [5.0, 10.0, 15.0]),
-        (PollingPolicy(floor=1, jitter=0), 5.0, 5, [1.0, 2.0, 3.16, 4.993]),
+        (PollingPolicy(floor=1, growth=1.58, jitter=0), 5.0, 5, [1.0, 2.0, 3.16, 4.993]),
     ],
 )
 def test_looks_of_a_life(policy: PollingPolicy, interval: float | None, until: float, expected: list[float]) -> None:
@@ -195,7 +195,7 @@ LEARNED = Places(guards=(0.2, 0.8), looks=(7.0, 12.5))
         (PLAIN, True, [7.0, 12.5, 17.5, 22.5]),
         (NOT_EARLY, False, [7.0, 12.5, 17.5, 22.5]),
         (PollingPolicy(floor=3, jitter=0), False, [3.0, 7.0, 12.5, 17.5, 22.5]),
-        (PollingPolicy(ceiling=3, jitter=0), False, [0.2, 0.8, 3.8, 6.8, 9.8, 12.8, 15.8, 18.8, 21.8]),
+        (PollingPolicy(first=0.2, ceiling=3, jitter=0), False, [0.2, 0.8, 3.8, 6.8, 9.8, 12.8, 15.8, 18.8, 21.8]),
     ],
 )
 def test_looks_that_were_learned(policy: PollingPolicy, crowded: bool, expected: list[float]) -> None:
