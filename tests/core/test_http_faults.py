@@ -57,7 +57,7 @@ async def test_one_fault_on_a_read(era: Era, method: str, faults: dict[str, Faul
     """One fault on a read is survived by the wait that met it, and the client goes on."""
     server = make_server(era, **POLLED)
     with http(server) as url:
-        async with connected(url, timeout=0.3) as client:
+        async with connected(url, timeout=1.0) as client:
             for name, fault in faults.items():
                 with subtests.test(name):
                     task, steered = await begin(client, server)
@@ -111,7 +111,7 @@ async def test_a_creating_call_is_sent_once(
     """A creating call that fails is an error of ours, and is not repeated; the client goes on."""
     server = make_server(era)
     with http(server) as url:
-        async with connected(url, timeout=0.3) as client:
+        async with connected(url, timeout=1.0) as client:
             await client.list_tools()
             for name, fault in faults.items():
                 with subtests.test(name):
@@ -187,7 +187,7 @@ async def test_the_handshake_and_the_tool_list(
                 patience = 1.0 if name in UNANSWERED and method != "tools/list" else 5.0
                 answer: Any = None
                 try:
-                    async with connected(url, timeout=0.3, reconnect_timeout=patience) as client:
+                    async with connected(url, timeout=1.0, reconnect_timeout=patience) as client:
                         answer = await client.call_tool("work", task=True)
                         assert not answer.returned_immediately
                         steered: Any = await server.next_task()

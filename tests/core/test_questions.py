@@ -487,7 +487,7 @@ async def test_lost_acknowledgements(era: Era) -> None:
     """Where the server's word on an answer is lost the answer is sent again, and nobody is asked again."""
     server, oracle = make_server(era), Oracle()
     with http(server) as url:
-        async with connected(url, elicitation_handler=oracle, timeout=0.3) as client:
+        async with connected(url, elicitation_handler=oracle, timeout=1.0) as client:
             task, steered = await begin(client, server)
             server.faults.add("tasks/update", Drop(), after=True)
             steered.need_input({"name": NAME})
@@ -505,7 +505,7 @@ async def test_lost_acknowledgements_and_a_refusal(era: Era) -> None:
     server = make_server(era, push="off", listen="unsupported")
     refusal = RpcError(-32602, "no such question")
     with http(server) as url:
-        async with connected(url, timeout=0.3, reconnect_timeout=1.0) as client:
+        async with connected(url, timeout=1.0, reconnect_timeout=1.0) as client:
             task, steered = await begin(client, server)
             steered.need_input({"name": NAME})
             await task.wait(state="input_required")
