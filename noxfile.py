@@ -22,11 +22,9 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 QUICK = ("-m", "not interop and not slow")
 IN_TWO_PROCESSES = ("-n", "2", "--dist", "worksteal")
 """Nearly all tests wait, for servers and threads, more than half of their time."""
-NEAR_THE_INTERPRETER = (
-    *("-m", "slow"),
-    *(f"tests/portal/test_{what}.py" for what in ("backend_choice", "exit", "fork", "interrupts")),
-    "tests/notebooks",
-)
+NEAR_THE_INTERPRETER = ("tests/portal", "tests/notebooks", "tests/test_docs.py::test_readme_script")
+"""Threads, signals, forks, the end of a program, notebooks: what a Python may do in its own way. These run in full on
+the oldest Python and on the newest."""
 
 nox.needs_version = ">=2025.2.9"
 nox.options.error_on_missing_interpreters = True
@@ -169,16 +167,18 @@ def lowest(session: nox.Session) -> None:
 
 @nox.session(python=[*(python for python in PYTHONS if python != MAIN), MAIN])
 def tests(session: nox.Session) -> None:
-    """The tests: all of them on one Python; on the newest the quick ones, and those of what a Python may do in its own
-    way: signals, forks, the end of a program, notebooks; on those in between the unit tests."""
+    """The tests: all of them on one Python; on the newest and the oldest the quick ones, and the slow ones of what a
+    Python may do in its own way; on those in between the unit tests."""
     session.install("-e", ".[test]")
     if session.python == MAIN and session.posargs:
         _pytest(session)
     elif session.python == MAIN:
         _pytest(session, *IN_TWO_PROCESSES, "-m", "not alone")
         _pytest(session, "-m", "alone")
-    elif session.python == PYTHONS[-1]:
-        _pytest(session, *QUICK, *IN_TWO_PROCESSES)
-        _pytest(session, *NEAR_THE_INTERPRETER)
+    elif session.python in (PYTHONS[0], PYTHONS[-1]):
+        if session.python == PYTHONS[-1]:  # On the oldest one `lowest` runs them.
+            _pytest(session, *QUICK, *IN_TWO_PROCESSES)
+        _pytest(session, *IN_TWO_PROCESSES, "-m", "slow and not alone", *NEAR_THE_INTERPRETER)
+        _pytest(session, "-m", "slow and alone", *NEAR_THE_INTERPRETER)
     else:
         _pytest(session, *QUICK, "tests/unit")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from mcptasks._async.client import Client
     from mcptasks._async.extension import TasksExtension
+    from mcptasks._async.groups import as_completed, gather, wait
     from mcptasks._async.handlers import InputContext
     from mcptasks._async.task import Task
     from mcptasks._exceptions import (
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     )
     from mcptasks._hosting import HostTasks
     from mcptasks._models import ResourceContents, TaskReference, TaskStatus, TaskSupport, ToolResult
-    from mcptasks._schedule import PollingPolicy
+    from mcptasks._schedule import LookContext, PollingPolicy
 
 __all__ = [
     "Client",
@@ -41,6 +42,7 @@ __all__ = [
     "GetPromptResult",
     "HostTasks",
     "InputContext",
+    "LookContext",
     "PollingPolicy",
     "ResourceContents",
     "Task",
@@ -61,14 +63,18 @@ __all__ = [
     "ToolError",
     "ToolResult",
     "__version__",
+    "as_completed",
+    "gather",
+    "wait",
 ]
 
 _HOMES = {
     "Client": "mcptasks._async.client",
     **dict.fromkeys(("CreateMessageResult", "ElicitResult", "GetPromptResult"), "mcp_types"),
+    **dict.fromkeys(("as_completed", "gather", "wait"), "mcptasks._async.groups"),
     "HostTasks": "mcptasks._hosting",
     "InputContext": "mcptasks._async.handlers",
-    "PollingPolicy": "mcptasks._schedule",
+    **dict.fromkeys(("LookContext", "PollingPolicy"), "mcptasks._schedule"),
     "Task": "mcptasks._async.task",
     "TasksExtension": "mcptasks._async.extension",
     **dict.fromkeys(

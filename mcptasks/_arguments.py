@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any, cast
 
@@ -52,6 +52,24 @@ def mapping(value: Any, name: str) -> dict[str, Any] | None:
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in cast("Mapping[Any, Any]", value)):
         raise TypeError(f"{name} must be a mapping with string keys or None, got {value!r}")
     return dict(cast("Mapping[str, Any]", value))
+
+
+def many(value: Any, *also: type) -> Any:
+    """An iterable, or an async one, of the arguments of many calls; or what else may stand there."""
+    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, (Iterable, AsyncIterable, *also)):
+        raise TypeError(f"arguments must be an iterable of mappings, one for each call; got {value!r:.200}")
+    return value
+
+
+def limit(value: Any) -> int | None:
+    """A number of calls, or None for any."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"limit must be a whole number or None, got {value!r}")
+    if value < 1:
+        raise ValueError(f"limit must be 1 or more, or None; got {value!r:.80}")
+    return value
 
 
 def states(value: Any) -> frozenset[Status] | None:

@@ -1,9 +1,10 @@
-"""Starts a task that no task group owns. Outside the portal, this is the one place that tells the backends apart."""
+"""Starts what no task group owns. Outside the portal, this is the one place that tells the backends apart."""
 
 from __future__ import annotations
 
 import contextvars
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 import anyio.lowlevel
@@ -25,3 +26,23 @@ def start(function: Callable[[], Coroutine[Any, Any, None]], name: str) -> objec
     import trio
 
     return trio.lowlevel.spawn_system_task(function, name=name, context=context)
+
+
+def finalizer() -> Callable[[Callable[[], None]], None]:
+    """A function that has others called soon, in a task of the present event loop. It is for `__del__`: it may be
+    called in any thread, never waits, and does nothing once the loop has ended."""
+    token: object = anyio.lowlevel.current_token()
+    native: Any = getattr(token, "native_token", token)
+
+    def soon(function: Callable[[], None]) -> None:
+        async def run() -> None:
+            function()
+
+        with suppress(RuntimeError):  # The loop has ended.
+            if hasattr(native, "create_task"):
+                # In a mere callback of asyncio's no library could tell which event loop this is.
+                native.call_soon_threadsafe(lambda: native.create_task(run()))
+            else:
+                native.run_sync_soon(function)
+
+    return soon

@@ -99,7 +99,8 @@ def _choices(field: Mapping[str, Any]) -> list[Any] | None:
     if titled is None:
         return None
     found = [option["const"] for raw in titled if (option := as_object(raw)) is not None and "const" in option]
-    return found or None
+    # An option that is not one value allows more than can be told here.
+    return found if found and len(found) == len(titled) else None
 
 
 def _items(field: Mapping[str, Any], values: list[Any]) -> str | None:

@@ -4,7 +4,8 @@ The rules:
 
 - A question has a key that is unique for the task's life (ext-tasks, "Task Input Requests"). It is open from when it
   is first seen until its answer was accepted. Then it is over, also where the server shows it again: its
-  acknowledgement is eventually consistent. A key that comes with another request breaks the protocol.
+  acknowledgement is eventually consistent. How long it is shown again is counted, for whoever knows the time. A key
+  that comes with another request breaks the protocol.
 - A task whose questions were all answered counts as `working`, whatever the server still shows.
 - A 2025-11-25 server asks by requests of its own. Such a question is open until it is answered or taken back, and the
   task counts as `input_required` meanwhile.
@@ -73,6 +74,19 @@ class Questions:
     """The keys of those whose answers were accepted."""
     reserved: frozenset[str] = frozenset()
     """The keys of those that somebody is answering."""
+    again: Mapping[str, int] = field(factory=dict[str, int])
+    """How many looks in a row have shown a question whose answer was accepted."""
+    gone: frozenset[str] = frozenset()
+    """The keys of answered questions that some look has not shown any more."""
+
+    def looked(self, status: TaskStatus) -> Questions:
+        """After a look. One that shows an answered question proves nothing, nor does one that does not and is followed
+        by one that does: they may come from servers that learn of answers at different times."""
+        if not self.answered:
+            return self
+        shown = self.answered & status.input_requests.keys()
+        again = {key: self.again.get(key, 0) + 1 for key in shown}
+        return evolve(self, again=again, gone=self.gone | (self.answered - shown))
 
     def seen(self, status: TaskStatus) -> Questions:
         """With the questions that a status shows."""

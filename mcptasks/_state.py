@@ -298,6 +298,8 @@ def _seen(state: TaskState, event: Seen) -> tuple[TaskState, tuple[Effect, ...]]
         words = f"the server uses the key {reused!r:.80} of an earlier question for another one"
         return state, (Fail(TaskProtocolError(words)),)
     questions = state.questions.seen(event.status)
+    if event.origin == "polled":
+        questions = questions.looked(event.status)
     status, before = questions.shown(event.status), state.status
     if status.status not in TRANSITIONS[before.status if before else None]:
         return _late(state, event)

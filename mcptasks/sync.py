@@ -1,7 +1,7 @@
 """The blocking form of `mcptasks`: the same names, with no event loop in the program.
 
-`Client` and `Task` are blocking here; a background thread, one for all clients of a process, runs the async ones. All
-other names are those of `mcptasks` itself.
+`Client`, `Task` and the functions for many tasks are blocking here; a background thread, one for all clients of a
+process, runs the async ones. All other names are those of `mcptasks` itself.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from mcptasks._exceptions import (
 )
 from mcptasks._hosting import HostTasks
 from mcptasks._models import ResourceContents, TaskReference, TaskStatus, TaskSupport, ToolResult
-from mcptasks._schedule import PollingPolicy
+from mcptasks._schedule import LookContext, PollingPolicy
 from mcptasks._sync.client import Client
+from mcptasks._sync.groups import as_completed, gather, wait
 from mcptasks._sync.task import Task
 from mcptasks._version import __version__
 
@@ -37,6 +38,7 @@ __all__ = [
     "GetPromptResult",
     "HostTasks",
     "InputContext",
+    "LookContext",
     "PollingPolicy",
     "ResourceContents",
     "Task",
@@ -57,4 +59,7 @@ __all__ = [
     "ToolError",
     "ToolResult",
     "__version__",
+    "as_completed",
+    "gather",
+    "wait",
 ]

@@ -34,9 +34,10 @@ import pytest
 
 import mcptasks
 import mcptasks.sync
-from mcptasks._async import calls, client, task
+from mcptasks._async import calls, client, groups, task
 from mcptasks._sync import calls as sync_calls
 from mcptasks._sync import client as sync_client
+from mcptasks._sync import groups as sync_groups
 from mcptasks._sync import task as sync_task
 from tests.examples import (
     ROOT,
@@ -55,8 +56,8 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglo
 IN_DOCSTRINGS = {
     world: [found for module in modules for found in docstring_examples(module)]
     for world, modules in {
-        "async": (calls, client, task),
-        "blocking": (sync_calls, sync_client, sync_task),
+        "async": (calls, client, groups, task),
+        "blocking": (sync_calls, sync_client, sync_groups, sync_task),
     }.items()
 }
 ON_PAGES = [
@@ -147,7 +148,7 @@ def test_docstrings_of_both_worlds() -> None:
     assert len(IN_DOCSTRINGS["async"]) == len(IN_DOCSTRINGS["blocking"])
     assert all(example in PYTHON and example.manner == "async" for example in IN_DOCSTRINGS["async"])
     assert all(example in PYTHON and example.manner == "plain" for example in IN_DOCSTRINGS["blocking"])
-    for module in (calls, client, task, sync_calls, sync_client, sync_task):
+    for module in (calls, client, groups, task, sync_calls, sync_client, sync_groups, sync_task):
         assert ">>>" not in inspect.getsource(module)  # examples are fenced, so that they are found
 
 
@@ -172,6 +173,9 @@ def test_pages_leave_nothing_out() -> None:
     and on the page about blocking code what only the blocking ones have."""
     assert names_of_client(mcptasks.Client) <= words_in_code("client.md")
     assert members_of(mcptasks.Task) <= words_in_code("tasks.md")
+    for function in (mcptasks.gather, mcptasks.as_completed, mcptasks.wait, mcptasks.Client.map):
+        options = {name for name in inspect.signature(function).parameters if name not in ("self", "name")}
+        assert {function.__name__, *options} <= words_in_code("groups.md")
     blocking = {*names_of_client(mcptasks.sync.Client), *members_of(mcptasks.sync.Task)}
     only_blocking = blocking - names_of_client(mcptasks.Client) - members_of(mcptasks.Task)
     assert only_blocking == {"backend", "future", "run"}

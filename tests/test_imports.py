@@ -19,10 +19,10 @@ PACKAGE = ROOT / "mcptasks"
 
 # Each entry covers the module of that name and everything inside it. The top of the package is spelled "__init__".
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("_version", "_json", "_plain", "_html"),
+    ("_version", "_json", "_plain", "_html", "_placing"),
     ("_exceptions",),
     ("_models",),
-    ("_arguments", "_input", "_state", "_schedule", "_faults", "_outcome", "_forms", "_hosting"),
+    ("_arguments", "_input", "_state", "_schedule", "_runtimes", "_faults", "_outcome", "_forms", "_hosting"),
     ("_wire",),
     ("_transport", "_detached"),
     ("_async",),
@@ -33,7 +33,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("_demo", "__main__"),
 )
 PURE = (
-    *("_plain", "_html", "_arguments", "_input", "_state", "_schedule", "_faults", "_outcome", "_forms", "_hosting"),
+    *("_plain", "_html", "_arguments", "_input", "_state", "_schedule", "_placing", "_runtimes", "_faults", "_outcome"),
+    *("_forms", "_hosting"),
 )
 # `mcp_types` holds values only.
 PURE_MAY_NOT = ("anyio", "mcp", "asyncio", "trio", "httpx", "httpx2", "time", "random", "threading")

@@ -25,6 +25,7 @@ SPECIAL = {
 ASYNC_ONLY = {"Client": set[str](), "Task": {"__await__"}}
 BLOCKING_ONLY = {"Client": {"backend", "run"}, "Task": {"future"}}
 CLASSES = sorted(ASYNC_ONLY)
+FUNCTIONS = ["as_completed", "gather", "wait"]
 PAIRS = [
     pytest.param(getattr(mcptasks, owner), getattr(mcptasks.sync, owner), name, SPECIAL.get(name, name), id=name)
     for owner in CLASSES
@@ -44,10 +45,10 @@ def parameters(function: Any) -> list[tuple[str, Any, Any]]:
 
 
 def test_modules_have_the_same_names() -> None:
-    """`mcptasks.sync` has every name of `mcptasks`, and all but the blocking classes are the same objects."""
+    """`mcptasks.sync` has every name of `mcptasks`, and all but what blocks are the same objects."""
     assert mcptasks.sync.__all__ == mcptasks.__all__
     different = {name for name in mcptasks.__all__ if getattr(mcptasks, name) is not getattr(mcptasks.sync, name)}
-    assert different == set(CLASSES)
+    assert different == {*CLASSES, *FUNCTIONS}
 
 
 @pytest.mark.parametrize("owner", CLASSES)
@@ -96,6 +97,17 @@ def test_blocking_members_return_no_awaitables(ours: type[Any], theirs: type[Any
     assert inspect.isfunction(function)
     assert not inspect.iscoroutinefunction(function)
     assert not inspect.isasyncgenfunction(function)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions_are_called_alike(name: str) -> None:
+    """A function takes the same parameters, is documented the same, and returns no awaitable in the blocking world."""
+    one, other = getattr(mcptasks, name), getattr(mcptasks.sync, name)
+    assert parameters(one) == parameters(other)
+    assert one.__doc__ == other.__doc__
+    assert not inspect.iscoroutinefunction(inspect.unwrap(other))
+    overloads = [[parameters(overload) for overload in get_overloads(inspect.unwrap(each))] for each in (one, other)]
+    assert overloads[0] == overloads[1]
 
 
 def test_clients_are_made_alike() -> None:

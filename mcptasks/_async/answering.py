@@ -1,4 +1,4 @@
-"""The program's handlers at work on one task's questions, while somebody waits for its result."""
+"""What somebody who waits for a task's result does about its questions: has handlers answer, and sends the answers."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from itertools import islice
 from typing import Any
 
 import anyio
+from anyio.abc import TaskGroup
 from attrs import define, field
 
-from mcptasks._async.answers import RefusalError, meta_of
+from mcptasks._async.answers import meta_of
 from mcptasks._async.errors import copy_error
 from mcptasks._async.handlers import InputContext
 from mcptasks._async.questions import Questions
 from mcptasks._async.watch import Watch
+from mcptasks._async.work import Work
 from mcptasks._exceptions import TaskFailedError
 
 _AT_ONCE = 32
@@ -43,72 +45,74 @@ def unanswerable(questions: Questions, watch: Watch) -> bool:
 
 @define(eq=False)
 class Answering:
-    """One waiter's handlers, all at once, until there is nothing left that they could answer."""
+    """What one waiter does about the open questions, until there is nothing left that could be done."""
 
     questions: Questions
     watch: Watch
     context: MakeContext
-    _scopes: dict[str, anyio.CancelScope] = field(factory=dict[str, anyio.CancelScope], init=False)
-    _failure: BaseException | None = field(default=None, init=False)
+    _works: list[Work] = field(factory=list[Work], init=False)
+    """The handlers that this waiter has set to work."""
+    _sending: set[str] = field(factory=set[str], init=False)
+    """The questions whose answers are under way to the server."""
 
     async def run(self) -> None:
         """Have the open questions answered.
 
         Raises:
             TaskError: The answer could not be sent, or the server refuses it.
-            BaseException: Whatever a handler raises. The others are cancelled; all that is not answered stays open.
+            BaseException: Whatever a handler raises. The others are stopped; all that is not answered stays open.
         """
-        troubles, failures = self.watch.troubles, self.watch.failures
-        async with anyio.create_task_group() as group:
-            # What another waiter's handler failed at is not for this one to ask again.
-            while self.watch.failures == failures and self.watch.troubles == troubles:
-                open_now = claimable(self.questions, self.watch).items()
-                for key, request in islice(open_now, _AT_ONCE - len(self._scopes)):
-                    self.questions.reserve(self.watch, key)
-                    self._scopes[key] = anyio.CancelScope()
-                    group.start_soon(self._answer, key, request, self._scopes[key])
-                for key, scope in self._scopes.items():
-                    if key not in self.watch.state.open:
-                        scope.cancel()  # It was answered elsewhere, taken back, or the task is over.
-                if not self._scopes:
-                    break
-                await self.watch.change()
-            group.cancel_scope.cancel()
-        if self._failure is not None:
-            raise self._failure
-        if self.watch.trouble is not None and self.watch.troubles > troubles:
-            raise copy_error(self.watch.trouble, self.watch.reference) from self.watch.trouble.__cause__
+        watch = self.watch
+        troubles, failures = watch.troubles, watch.failures
+        try:
+            async with anyio.create_task_group() as group:
+                # What another waiter's handler failed at is not for this one to ask again.
+                while watch.failures == failures and watch.troubles == troubles:
+                    self._begin(group)
+                    if not self._sending & watch.state.open.keys():
+                        if unanswerable(self.questions, watch):
+                            # Somebody has to be told of that now, and nobody is to be asked again for the rest.
+                            for work in self._works:
+                                work.detach()
+                            break
+                        if not self._works:
+                            break
+                    await watch.change()
+                group.cancel_scope.cancel()
+        finally:
+            with anyio.CancelScope(shield=True):
+                for work in self._works:
+                    await work.leave()
+        if watch.failures > failures and watch.failure is not None:
+            raise watch.failure
+        if watch.trouble is not None and watch.troubles > troubles:
+            raise copy_error(watch.trouble, watch.reference) from watch.trouble.__cause__
 
-    async def _answer(self, key: str, request: Any, scope: anyio.CancelScope) -> None:
-        with scope:
-            try:
-                await self._try(key, request)
-            except anyio.get_cancelled_exc_class():
-                raise
-            except BaseException as exc:  # noqa: BLE001 - `run` raises it
-                if key in self.watch.state.open:
-                    self._failure = exc
-                    self.watch.failure, self.watch.failures = exc, self.watch.failures + 1
-            finally:
-                del self._scopes[key]
-                self.questions.release(self.watch, key)
-        self.watch.wake()
+    def _begin(self, group: TaskGroup) -> None:
+        self._works = [work for work in self._works if work.wanted]
+        room = _AT_ONCE - len(self._works) - len(self._sending)
+        for key, request in islice(claimable(self.questions, self.watch).items(), room):
+            if key in self.watch.drafts:
+                self.questions.reserve(self.watch, key)
+                self._sending.add(key)
+                group.start_soon(self._send, key)
+            else:
+                work = Work(self.questions, self.watch, key, request, self.context(key, meta_of(request)))
+                work.start()
+                self._works.append(work)
 
-    async def _try(self, key: str, request: Any) -> None:
-        drafts = self.watch.drafts
-        if key not in drafts:
-            try:
-                drafts[key] = await self.questions.answerer.answer(request, self.context(key, meta_of(request)))
-            except RefusalError as exc:
-                if not self.questions.refuse(key, exc.error):
-                    words = f"a handler answers with an ErrorData ({exc}), which a task's question cannot be answered"
-                    raise TypeError(f"{words} with; decline it, or raise an exception to leave it open") from None
-                return
+    async def _send(self, key: str) -> None:
+        watch = self.watch
         try:
             # Where this cannot be sent the answer is kept, so that nobody is asked again.
-            await self.questions.send(self.watch, key, drafts[key])
-        except TaskFailedError:
-            del drafts[key]
-            await self.questions.look(self.watch)  # It may be over, and the question with it.
-            raise
-        drafts.pop(key, None)
+            await self.questions.send(watch, key, watch.drafts[key])
+            self.questions.drop(watch, key)
+        except Exception as exc:  # noqa: BLE001 - `run` raises it
+            if isinstance(exc, TaskFailedError):
+                self.questions.drop(watch, key)
+            if key in watch.state.open:
+                watch.failed(exc)
+        finally:
+            self._sending.discard(key)
+            self.questions.release(watch, key)
+        watch.wake()

@@ -6,18 +6,21 @@ handler returns, and what a program answers by hand, is brought into form and ch
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import operator
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
+from dataclasses import fields as dataclass_fields
 from dataclasses import is_dataclass
 from typing import Any, cast
 
+import anyio
 import attrs
 import mcp_types as types
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, Secret, SecretBytes, SecretStr, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, to_json, to_jsonable_python
 
-from mcptasks import _forms
-from mcptasks._async.handlers import InputContext, call, roots_of
+from mcptasks import _forms, _plain
+from mcptasks._async.handlers import Grip, InputContext, call, roots_of
 from mcptasks._exceptions import TaskProtocolError
 from mcptasks._json import as_object
 from mcptasks._outcome import first_problem
@@ -25,6 +28,10 @@ from mcptasks._outcome import first_problem
 ELICITATION = "elicitation/create"
 SAMPLING = "sampling/createMessage"
 ROOTS = "roots/list"
+
+_THREADS = 64
+"""Plain handlers of one client that work at once, those included that nobody waits for any more. anyio's own limit is
+the program's, and must not be used up by people who take their time."""
 
 
 class RefusalError(Exception):
@@ -35,6 +42,7 @@ class RefusalError(Exception):
         self.error = error
 
 
+_MODES = ("form", "url")
 _ELICIT_PARAMS: TypeAdapter[types.ElicitRequestParams] = TypeAdapter(types.ElicitRequestParams)
 
 
@@ -51,6 +59,7 @@ class Answerer:
         self._elicitation = elicitation
         self._sampling = sampling
         self._roots = roots
+        self._threads: anyio.CapacityLimiter | None = None
         if roots is not None and not callable(roots):
             roots_of(roots)  # complains where it is nonsense
 
@@ -68,12 +77,13 @@ class Answerer:
         """Whether there is a handler for a server's question."""
         return self.handles((as_object(request) or {}).get("method"))
 
-    async def answer(self, request: Any, context: InputContext[Any]) -> dict[str, Any]:
+    async def answer(self, request: Any, context: InputContext[Any], grip: Grip | None = None) -> dict[str, Any]:
         """Have the program's handler answer; the result as it goes on the wire.
 
         Args:
             request: The server's request: its method and params.
             context: What the handler is told beside the question.
+            grip: What the handler may be stopped by.
 
         Raises:
             TaskProtocolError: The request makes no sense.
@@ -84,14 +94,18 @@ class Answerer:
         """
         method, params = parse(request)
         if method == ELICITATION:
-            found = await call(self._elicitation, context, params)
+            found = await self._call(self._elicitation, context, params, grip=grip)
         elif method == SAMPLING:
-            found = await call(self._sampling, context, params)
+            found = await self._call(self._sampling, context, params, grip=grip)
         else:
-            found = await call(self._roots) if callable(self._roots) else self._roots
+            found = await self._call(self._roots, grip=grip) if callable(self._roots) else self._roots
         if isinstance(found, types.ErrorData):
             raise RefusalError(found)
         return formed(request, found)
+
+    async def _call(self, handler: Callable[..., Any], *arguments: Any, grip: Grip | None) -> Any:
+        self._threads = self._threads or anyio.CapacityLimiter(_THREADS)  # Made where the event loop runs.
+        return await call(handler, *arguments, threads=self._threads, grip=grip)
 
 
 def parse(request: Any) -> tuple[str, Any]:
@@ -110,6 +124,10 @@ def parse(request: Any) -> tuple[str, Any]:
         if method == SAMPLING:
             return SAMPLING, types.CreateMessageRequestParams.model_validate(params, by_name=False)
     except (ValidationError, RecursionError) as exc:
+        mode = (as_object(found.get("params")) or {}).get("mode", "form")
+        if method == ELICITATION and mode not in _MODES:
+            words = f"the server asks by the mode {_plain.short(mode, 80)}; known are {' and '.join(_MODES)}"
+            raise TaskProtocolError(words) from None
         why = first_problem(exc) if isinstance(exc, ValidationError) else "nested too deeply"
         raise TaskProtocolError(f"the server's {method} makes no sense: {why}") from None
     if method == ROOTS:
@@ -168,20 +186,40 @@ def _elicited(params: types.ElicitRequestParams, value: Any) -> types.ElicitResu
 def _content(value: Any) -> dict[str, Any] | None:
     """An object's fields in JSON's own types."""
     kind = cast("type[Any]", type(value))
-    if isinstance(value, BaseModel) or is_dataclass(kind):
-        fields: Any = value
-    elif attrs.has(kind):
-        fields = attrs.asdict(value)
-    elif isinstance(value, Mapping) and all(isinstance(name, str) for name in cast("Mapping[Any, Any]", value)):
-        fields = dict(cast("Mapping[str, Any]", value))
-    else:
-        return None
+    # Serialized, a secret is a row of asterisks; what it holds is looked up beside that.
+    fields: Any
+    held: dict[str, Any]
     try:
+        if isinstance(value, BaseModel):
+            fields, held = value, value.model_dump(by_alias=True)
+        elif is_dataclass(kind):
+            fields, held = value, {field.name: getattr(value, field.name) for field in dataclass_fields(kind)}
+        elif attrs.has(kind):
+            fields = held = attrs.asdict(value)
+        elif isinstance(value, Mapping) and all(isinstance(name, str) for name in cast("Mapping[Any, Any]", value)):
+            fields = held = dict(cast("Mapping[str, Any]", value))
+        else:
+            return None
         plain = cast("dict[str, Any]", to_jsonable_python(fields))
+        for name in plain.keys() & held.keys():
+            opened = _opened(held[name])
+            if opened is not held[name]:
+                plain[name] = to_jsonable_python(opened)
     except (PydanticSerializationError, UnicodeDecodeError):
         raise TypeError("the answer has a field whose value JSON cannot hold") from None
     # No field of a form can be null: it is the way of typed objects to leave a field out.
     return {name: held for name, held in plain.items() if held is not None}
+
+
+def _opened(value: Any) -> Any:
+    """The value that a pydantic secret holds, also in a list of several; any other value as it is."""
+    if isinstance(value, SecretStr | SecretBytes | Secret):
+        return _opened(cast("Secret[Any]", value).get_secret_value())
+    if isinstance(value, list | tuple | set | frozenset):
+        items = list(cast("Sequence[Any]", value))
+        opened = [_opened(item) for item in items]
+        return cast("Any", value) if all(map(operator.is_, opened, items)) else opened
+    return value
 
 
 def _sampled(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import anyio
@@ -44,6 +44,12 @@ class Callbacks:
         self._running += 1
         self._task_group.start_soon(self._drain, queue)
         return True
+
+    def spawn(self, function: Callable[[], Coroutine[Any, Any, None]]) -> bool:
+        """Run an async function, which raises nothing, for as long as the client is open; False where it is not."""
+        if not self.closed:
+            self._task_group.start_soon(function)
+        return not self.closed
 
     async def idle(self) -> None:
         """Wait until no callback has anything to do."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any, Literal, overload
 
@@ -10,12 +10,17 @@ import anyio
 import mcp_types
 
 from mcptasks import _arguments
+from mcptasks._async.abandoning import abandon
 from mcptasks._async.create import Call, create
+from mcptasks._async.mapping import Mapped, Pulling
 from mcptasks._async.session import Session
-from mcptasks._async.task import Task, abandon
+from mcptasks._async.task import Task
 from mcptasks._exceptions import TaskTimeoutError
 from mcptasks._models import Kind, ResourceContents, ToolResult
 from mcptasks._outcome import Decoding
+
+Arguments = Mapping[str, Any] | None
+"""Of one call."""
 
 ProgressHandler = Callable[[float, float | None, str | None], Awaitable[None] | None]
 """Gets progress, total and message."""
@@ -114,6 +119,56 @@ class Calls:
             "tool", name, arguments, task, ttl, timeout, meta, decoding, progress_handler
         )
         return answer
+
+    def map(
+        self,
+        name: str,
+        arguments: Iterable[Arguments] | AsyncIterable[Arguments],
+        *,
+        limit: int | None = None,
+        ttl: float | timedelta | None = None,
+        timeout: float | None = None,
+        meta: Mapping[str, Any] | None = None,
+        raise_on_error: bool = True,
+        as_type: Any = None,
+        cancel_on_error: bool = False,
+    ) -> AsyncIterator[ToolResult]:
+        """Call a tool once for each item of an input, as tasks; iterate over the results in the order of the input.
+
+        An item is taken when there is room for its call, so that the input may have no end. The client's handlers
+        answer what the tasks ask. An error is raised in its turn and ends the iteration; nothing is started once one
+        is known. What is under way then, or when the iteration is given up, goes on at the server.
+
+        Args:
+            name: The tool.
+            arguments: The arguments of each call: an iterable, or an async one, of mappings (or of None for none).
+            limit: How many calls may be under way at the same time; None for any number.
+            ttl: See `call_tool`.
+            timeout: Seconds for each call, from its start to its result.
+            meta: See `call_tool`.
+            raise_on_error: See `call_tool`.
+            as_type: See `call_tool`.
+            cancel_on_error: When an error is raised, ask the server to cancel what is under way (for at most 5 s).
+
+        Raises:
+            TypeError: An argument of a wrong type.
+            ValueError: A limit less than 1.
+            Exception: What `call_tool` raises, or the input.
+        """
+        decoding = Decoding(kind="tool", raise_on_error=raise_on_error, as_type=as_type)
+        _arguments.text(name, "name")
+        _arguments.time_to_live(ttl)
+        _arguments.mapping(meta, "meta")
+        seconds = _arguments.seconds(timeout, "timeout", zero=False)
+        source = _arguments.many(arguments, Pulling)
+        count = _arguments.limit(limit)
+
+        async def create(item: Any) -> Task[ToolResult]:
+            task: Task[ToolResult] = await self._call("tool", name, item, True, ttl, timeout, meta, decoding)
+            return task
+
+        callbacks = self._open().core.callbacks
+        return Mapped(create, callbacks, source, limit=count, timeout=seconds, cancel_on_error=cancel_on_error)
 
     @overload
     async def read_resource(

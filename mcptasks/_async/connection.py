@@ -21,7 +21,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
 from mcptasks._async.errors import describe
-from mcptasks._async.limits import WireLimit
+from mcptasks._async.limits import Budget, WireLimit
 from mcptasks._exceptions import (
     TaskConnectionError,
     TaskError,
@@ -31,7 +31,7 @@ from mcptasks._exceptions import (
 from mcptasks._faults import PATIENCE, Fault, broke_off, judge
 from mcptasks._models import Era
 from mcptasks._outcome import first_problem
-from mcptasks._schedule import attempt_limit, retry_delay
+from mcptasks._schedule import retry_delay
 from mcptasks._transport.http import Guard
 from mcptasks._transport.intercept import Declare, InterceptedTransport, Interceptor, TaskHost
 from mcptasks._transport.targets import Target
@@ -76,35 +76,6 @@ def is_outage(exc: BaseException) -> bool:
     return _OUTAGE in exc.__dict__
 
 
-class Budget:
-    """How long one attempt of a read may take; waiters with a near deadline shorten it, also while it runs."""
-
-    __slots__ = ("_scope", "deadline", "single", "wire_timeout")
-
-    def __init__(self, wire_timeout: float | None, deadline: float | None = None, *, single: bool = False) -> None:
-        self.wire_timeout = wire_timeout
-        self.deadline = deadline
-        self.single = single
-        """Whether the first attempt is the only one."""
-        self._scope: anyio.CancelScope | None = None
-
-    def tighten(self, deadline: float) -> None:
-        """Take a waiter's deadline (a time of the event loop's clock) into account from now on."""
-        self.deadline = deadline if self.deadline is None else min(self.deadline, deadline)
-        if self._scope is not None:
-            self._scope.deadline = min(self._scope.deadline, anyio.current_time() + self._limit())
-
-    def attempt(self, end: float) -> anyio.CancelScope:
-        """A scope for one attempt that leaves time for more before `end`."""
-        now = anyio.current_time()
-        self._scope = anyio.CancelScope(deadline=now + min(self._limit(), max((end - now) / 3, 0.5)))
-        return self._scope
-
-    def _limit(self) -> float:
-        remaining = None if self.deadline is None else max(self.deadline - anyio.current_time(), 0.0)
-        return attempt_limit(wire_timeout=self.wire_timeout, remaining=remaining)
-
-
 class Connection:
     """Keeps one link to a target. `run` is its supervisor and owns all that happens here."""
 
@@ -138,6 +109,7 @@ class Connection:
         self._demand = anyio.Event()
         self._settled = anyio.Event()
         self._failure: BaseException | None = None
+        self._paused_until = -math.inf
         self._closed = False
 
     # --- for those who send ---------------------------------------------------------------------------------------
@@ -196,7 +168,15 @@ class Connection:
         end = math.inf if self._patience is None else anyio.current_time() + self._patience
         while True:
             link = await self.link()
-            cause: Exception = TimeoutError("the server does not answer")
+            cause: Exception = TimeoutError("the server asks clients to wait")
+            pause = self._paused_until - anyio.current_time()
+            if pause > 0 and not budget.single:
+                # The server's wish concerns every read alike.
+                await anyio.sleep(max(min(pause, end - anyio.current_time()), 0))
+                if anyio.current_time() >= end:
+                    raise self._unreachable(cause)
+                link = await self.link()
+            cause = TimeoutError("the server does not answer")
             with budget.attempt(end):
                 try:
                     return await send(link)
@@ -212,6 +192,8 @@ class Connection:
             if fault.action == "reopen" and failures > 1:
                 self.broke(link)
             delay = retry_delay(failures, retry_after=fault.retry_after, spread=random.random())
+            if fault.retry_after is not None:
+                self._paused_until = max(self._paused_until, anyio.current_time() + delay)
             await anyio.sleep(max(min(delay, end - anyio.current_time()), 0))
             if anyio.current_time() >= end:
                 raise self._unreachable(cause) from cause

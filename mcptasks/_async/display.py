@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("mcptasks")
 
-_PAUSE = 0.5
-"""Seconds between two updates of a display; the end of the task is shown at once."""
+_PAUSE = 1.0
+"""Seconds between two updates of a display. The end of the task, which is shown at once, makes two in a second."""
 _PLACES = 32
 """How many displays of one task are kept up to date: the latest ones. Cells that run again leave theirs behind."""
 

@@ -20,7 +20,7 @@ from attrs import define, field
 from mcp.shared.message import SessionMessage
 from mcp_types import ErrorData, JSONRPCError, JSONRPCNotification, JSONRPCRequest, JSONRPCResponse, RequestId
 
-from mcptasks._async import answers
+from mcptasks._async import answers, handlers
 from mcptasks._exceptions import TaskProtocolError
 from mcptasks._hosting import (
     INTERNAL_ERROR,
@@ -155,7 +155,9 @@ class Hosting:
             outcome = Finished(await self._answer(request, task_id))
         except answers.RefusalError as exc:
             outcome = Failed(exc.error.code, exc.error.message, exc.error.data)
-        except Exception as exc:
+        except handlers.passing():
+            raise
+        except BaseException as exc:
             logger.exception("the %s handler failed", kind)
             # No more than that: what the error says may be the program's secret.
             outcome = Failed(INTERNAL_ERROR, f"the client's {kind} handler failed: {type(exc).__name__}")

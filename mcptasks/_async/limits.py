@@ -1,4 +1,5 @@
-"""How long a request on the wire may take. The time in which the program's handlers work does not count."""
+"""How long a request on the wire may take: a call, and one attempt of a read. The time in which the program's handlers
+work does not count."""
 
 from __future__ import annotations
 
@@ -8,6 +9,8 @@ from contextlib import contextmanager
 
 import anyio
 from attrs import define, field
+
+from mcptasks._schedule import attempt_limit
 
 
 @define(eq=False)
@@ -50,3 +53,32 @@ class WireLimit:
 
     def _end(self) -> float:
         return math.inf if self.seconds is None or self._handlers else anyio.current_time() + self.seconds
+
+
+class Budget:
+    """How long one attempt of a read may take; waiters with a near deadline shorten it, also while it runs."""
+
+    __slots__ = ("_scope", "deadline", "single", "wire_timeout")
+
+    def __init__(self, wire_timeout: float | None, deadline: float | None = None, *, single: bool = False) -> None:
+        self.wire_timeout = wire_timeout
+        self.deadline = deadline
+        self.single = single
+        """Whether the first attempt is the only one."""
+        self._scope: anyio.CancelScope | None = None
+
+    def tighten(self, deadline: float) -> None:
+        """Take a waiter's deadline (a time of the event loop's clock) into account from now on."""
+        self.deadline = deadline if self.deadline is None else min(self.deadline, deadline)
+        if self._scope is not None:
+            self._scope.deadline = min(self._scope.deadline, anyio.current_time() + self._limit())
+
+    def attempt(self, end: float) -> anyio.CancelScope:
+        """A scope for one attempt that leaves time for more before `end`."""
+        now = anyio.current_time()
+        self._scope = anyio.CancelScope(deadline=now + min(self._limit(), max((end - now) / 3, 0.5)))
+        return self._scope
+
+    def _limit(self) -> float:
+        remaining = None if self.deadline is None else max(self.deadline - anyio.current_time(), 0.0)
+        return attempt_limit(wire_timeout=self.wire_timeout, remaining=remaining)

@@ -5,26 +5,27 @@ Nothing here decides what a task's state means (`_state.py`) or when to look (`_
 
 from __future__ import annotations
 
-import heapq
 import logging
 import math
-import random
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from typing import Any
 from weakref import WeakValueDictionary
 
 import anyio
-from anyio.abc import TaskGroup
 
-from mcptasks._async.connection import Budget, is_outage
+from mcptasks._async.asking import Asking
+from mcptasks._async.connection import is_outage
 from mcptasks._async.errors import copy_error, missing
+from mcptasks._async.learning import Learning
+from mcptasks._async.limits import Budget
+from mcptasks._async.plan import Plan
 from mcptasks._async.requests import Requests
 from mcptasks._async.watch import Watch
 from mcptasks._exceptions import TaskError, TaskNotFoundError, TaskProtocolError
 from mcptasks._faults import PATIENCE
-from mcptasks._schedule import PollingPolicy, next_look
+from mcptasks._schedule import Pace, PollingPolicy
 from mcptasks._state import (
     ConnectionLost,
     Emit,
@@ -43,12 +44,14 @@ from mcptasks._wire import handshake, modern
 
 logger = logging.getLogger("mcptasks")
 
-_IN_FLIGHT = 32
-"""Requests about tasks that one client has under way at most."""
 _EARLY = 256
 """Pushes that are kept for tasks not known yet: servers push before they answer the creating call."""
 _ANNOUNCED = 16
 """Questions that a task may announce ahead (see `Watch.announced`)."""
+_CROWD = 100
+"""Where more tasks than this are watched, none is looked at ahead of the server's interval."""
+_LOOKS_AT_ONCE, _LOOKS_A_SECOND = 64, 20
+"""Looks for what was missed while nobody pushed. Most become needless by a push, so many are not made at once."""
 _AFTER_TROUBLE = 5.0
 """Seconds until a task that only callbacks watch is looked at again after trouble."""
 
@@ -61,21 +64,22 @@ class Monitor:
         requests: Requests,
         policy: PollingPolicy,
         wire_timeout: float | None,
+        endpoint: str | None,
         *,
         on_interest: Callable[[Watch, bool], None],
         on_news: Callable[[Watch], None],
     ) -> None:
         self._requests = requests
         self._policy = policy
-        self._wire_timeout = wire_timeout
         self._on_interest = on_interest
         self._on_news = on_news
         self._arrival: anyio.Event | None = None
         self._watches: WeakValueDictionary[str, Watch] = WeakValueDictionary()
-        self._plan: list[tuple[float, int, Watch]] = []
-        self._entries = 0
-        self._queue: deque[tuple[Watch, bool]] = deque()
-        self._active = 0
+        self._learning = Learning(endpoint, policy)
+        self._plan = Plan()
+        self._watched = 0
+        self._missed = Pace(_LOOKS_AT_ONCE, _LOOKS_A_SECOND)
+        self._asking = Asking(self._ask, wire_timeout)
         self._wake = anyio.Event()
         self._planned_until = math.inf
         self._early: OrderedDict[str, Seen] = OrderedDict()
@@ -129,7 +133,12 @@ class Monitor:
             return
         watch.pushed = True
         watch.pushes += 1
+        planned = watch.entry
         self.feed(watch, event)
+        if not watch.busy:
+            watch.again = False  # It tells all that a look would.
+            if planned and watch.entry == planned:
+                self._schedule_next(watch)
 
     def observe(self, event: Seen) -> None:
         """Take in what was seen of a registered task elsewhere."""
@@ -154,19 +163,18 @@ class Monitor:
         for watch in list(watches):
             if watch.pushed:
                 watch.pushed = False
-                self._schedule(watch, anyio.current_time())
+                self._look_for_missed(watch)
 
     def push_works(self, watches: Iterable[Watch]) -> None:
         """Pushes for these tasks will arrive from now on; what happened before is found by one look."""
         for watch in list(watches):
-            watch.pushed = watch.again = True
-            self._schedule_next(watch)
+            watch.pushed = True
+            self._look_for_missed(watch)
 
     def stream_opened(self) -> None:
         """The stream of a connection's pushes is open (again); what happened before is found by one look."""
         for watch in list(self._watches.values()):
-            watch.again = True
-            self._schedule_next(watch)
+            self._look_for_missed(watch)
 
     def close(self, reason: TaskError) -> None:
         """Tell everyone who waits, now and later, that nothing more will come."""
@@ -206,8 +214,10 @@ class Monitor:
             if watch.budget is not None:
                 watch.budget.tighten(deadline)
         watch.gone = False
-        if watch.interest == 1 and not watch.state.settled:
-            self._on_interest(watch, True)
+        if watch.interest == 1:
+            self._watched += 1
+            if not watch.state.settled:
+                self._on_interest(watch, True)
         if not watch.entry and not watch.busy:
             self._schedule_next(watch)
 
@@ -217,7 +227,8 @@ class Monitor:
         if deadline < math.inf:
             watch.deadlines.remove(deadline)
         if watch.interest == 0:
-            watch.entry = 0
+            self._watched -= 1
+            self._plan.drop(watch)
             self._on_interest(watch, False)
 
     def want(self, watch: Watch) -> None:
@@ -226,14 +237,24 @@ class Monitor:
 
     # --- events and effects ---------------------------------------------------------------------------------------
 
-    def feed(self, watch: Watch, event: Event) -> None:
-        """Apply an event and carry out what follows from it."""
+    def feed(self, watch: Watch, event: Event, *, asked: float | None = None) -> None:
+        """Apply an event and carry out what follows from it.
+
+        Args:
+            watch: The task.
+            event: What happened.
+            asked: When the server was asked for it, by the event loop's clock; now, if it told it unasked.
+        """
+        before = watch.state.terminal
         watch.state, effects = advance(watch.state, event)
         if isinstance(event, Seen):
-            watch.looked = anyio.current_time()
+            watch.looked = now = anyio.current_time()
             message = event.status.status_message
             if event.origin == "pushed" and event.status.status == "input_required" and message is not None:
                 watch.announced = (*watch.announced, message)[-_ANNOUNCED:]
+            at = now if asked is None else asked
+            if not before and self._learning.seen(watch, event, asked=at, over=watch.state.terminal):
+                self._plan_anew(watch)
         for effect in effects:
             match effect:
                 case Emit(status):
@@ -244,7 +265,7 @@ class Monitor:
                 case Look():
                     self._schedule(watch, self._soonest(watch))
                 case Finish():
-                    watch.entry = 0
+                    self._plan.drop(watch)
                 case Fail(error):
                     watch.trouble, watch.troubles = error, watch.troubles + 1
                 case Wake():
@@ -254,7 +275,7 @@ class Monitor:
         if effects or isinstance(event, Seen):
             self._on_news(watch)
         if watch.state.settled:
-            watch.entry = 0
+            self._plan.drop(watch)
             self._on_interest(watch, False)
         if watch.state.terminal and watch.ended is not None:
             ended, watch.ended = watch.ended, None
@@ -271,31 +292,35 @@ class Monitor:
         if watch.looked is None or watch.again:
             self._schedule(watch, now)
             return
-        delay = next_look(
-            self._policy,
-            age=watch.looked - watch.since,
-            interval=watch.interval,
-            remaining=watch.remaining(watch.looked),
-            pushed=watch.pushed,
-            spread=random.random(),
-        )
+        delay = self._learning.delay(watch, crowded=self._watched > _CROWD)
         self._schedule(watch, max(now, watch.looked + delay))
 
+    def _look_for_missed(self, watch: Watch) -> None:
+        """Look at a task whose pushes may have been missed: at once, where there are not too many such tasks."""
+        watch.again = True
+        if self._plannable(watch):
+            now = anyio.current_time()
+            self._schedule(watch, now + min(self._missed.wait(now), self._policy.spacing(watch.interval)))
+
+    def _plan_anew(self, ended: Watch) -> None:
+        """More is known of how long a tool takes: see to the others that run it."""
+        for watch in self._learning.alike(ended, list(self._watches.values())):
+            if watch.entry and not watch.pushed and not watch.again:
+                self._schedule_next(watch)
+
+    def _plannable(self, watch: Watch) -> bool:
+        return not (watch.state.settled or not watch.interest or watch.gone or watch.busy)
+
     def _schedule(self, watch: Watch, due: float) -> None:
-        if watch.state.settled or not watch.interest or watch.gone or watch.busy:
-            return
-        self._entries += 1
-        watch.entry = self._entries
-        heapq.heappush(self._plan, (due, self._entries, watch))
-        if due < self._planned_until:
+        if self._plannable(watch) and self._plan.put(watch, due) and due < self._planned_until:
             self._wake.set()
 
     def _enqueue(self, watch: Watch, *, fetch: bool) -> None:
-        watch.entry = 0
+        self._plan.drop(watch)
         if watch.busy and not fetch:
             return
         watch.busy = True
-        self._queue.append((watch, fetch))
+        self._asking.add(watch, fetch=fetch)
         self._wake.set()
 
     # --- execution ------------------------------------------------------------------------------------------------
@@ -305,34 +330,25 @@ class Monitor:
         async with anyio.create_task_group() as tg:
             while True:
                 self._wake = anyio.Event()
-                self._start(tg)
-                self._planned_until = self._plan[0][0] if self._plan else math.inf
+                for watch in self._plan.due(anyio.current_time()):
+                    self._enqueue(watch, fetch=False)
+                self._asking.start(tg)
+                self._planned_until = min(self._plan.until, self._asking.until)
                 with anyio.CancelScope(deadline=self._planned_until):
                     await self._wake.wait()
 
-    def _start(self, tg: TaskGroup) -> None:
-        now = anyio.current_time()
-        while self._plan and (self._plan[0][0] <= now or self._plan[0][1] != self._plan[0][2].entry):
-            _, entry, watch = heapq.heappop(self._plan)
-            if entry == watch.entry:
-                self._enqueue(watch, fetch=False)
-        while self._queue and self._active < _IN_FLIGHT:
-            watch, fetch = self._queue.popleft()
-            self._active += 1
-            watch.budget = Budget(self._wire_timeout, min(watch.deadlines, default=None))
-            tg.start_soon(self._ask, watch, watch.budget, fetch)
-
     async def _ask(self, watch: Watch, budget: Budget, fetch: bool) -> None:
         watch.again = False
+        asked = anyio.current_time()
         try:
             event = await self._answer(watch, budget, fetch)
         finally:
-            self._active -= 1
             watch.busy, watch.budget = False, None
-            self._wake.set()
+            if self._asking.waiting:
+                self._wake.set()
         if event is not None:
-            self.feed(watch, event)
-        if watch.interest and not watch.state.settled and not watch.entry and not watch.busy:
+            self.feed(watch, event, asked=asked)
+        if not watch.entry and self._plannable(watch):
             if isinstance(event, Trouble):
                 self._schedule(watch, anyio.current_time() + _AFTER_TROUBLE)
             else:
@@ -369,8 +385,7 @@ class Monitor:
     def _trouble(self, watch: Watch, exc: TaskError) -> Trouble:
         if is_outage(exc):
             # It concerns every task alike; nobody has to wait for a turn in the queue to learn it.
-            queued = {other for other, _ in self._queue}
-            self._queue.clear()
+            queued = self._asking.clear()
             for other in list(self._watches.values()):
                 if other in queued:
                     other.busy = False

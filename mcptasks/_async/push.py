@@ -3,6 +3,10 @@
 Source: ext-tasks, "Task Status Notifications"; specification 2026-07-28, basic/patterns/subscriptions. A stream is
 acknowledged with the ids that the server agreed to; only those count as covered, and are looked at once after that.
 One stream is opened at a time, so that an acknowledgement can only be for that one.
+
+A few streams serve any number of tasks: where there are enough of them, a new one takes over the ids of the smallest,
+and of any that is no larger than what was gathered by then. So an id moves seldom, and what each task costs hardly
+grows with their number.
 """
 
 from __future__ import annotations
@@ -36,6 +40,8 @@ _LASTING_SECONDS = 5.0
 _LINGER_SECONDS = 5.0
 """A stream stays this long for tasks that nobody is interested in: readers come back."""
 _MAX_STREAMS = 4
+_MAX_IDS = 2000
+"""Ids of one stream: some 80 KB, below what common web servers take for a body."""
 _REOPENINGS = 6
 """How many times in a row a stream may end unacknowledged before this connection is polled only."""
 
@@ -43,10 +49,12 @@ _REOPENINGS = 6
 @define(eq=False)
 class _Stream:
     ids: frozenset[str]
+    live: int
+    """How many of these somebody is interested in."""
     acknowledged: set[str] = field(factory=set[str])
     scope: anyio.CancelScope = field(factory=anyio.CancelScope)
     settled: anyio.Event = field(factory=anyio.Event)
-    idle_since: float | None = None
+    idle_since: float = math.inf
     silent: bool = False
     """It was given up because no acknowledgement came."""
 
@@ -58,6 +66,10 @@ class PushStreams:
         self._connection = connection
         self._monitor = monitor
         self._wanted: dict[str, Watch] = {}
+        self._new: dict[str, None] = {}
+        """The wanted ids that no stream names, in the order in which they came."""
+        self._named: dict[str, list[_Stream]] = {}
+        """The streams that name an id."""
         self._streams: list[_Stream] = []
         self._opening: _Stream | None = None
         self._refused = False
@@ -79,12 +91,21 @@ class PushStreams:
 
     def interest(self, watch: Watch, interested: bool) -> None:
         """Somebody began or ceased to be interested in a task."""
+        task_id = watch.task_id
+        if interested == (task_id in self._wanted):
+            return
+        for stream in self._named.get(task_id, ()):
+            stream.live += 1 if interested else -1
+            if stream.live == 0:
+                stream.idle_since = anyio.current_time()
+                self._wake.set()
         if interested:
-            self._wanted[watch.task_id] = watch
-            self._wake.set()
-        elif self._wanted.pop(watch.task_id, None) is not None:
-            self._declined.discard(watch.task_id)
-            self._wake.set()
+            self._wanted[task_id] = watch
+            self._missing(task_id)
+        else:
+            del self._wanted[task_id]
+            self._new.pop(task_id, None)
+            self._declined.discard(task_id)
 
     def linked(self, link: Link) -> None:
         """A connection was made."""
@@ -94,6 +115,8 @@ class PushStreams:
         self._failures = 0
         for stream in self._streams:
             stream.scope.cancel()
+        for task_id in self._wanted:
+            self._missing(task_id)
         self._wake.set()
 
     def acknowledged(self, filters: Mapping[str, Any] | None) -> None:
@@ -102,18 +125,30 @@ class PushStreams:
         if stream is None:
             return
         offered = as_list((filters or {}).get("taskIds"))
-        stream.acknowledged = {item for item in offered or () if isinstance(item, str)} & stream.ids
+        agreed = {item for item in offered or () if isinstance(item, str)} & stream.ids
+        # What another stream carried until now has missed nothing.
+        fresh = [task_id for task_id in agreed if not self._covered(task_id)]
+        stream.acknowledged = agreed
         stream.settled.set()
-        self._declined |= stream.ids - stream.acknowledged
-        if stream.acknowledged:
+        self._declined |= (stream.ids - agreed) & self._wanted.keys()
+        if agreed:
             self._agreed = True
-            self._monitor().push_works(self._watches(stream.acknowledged))
+            self._monitor().push_works(self._watches(fresh))
         else:
             # It will not push for any of these, which it may not know. If that goes on it pushes for none.
             self._empty += 1
             self._refused = offered is None or (not self._agreed and self._empty >= PATIENCE)
             stream.scope.cancel()
         self._wake.set()
+
+    def _missing(self, task_id: str) -> None:
+        """Have a task covered by a new stream, if none names it and the server did not decline it."""
+        if task_id not in self._named and task_id not in self._declined:
+            self._new[task_id] = None
+            self._wake.set()
+
+    def _covered(self, task_id: str) -> bool:
+        return any(task_id in stream.acknowledged for stream in self._named.get(task_id, ()))
 
     def _watches(self, ids: Iterable[str]) -> list[Watch]:
         return [self._wanted[task_id] for task_id in ids if task_id in self._wanted]
@@ -127,7 +162,7 @@ class PushStreams:
                     # New ids share a stream.
                     await anyio.sleep(_GATHER_SECONDS)
                 self._wake = anyio.Event()
-                if not self._refused and self._opening is None:
+                if not self._refused and self._opening is None and self._new:
                     self._open(tg)
 
     def _close_idle(self) -> float:
@@ -135,10 +170,8 @@ class PushStreams:
         now = anyio.current_time()
         again = math.inf
         for stream in self._streams:
-            if stream.ids & self._wanted.keys():
-                stream.idle_since = None
+            if stream.live:
                 continue
-            stream.idle_since = now if stream.idle_since is None else stream.idle_since
             if now >= stream.idle_since + _LINGER_SECONDS:
                 stream.scope.cancel()
             else:
@@ -146,18 +179,30 @@ class PushStreams:
         return again
 
     def _open(self, tg: TaskGroup) -> None:
-        covered = set[str]().union(*(stream.ids for stream in self._streams))
-        new = self._wanted.keys() - covered - self._declined
-        if not new:
-            return
-        replaced: list[_Stream] = []
-        if len(self._streams) >= _MAX_STREAMS:
-            # Make before break: the old streams end when the new one is acknowledged.
-            new, replaced = self._wanted.keys() - self._declined, list(self._streams)
-        stream = _Stream(frozenset(new))
+        new = list(self._new)[:_MAX_IDS]
+        replaced = self._to_replace(len(new))
+        ids = frozenset(new).union(*((old.ids & self._wanted.keys()) - self._declined for old in replaced))
+        stream = _Stream(ids, live=len(ids))
+        for task_id in ids:
+            self._new.pop(task_id, None)
+            self._named.setdefault(task_id, []).append(stream)
         self._streams.append(stream)
         self._opening = stream
         tg.start_soon(self._keep, stream, replaced)
+
+    def _to_replace(self, size: int) -> list[_Stream]:
+        """The streams that a new one with so many ids takes over; they end when it is acknowledged."""
+        open_ones = sorted(self._streams, key=lambda stream: stream.live)
+        roomy = [stream for stream in open_ones if stream.live + size <= _MAX_IDS]
+        replaced: list[_Stream] = []
+        if len(roomy) < _MAX_STREAMS:
+            return replaced
+        for stream in roomy:
+            if (replaced and stream.live > size) or stream.live + size > _MAX_IDS:
+                break
+            replaced.append(stream)
+            size += stream.live
+        return replaced
 
     async def _keep(self, stream: _Stream, replaced: list[_Stream]) -> None:
         opened = anyio.current_time()
@@ -168,15 +213,16 @@ class PushStreams:
                     await self._listen(stream)
             finally:
                 self._ended(stream)
-        if self._wanted.keys() & stream.ids and not self._refused and (stream.silent or not stream.scope.cancel_called):
+        if stream.live and not self._refused and (stream.silent or not stream.scope.cancel_called):
             # It was lost: polling covers until it is opened again.
             lasted = stream.acknowledged and anyio.current_time() - opened >= _LASTING_SECONDS
             self._failures = 0 if lasted else self._failures + 1
             if self._failures >= _REOPENINGS and not stream.acknowledged:
                 self._refused = True
-            else:
-                await anyio.sleep(retry_delay(self._failures + 1, retry_after=None, spread=random.random()))
-                self._wake.set()
+                return
+            await anyio.sleep(retry_delay(self._failures + 1, retry_after=None, spread=random.random()))
+        for task_id in stream.ids & self._wanted.keys():
+            self._missing(task_id)
 
     async def _settle(self, stream: _Stream, replaced: list[_Stream]) -> None:
         """Wait for the acknowledgement, then end the streams that this one replaces."""
@@ -205,9 +251,14 @@ class PushStreams:
 
     def _ended(self, stream: _Stream) -> None:
         self._streams.remove(stream)
+        for task_id in stream.ids:
+            others = self._named[task_id]
+            others.remove(stream)
+            if not others:
+                del self._named[task_id]
         stream.settled.set()
         if self._opening is stream:
             self._opening = None
             self._wake.set()
-        still = set[str]().union(*(other.acknowledged for other in self._streams))
-        self._monitor().push_lost(self._watches(stream.acknowledged - still))
+        lost = [task_id for task_id in stream.acknowledged if not self._covered(task_id)]
+        self._monitor().push_lost(self._watches(lost))

@@ -14,10 +14,13 @@ from typing import Any
 
 import anyio
 import mcp_types as types
+from anyio.abc import TaskGroup
 from attrs import define, field
 from mcp.client import ClientRequestContext
 from pydantic import BaseModel, TypeAdapter
 
+from mcptasks._async import handlers
+from mcptasks._async.answer_updates import AnswerUpdates
 from mcptasks._async.answers import ELICITATION, ROOTS, SAMPLING, Answerer, RefusalError
 from mcptasks._async.connection import Link
 from mcptasks._async.handlers import InputContext
@@ -60,11 +63,11 @@ class _Held:
 
     watches: Sequence[Watch]
     """The tasks that may have asked it."""
-    content: Mapping[str, Any]
+    content: Mapping[str, Any] = field(repr=False)
     """What it asks, without `_meta`."""
     settled: anyio.Event = field(factory=anyio.Event)
     """Set when it is answered; of one whose connection was lost, when it is asked again or is over."""
-    answer: dict[str, Any] | types.ErrorData | None = None
+    answer: dict[str, Any] | types.ErrorData | None = field(default=None, repr=False)
 
 
 class Questions:
@@ -75,12 +78,19 @@ class Questions:
         requests: Sends answers.
         monitor: Has the tasks.
         link: The present connection, or the latest one; None before the first.
+        group: What handlers are at work in.
     """
 
     def __init__(
-        self, answerer: Answerer, requests: Requests, monitor: Monitor, link: Callable[[], Link | None]
+        self,
+        answerer: Answerer,
+        requests: Requests,
+        monitor: Monitor,
+        link: Callable[[], Link | None],
+        group: TaskGroup,
     ) -> None:
         self.answerer = answerer
+        self.group = group
         self._calls = 0
         """How many plain calls are under way, which may ask by themselves."""
         self._creating = 0
@@ -89,6 +99,7 @@ class Questions:
         self._requests = requests
         self._monitor = monitor
         self._link = link
+        self._updates = AnswerUpdates(requests, monitor, group)
         self._held: dict[str, _Held] = {}
         self._lost: dict[str, _Held] = {}
         """Those whose connection was lost. The server asks again on the next one (it has the task wait for input), and
@@ -134,7 +145,9 @@ class Questions:
         if link.era == "2026-07-28":
             # A call in several rounds, which the SDK drives: the question's key stands in place of a request's id.
             return await self._plainly(method, request, InputContext(key=str(context.request_id), meta=meta))
-        watches = await self._route(meta, request["params"].get("message"))
+        watches = await self._route(meta, request["params"].get("message"), link)
+        if watches is None:
+            return types.ErrorData(code=types.INVALID_PARAMS, message="no such task is under way here")
         if not watches:
             return await self._plainly(method, request, InputContext(meta=meta))
         held = _Held(watches, {name: value for name, value in request["params"].items() if name != "_meta"})
@@ -174,25 +187,30 @@ class Questions:
     def _drop(self, key: str) -> None:
         lost = self._lost.pop(key)
         for watch in lost.watches:
+            watch.drafts.pop(key, None)
             self._monitor.feed(watch, InputWithdrawn(key))
         lost.settled.set()
 
     def looked(self, watch: Watch) -> None:
         """A task was looked at: if it waits for input no more, what it asked on a lost connection is over."""
+        if watch.state.terminal:
+            watch.drafts.clear()
+        self._updates.looked(watch)
         if not self._lost or watch.state.waits:
             return
         for key, lost in list(self._lost.items()):
             if watch in lost.watches and key in self._lost:
                 self._drop(key)
 
-    async def _route(self, meta: Mapping[str, Any], message: object) -> list[Watch]:
-        """The task that asks, or those of which one does; none where a plain call asks."""
+    async def _route(self, meta: Mapping[str, Any], message: object, link: Link) -> list[Watch] | None:
+        """The task that asks, or those of which one does; none where a plain call asks. None for a named task that is
+        over, or that nobody here has a handle on: no call of the program's is to answer in its place."""
         for name in RELATED_TASK_KEYS:
             related = as_object(meta.get(name))
             task_id = None if related is None else related.get("taskId")
             if isinstance(task_id, str):
                 watch = await self._monitor.expected(task_id, _ARRIVAL_SECONDS)
-                return [] if watch is None or watch.state.terminal else [watch]
+                return None if watch is None or watch.state.terminal else [watch]
         with anyio.move_on_after(_ARRIVAL_SECONDS):
             while self._creating:
                 await self._created.wait()
@@ -212,7 +230,8 @@ class Questions:
             return told
         # One whose question is here already has no need of this one to explain why it waits.
         unsaid = [watch for watch in waiting if not watch.state.questions.held and not watch.silent]
-        if unsaid or self._calls:
+        # The program's own requests through `client.mcp` only the interceptor sees.
+        if unsaid or self._calls or (link.interceptor is not None and link.interceptor.calls):
             return unsaid
         return [watch for watch in live if not watch.state.terminal]
 
@@ -254,7 +273,9 @@ class Questions:
                 answer = await self.answerer.answer(request, context)
         except RefusalError as exc:
             return exc.error
-        except Exception as exc:
+        except handlers.passing():
+            raise
+        except BaseException as exc:
             logger.exception("the %s failed", name)
             return types.ErrorData(
                 code=types.INTERNAL_ERROR, message=f"the client's {name} failed: {type(exc).__name__}"
@@ -278,12 +299,23 @@ class Questions:
         for each in self._concerned(watch, key):
             self._monitor.feed(each, InputReleased(key))
 
+    def keep(self, watch: Watch, key: str, answer: dict[str, Any]) -> None:
+        """Keep an answer until the server has accepted it."""
+        for each in self._concerned(watch, key):
+            each.drafts[key] = answer
+
+    def drop(self, watch: Watch, key: str) -> None:
+        """An answer that was kept is of no use any more."""
+        for each in self._concerned(watch, key):
+            each.drafts.pop(key, None)
+
     async def send(self, watch: Watch, key: str, answer: dict[str, Any]) -> None:
         """Give the server the answer.
 
         Raises:
             TaskStateError: The server took the question back.
             TaskFailedError: The server refuses the answer.
+            TaskNotFoundError: The server does not know the task.
             TaskError: See `Connection.read`.
         """
         with anyio.move_on_after(_AGAIN_SECONDS):
@@ -294,7 +326,7 @@ class Questions:
         if key in self._held:
             self._settle(key, answer)
         elif self._is_modern():
-            await self._requests.answer(watch.task_id, {key: answer})
+            await self._updates.send(watch, key, answer)
             self._monitor.feed(watch, InputAnswered(key))
         else:
             raise TaskStateError(f"the server took the question {key!r} back")
@@ -315,6 +347,7 @@ class Questions:
         held.answer = answer
         held.settled.set()
         for watch in held.watches:
+            watch.drafts.pop(key, None)
             self._monitor.feed(watch, InputAnswered(key))
 
     def _concerned(self, watch: Watch, key: str) -> Sequence[Watch]:

@@ -7,11 +7,14 @@ from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 import mcp
+from attrs import frozen
 from mcp.client import ClaimContext
 from mcp_types import INVALID_PARAMS, CallToolResult, PaginatedRequestParams
 from pydantic import TypeAdapter
 
-from mcptasks._async.connection import Budget, Connection, Link
+from mcptasks import _plain
+from mcptasks._async.connection import Connection, Link
+from mcptasks._async.limits import Budget
 from mcptasks._exceptions import TaskFailedError, TaskNotFoundError, TaskProtocolError
 from mcptasks._faults import broke_off, judge
 from mcptasks._json import as_list
@@ -25,6 +28,15 @@ RAW: TypeAdapter[Any] = TypeAdapter(dict[str, Any])
 
 _PAGES = 1000
 _ItemT = TypeVar("_ItemT")
+
+
+@frozen
+class Refused:
+    """A server does not take an answer."""
+
+    error: TaskFailedError
+    repeated: bool
+    """Whether it was not the first attempt, and an earlier one may have arrived."""
 
 
 async def stash_created(created: modern.CreatedTask, _: ClaimContext) -> CallToolResult:
@@ -96,9 +108,8 @@ class Requests:
                     # The answer is what the original request would have been answered: here an error.
                     return Fetched(Failed(exc.code, exc.message, exc.data))
                 if exc.code == INVALID_PARAMS:
-                    return FetchRefused(
-                        TaskProtocolError(f"the task is {status}, but the server refuses its result: {exc.message}")
-                    )
+                    words = f"the task is {status}, but the server refuses its result: {_plain.short(exc.message, 200)}"
+                    return FetchRefused(TaskProtocolError(words))
                 raise
             return Fetched(handshake.fetched(raw))
 
@@ -121,33 +132,34 @@ class Requests:
             # Servers of 2025-11-25 refuse to cancel a task that is over; whether it exists shows in its status.
             await self.status(task_id, budget)
 
-    async def answer(self, task_id: str, answers: Mapping[str, Any], budget: Budget | None = None) -> None:
+    async def answer(self, task_id: str, answers: Mapping[str, Any], budget: Budget | None = None) -> Refused | None:
         """`tasks/update` (2026-07-28), repeated until answered: a server ignores answers that it has already.
 
+        Returns:
+            None where the server has accepted them; what it says where it refuses them.
+
         Raises:
-            TaskFailedError: The server refuses the answers.
             TaskError: See `Connection.read`.
         """
+        sent = 0
 
-        async def send(link: Link) -> mcp.MCPError | None:
+        async def send(link: Link) -> Refused | None:
+            nonlocal sent
+            sent += 1
             params = modern.UpdateParams(task_id=task_id, input_responses=dict(answers))
             try:
                 await _send(link, modern.UpdateTask(params=params))
             except mcp.MCPError as exc:
                 if judge(exc.code, exc.message, exc.data).action != "raise":
                     raise
-                return exc
+                named = ", ".join(map(repr, answers))
+                words = f"the server refuses the answer to {named:.200}: {_plain.short(exc.message, 200)}"
+                error = TaskFailedError(words, code=exc.code, data=exc.data)
+                error.__cause__ = exc
+                return Refused(error, repeated=sent > 1)
             return None
 
-        refused = await self._connection.read(send, budget)
-        if refused is None:
-            return
-        if refused.code == INVALID_PARAMS:
-            # The same words are used for a task that it does not know; whether that is it shows in the status.
-            await self.status(task_id, budget)
-        named = ", ".join(map(repr, answers))
-        words = f"the server refuses the answer to {named}: {refused.message}"
-        raise TaskFailedError(words, code=refused.code, data=refused.data) from refused
+        return await self._connection.read(send, budget)
 
     async def listed(self) -> list[TaskStatus]:
         """`tasks/list`, every page (2025-11-25)."""

@@ -6,8 +6,10 @@ the end (fastmcp 2.14 and 3, which ask all the same), or notice the end late.
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Callable
+from contextlib import ExitStack
 from weakref import WeakSet
 
 import anyio
@@ -26,8 +28,14 @@ from mcptasks._schedule import retry_delay
 from mcptasks._state import Fetched
 from mcptasks._wire import handshake, modern
 
+logger = logging.getLogger("mcptasks")
+
 _AT_ONCE = 32
-"""Streams that are open at most; each takes a connection over HTTP."""
+"""Streams that wait for a question at most."""
+
+_PARKED = 192
+"""Streams that are open at most, while somebody thinks about an answer. Over HTTP each takes one of the client's
+connections (`_CONNECTIONS` in `_transport/http.py`), and looks and answers need some as well."""
 
 _TIME_TO_ASK = 3.0
 """Seconds that a server is given to say what a task waits for."""
@@ -46,7 +54,8 @@ class ResultStreams:
         self._connection = connection
         self._monitor = monitor
         self._group = group
-        self._slots = anyio.Semaphore(_AT_ONCE)
+        self._turns = anyio.Semaphore(_AT_ONCE)
+        self._places = anyio.Semaphore(_PARKED)
         self._open: dict[Watch, anyio.CancelScope] = {}
         self._served: WeakSet[Watch] = WeakSet()
         """Those whose stream has ended while they wait for input."""
@@ -70,20 +79,30 @@ class ResultStreams:
 
     async def _keep(self, watch: Watch, scope: anyio.CancelScope) -> None:
         try:
-            with scope:
-                async with anyio.create_task_group() as group:
-                    group.start_soon(self._give_time, watch)
-                    async with self._slots:
+            with scope, ExitStack() as turn:
+                if self._places.value == 0:
+                    logger.warning("%d tasks wait for answers; task %r may have to wait to ask", _PARKED, watch.task_id)
+                async with self._places:
+                    await self._turns.acquire()
+                    turn.callback(self._turns.release)
+                    async with anyio.create_task_group() as group:
+                        group.start_soon(self._give_time, watch, turn)
                         await self._hold(watch)
+                        turn.close()
                 self._served.add(watch)
         finally:
             del self._open[watch]
             self.consider(watch)
 
-    async def _give_time(self, watch: Watch) -> None:
-        await anyio.sleep(_TIME_TO_ASK)
-        watch.silent = watch.state.waits and not watch.state.open
-        watch.wake()
+    async def _give_time(self, watch: Watch, turn: ExitStack) -> None:
+        """Wait for the question, but not for long, and have the next task ask then. A person may think for hours."""
+        with anyio.move_on_after(_TIME_TO_ASK) as scope:
+            while watch.state.waits and not watch.state.open:
+                await watch.change()
+        turn.close()
+        if scope.cancelled_caught:
+            watch.silent = watch.state.waits and not watch.state.open
+            watch.wake()
 
     async def _hold(self, watch: Watch) -> None:
         """Returns when the task is over, or the server does not hold the stream."""

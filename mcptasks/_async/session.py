@@ -185,8 +185,15 @@ class Session:
         requests = Requests(connection)
         push = PushStreams(connection, lambda: monitor)
         streams = ResultStreams(connection, lambda: monitor, self._group)
-        monitor = Monitor(requests, config.polling, config.timeout, on_interest=interest, on_news=news)
-        questions = Questions(config.answerer, requests, monitor, lambda: connection.latest)
+        monitor = Monitor(
+            requests,
+            config.polling,
+            config.timeout,
+            config.target.endpoint if config.target.lasting else None,
+            on_interest=interest,
+            on_news=news,
+        )
+        questions = Questions(config.answerer, requests, monitor, lambda: connection.latest, self._group)
         callbacks = Callbacks(self._group)
         tools = ToolBook(connection)
         self.core = Core(connection, requests, monitor, push, callbacks, tools, questions, self._handle_of)
@@ -280,7 +287,7 @@ class Session:
         status = created.seen.status
         expires = None if status.ttl is None else datetime.now(UTC) + status.ttl
         reference = self._reference(status.task_id, call, expires)
-        watch = Watch(status.task_id, now, reference=reference, ended=created.release)
+        watch = Watch(status.task_id, now, reference=reference, ended=created.release, timed=True)
         self.core.monitor.feed(watch, created.seen)
         self.core.monitor.register(watch)
         task: Task[Any] = Task(

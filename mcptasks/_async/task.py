@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Mapping
+from operator import attrgetter
 from types import TracebackType
 from typing import Any, Generic, TypeVar, cast
 
 import anyio
 
 from mcptasks import _arguments, _plain
+from mcptasks._async.abandoning import abandon
 from mcptasks._async.answers import formed
 from mcptasks._async.callbacks import CallbackQueue
 from mcptasks._async.core import Core
@@ -25,15 +26,10 @@ from mcptasks._models import TERMINAL, Kind, Status, TaskReference, TaskStatus
 from mcptasks._outcome import Decoding, decode
 from mcptasks._state import CancelAsked, Finished
 
-logger = logging.getLogger("mcptasks")
-
-ResultT = TypeVar("ResultT")
-
-_CANCEL_SECONDS = 5.0
-"""How long leaving `async with task` may take to ask for cancellation."""
+ResultT_co = TypeVar("ResultT_co", covariant=True)
 
 
-class Task(Generic[ResultT]):
+class Task(Generic[ResultT_co]):
     """A handle on work at a server. Made by a `Client`; not made by hand.
 
     Awaiting a task is the same as awaiting `result()`.
@@ -144,7 +140,7 @@ class Task(Generic[ResultT]):
         # A terminal status is final: an answer that crossed with the end does not undo it.
         return self._known()
 
-    async def result(self, timeout: float | None = None) -> ResultT:
+    async def result(self, timeout: float | None = None) -> ResultT_co:
         """Wait for the finished value; the same object every time. The client's handlers answer what the task asks.
 
         Args:
@@ -164,6 +160,7 @@ class Task(Generic[ResultT]):
         """
         limit = _arguments.seconds(timeout, "timeout")
         if self._value is None:
+            self._waiter.recall()
             deadline = deadline_of(limit)
             await self._waiter.outcome(deadline, once=limit == 0)
             with anyio.CancelScope(deadline=deadline_of(ONE_LOOK) if limit == 0 else deadline):
@@ -172,9 +169,9 @@ class Task(Generic[ResultT]):
                     self._value = value
         if self._value is None:
             raise self._waiter.timed_out()
-        return cast("ResultT", self._value)
+        return cast("ResultT_co", self._value)
 
-    def __await__(self) -> Generator[Any, None, ResultT]:
+    def __await__(self) -> Generator[Any, None, ResultT_co]:
         return self.result().__await__()
 
     async def wait(
@@ -307,7 +304,7 @@ class Task(Generic[ResultT]):
                 questions.release(watch, key)
         except TaskError as exc:
             raise missing(exc, self._reference) from exc.__cause__
-        watch.drafts.pop(key, None)
+        questions.drop(watch, key)
 
     async def cancel(self) -> None:
         """Ask the server to cancel. The task may still complete, and `result()` reports what really came.
@@ -326,7 +323,7 @@ class Task(Generic[ResultT]):
         except TaskError as exc:
             raise missing(exc, self._reference) from exc.__cause__
 
-    async def __aenter__(self) -> Task[ResultT]:
+    async def __aenter__(self) -> Task[ResultT_co]:
         return self
 
     async def __aexit__(
@@ -365,14 +362,5 @@ class Task(Generic[ResultT]):
         return decode(outcome, how, self._reference)
 
 
-async def abandon(task: Task[Any]) -> None:
-    """Ask for a task's cancellation on the way out of something that failed or was cancelled. Shielded and bounded."""
-    if task.done:
-        return
-    with anyio.move_on_after(_CANCEL_SECONDS, shield=True) as scope:
-        try:
-            await task.cancel()
-        except TaskError as exc:
-            logger.warning("could not ask to cancel task %r: %s", task.task_id, exc)
-    if scope.cancelled_caught:
-        logger.warning("could not ask to cancel task %r within %s s", task.task_id, _CANCEL_SECONDS)
+waiter_of: Callable[[Task[Any]], Waiter] = attrgetter("_waiter")
+"""What waits for a handle's task, for those who wait for many."""

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from itertools import islice
 from typing import TypeVar
 
 import anyio
 import anyio.lowlevel
-from attrs import define
+from attrs import define, field
 
+from mcptasks import _plain
 from mcptasks._async.answering import Answering, MakeContext, claimable, unanswerable
-from mcptasks._async.connection import Budget
 from mcptasks._async.core import Core
 from mcptasks._async.errors import copy_error, missing
+from mcptasks._async.limits import Budget
 from mcptasks._async.watch import Watch
-from mcptasks._exceptions import TaskConnectionError, TaskError, TaskInputRequiredError, TaskTimeoutError
+from mcptasks._exceptions import TaskError, TaskInputRequiredError, TaskTimeoutError
 from mcptasks._models import TaskReference, TaskStatus
 
 _FoundT = TypeVar("_FoundT")
@@ -24,48 +25,93 @@ _FoundT = TypeVar("_FoundT")
 ONE_LOOK = 10.0
 """How many seconds a single look may take."""
 
+_SAID = 200
+"""How much of a status message goes into another message."""
+
 
 @define(eq=False)
 class Waiter:
-    """Waits for one handle's task. It holds no state of its own."""
+    """Waits for one handle's task."""
 
     core: Core
     watch: Watch
     reference: TaskReference
     context: MakeContext
     """Makes what input handlers are told."""
+    _verdict: tuple[BaseException, TaskStatus | None] | None = field(default=None, init=False)
 
     async def outcome(self, deadline: float, *, once: bool) -> None:
         """Wait for the outcome; have the handlers answer what comes up until then."""
-        watch, questions = self.watch, self.core.questions
+        watch = self.watch
         failures = watch.failures
         # A program that calls again and again lets the others have their turn.
         await anyio.lowlevel.checkpoint()
 
         def news() -> bool | None:
-            if watch.outcome is not None:
-                return True
-            if watch.failure is not None and watch.failures > failures:
-                raise watch.failure
-            if claimable(questions, watch):
-                return None if once else False
-            if unanswerable(questions, watch):
-                raise self._unanswered()
-            return None
+            found = self.news(failures)
+            return None if once and found is False else found
 
         if once or watch.outcome is not None:
             await self.until(news, deadline, wanted=True, once=once)
             return
+
+        async def answered() -> None:
+            while not await self._found(news, watch.troubles):
+                await self.answer()
+
+        self.core.monitor.want(watch)
         # One interest for the whole: where it ends for a moment, so does the stream that the answers are wanted on.
-        with anyio.CancelScope(deadline=deadline) as scope, self.core.monitor.interest(watch, deadline=deadline):
-            while not await self.until(news, deadline, wanted=True):
-                try:
-                    await Answering(questions, watch, self.context).run()
-                except TaskError as exc:
-                    exc.reference = exc.reference or self.reference
-                    raise
-        if scope.cancelled_caught:
-            raise self.timed_out()
+        await self._watched(answered, deadline)
+
+    def news(self, failures: int) -> bool | None:
+        """What there is for one who waits for the outcome: True where it is known, False where there are questions to
+        `answer`, None where there is nothing.
+
+        Args:
+            failures: The watch's count of handlers' failures when the wait began.
+
+        Raises:
+            TaskInputRequiredError: No handler can answer.
+            BaseException: What a handler raised since then, for whomever it worked.
+        """
+        watch, questions = self.watch, self.core.questions
+        if watch.outcome is not None:
+            return True
+        if watch.failure is not None and watch.failures > failures:
+            raise watch.failure
+        if claimable(questions, watch):
+            return False
+        if unanswerable(questions, watch):
+            raise self._unanswered()
+        return None
+
+    def complain(self, troubles: int) -> None:
+        """Raise the monitor's trouble, if there was any since the wait began.
+
+        Args:
+            troubles: The watch's count of troubles then.
+        """
+        if self.watch.troubles > troubles:
+            assert self.watch.trouble is not None
+            raise copy_error(self.watch.trouble, self.reference) from self.watch.trouble.__cause__
+
+    async def answer(self) -> None:
+        """Have the handlers answer what they can; raises what `Answering.run` does."""
+        try:
+            await Answering(self.core.questions, self.watch, self.context).run()
+        except TaskError as exc:
+            exc.reference = exc.reference or self.reference
+            raise
+
+    def remember(self, error: BaseException) -> None:
+        """Keep an error that a group met, for the next who asks this handle for the result."""
+        self._verdict = error, self.watch.status
+
+    def recall(self) -> None:
+        """Raise that error, once, unless something was learned of the task since."""
+        verdict, self._verdict = self._verdict, None
+        if verdict is not None and verdict[1] is self.watch.status and self.watch.outcome is None:
+            raise verdict[0]
 
     def _unanswered(self) -> TaskInputRequiredError:
         requests = dict(self.watch.state.open)
@@ -94,18 +140,29 @@ class Waiter:
         if found is not None:
             return found
         troubles = self.watch.troubles
-        with anyio.CancelScope(deadline=deadline) as scope, self.core.monitor.interest(self.watch, deadline=deadline):
-            while True:
-                found = check()
-                if found is not None:
-                    return found
-                if self.watch.troubles > troubles:
-                    assert self.watch.trouble is not None
-                    raise copy_error(self.watch.trouble, self.reference) from self.watch.trouble.__cause__
-                await self.watch.change()
-        if scope.cancelled_caught:
+        return await self._watched(lambda: self._found(check, troubles), deadline)
+
+    async def _watched(self, wait: Callable[[], Awaitable[_FoundT]], deadline: float) -> _FoundT:
+        """Wait while the monitor watches the task, until the deadline."""
+        monitor = self.core.monitor
+        monitor.enter(self.watch, deadline)
+        try:
+            if deadline == math.inf:  # Most have none, and a scope takes memory for as long as the task does.
+                return await wait()
+            with anyio.CancelScope(deadline=deadline):
+                return await wait()
             raise self.timed_out()
-        raise TaskConnectionError("the wait was broken off", reference=self.reference)  # pragma: no cover
+        finally:
+            monitor.leave(self.watch, deadline)
+
+    async def _found(self, check: Callable[[], _FoundT | None], troubles: int) -> _FoundT:
+        """Wait until `check` finds something, or there is trouble."""
+        while True:
+            found = check()
+            if found is not None:
+                return found
+            self.complain(troubles)
+            await self.watch.change()
 
     async def _look_once(self) -> None:
         budget = Budget(self.core.connection.wire_timeout, single=True)
@@ -133,8 +190,8 @@ def deadline_of(limit: float | None) -> float:
 
 
 def said(status: TaskStatus) -> str:
-    """The status message, for other messages."""
-    return f" ({status.status_message})" if status.status_message else ""
+    """The status message, for other messages: a server's words, so shown as a literal, and not too long."""
+    return f" ({_plain.short(status.status_message, _SAID)})" if status.status_message else ""
 
 
 def named(requests: Iterable[str]) -> str:

@@ -9,11 +9,12 @@ from typing import Any
 import anyio
 from attrs import define, field
 
-from mcptasks._async.connection import Budget
+from mcptasks._async.limits import Budget
 from mcptasks._models import TaskReference, TaskStatus
 from mcptasks._state import Outcome, TaskState
 
 Listener = Callable[[TaskStatus], None]
+Observer = Callable[[], None]
 
 
 @define(eq=False)
@@ -49,9 +50,9 @@ class Watch:
     """Whether a request about this task is queued or under way."""
     budget: Budget | None = None
     """The limits of that request."""
-    drafts: dict[str, dict[str, Any]] = field(factory=dict[str, "dict[str, Any]"])
+    drafts: dict[str, dict[str, Any]] = field(factory=dict[str, "dict[str, Any]"], repr=False)
     """Answers by key that a handler gave and the server has not accepted yet."""
-    failure: BaseException | None = None
+    failure: BaseException | None = field(default=None, repr=False)
     """What kept a handler from the latest answer."""
     failures: int = 0
     """Counts those, so that each waiter sees the ones of its own time."""
@@ -59,11 +60,16 @@ class Watch:
     """It waits for input, and the server was given the time to say what for, and did not (2025-11-25)."""
     announced: tuple[str, ...] = ()
     """The latest messages of pushed `input_required` statuses to which no question has come yet (2025-11-25)."""
+    timed: bool = False
+    """Whether its age tells how long the tool takes: created by this client, and not held up by questions."""
+    ran: float = 0.0
+    """The age at which it was last known to run."""
     again: bool = False
     """Whether to look at once: the latest answer, also one that is under way, may be older than the pushes."""
     entry: int = 0
-    """Number of the valid entry in the monitor's plan; 0 for none."""
+    """Number of the valid entry in the monitor's plan (`plan.py`); 0 for none."""
     _changed: anyio.Event | None = None
+    _observers: set[Observer] | None = None
 
     @property
     def status(self) -> TaskStatus | None:
@@ -91,14 +97,35 @@ class Watch:
         status = self.state.status
         return None if status is None or status.ttl is None else self.since + status.ttl / timedelta(seconds=1) - now
 
+    def failed(self, failure: BaseException) -> None:
+        """Tell all who wait that an answer was not to be had."""
+        self.failure, self.failures = failure, self.failures + 1
+        self.wake()
+
     async def change(self) -> None:
         """Wait until anything changes."""
         if self._changed is None:
             self._changed = anyio.Event()
         await self._changed.wait()
 
+    def observe(self, observer: Observer) -> None:
+        """Have a function called whenever anything changes: for those who wait for many tasks at once."""
+        if self._observers is None:
+            self._observers = set()
+        self._observers.add(observer)
+
+    def unobserve(self, observer: Observer) -> None:
+        """Have it called no more."""
+        if self._observers is not None:
+            self._observers.discard(observer)
+            if not self._observers:
+                self._observers = None
+
     def wake(self) -> None:
         """Wake all who wait for a change."""
+        if self._observers is not None:
+            for observer in tuple(self._observers):
+                observer()
         if self._changed is not None:
             self._changed.set()
             self._changed = None

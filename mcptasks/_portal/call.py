@@ -227,6 +227,7 @@ class FutureCall(Call[T]):
         self._failure: BaseException | None = None
         self.future: Future[T] = Future()
         self.future.add_done_callback(self._settled)
+        portal.futures.add(self.future)
 
     def give(self, job: Job) -> None:
         """Have a worker thread do something. For the event loop's thread."""

@@ -13,12 +13,15 @@ from typing import Any, cast
 
 import anyio
 
-from mcptasks._async.handlers import InputContext
+from mcptasks._async.handlers import Grip, InputContext, present_grip
 from mcptasks._async.task import Task as AsyncTask
 from mcptasks._exceptions import TaskConnectionError, TaskInputRequiredError
 from mcptasks._portal.call import Call, FutureCall, calling
 from mcptasks._portal.thread import current_portal
 from mcptasks._portal.tracebacks import trim
+
+_ENDS_OF_INPUT = ((), ("EOF when reading a line",))
+"""What `input()` says of the end of the file, at a terminal and elsewhere."""
 
 
 class _Question:
@@ -32,6 +35,8 @@ class _Question:
         self.holder: Call[Any] | None = None
         """The call whose thread was given it."""
         self.begun = False
+        self.grip = present_grip.get() or Grip()
+        """Tells whoever waits for the answer that it cannot be stopped once it has begun."""
         self.over = anyio.Event()
         self.value: Any = None
         self.error: BaseException | None = None
@@ -63,8 +68,10 @@ class Desk:
         self._questions.append(question)
         self._assign()
         try:
+            question.grip.queue()
             await question.over.wait()
         finally:
+            question.grip.end()
             self._questions.remove(question)
             self._assign()
         if question.error is not None:
@@ -158,18 +165,24 @@ class _Answering:
         question = self._question
         if question.holder is not self._call or self._call.abandoned or question.over.is_set():
             return False
+        if not question.grip.begin():
+            return False
         question.begun, question.error = True, None
         return True
 
     def _give_back(self) -> None:
         self._call.abandoned = True
         self._question.begun = False
+        self._question.grip.queue()
         self._desk.leave(self._call)
 
 
 def _needs_a_person(exc: BaseException) -> bool:
     """Whether `input()` found nobody: the end of the file, or a notebook's kernel without a standard input."""
-    return isinstance(exc, EOFError) or type(exc).__name__ == "StdinNotImplementedError"
+    if isinstance(exc, EOFError):
+        # Other ends than that of the standard input (a file that a handler unpickles) come with other words.
+        return exc.args in _ENDS_OF_INPUT
+    return type(exc).__name__ == "StdinNotImplementedError"
 
 
 def _words(exc: BaseException) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextvars
 import inspect
 import math
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Future
+from operator import attrgetter
 from types import TracebackType
 from typing import Any, Generic, NoReturn, Self, TypeVar, TypeVarTuple, Unpack, cast
 
@@ -19,11 +21,12 @@ from mcptasks._async.handlers import InputContext
 from mcptasks._async.listing import TaskList
 from mcptasks._async.task import Task as AsyncTask
 from mcptasks._portal.runner import Runner
+from mcptasks._portal.steps import Steps, pulled
 from mcptasks._portal.thread import Backend, current_portal
 from mcptasks._portal.tracebacks import blocking
 
 T = TypeVar("T")
-ResultT = TypeVar("ResultT")
+ResultT_co = TypeVar("ResultT_co", covariant=True)
 F = TypeVar("F")
 HandleT = TypeVar("HandleT")
 ArgumentsT = TypeVarTuple("ArgumentsT")
@@ -53,9 +56,9 @@ class Facade:
 
         return self._runner.call(once)
 
-    def _iterate(self, make: Callable[[], AsyncIterator[T]]) -> Iterator[T]:
-        """The blocking form of an async iterator."""
-        return _Iterator(self._runner, self._run(make))
+    def _iterate(self, make: Callable[[], AsyncIterator[T]], *, answers: bool = False) -> Iterator[T]:
+        """The blocking form of an async iterator; input handlers may run on the thread that waits for its steps."""
+        return Steps(self._runner, self._run(make), answers=answers)
 
     def _handle(self, kind: Callable[[Runner, AsyncTask[T]], HandleT], inner: AsyncTask[T]) -> HandleT:
         """The one blocking handle of an async one."""
@@ -88,10 +91,18 @@ class Facade:
         if not _is_plain_function(function):
             return _contained(handler)
         desk = self._runner.desk
+        # The open client keeps this, and this must not keep the client open.
+        weakly = weakref.ref(self._runner)
 
         def translated(context: InputContext[AsyncTask[Any]], params: object) -> Any:
-            task = None if context.task is None else self._handle(kind, context.task)
-            candidates = tuple(self._handle(kind, candidate) for candidate in context.candidates)
+            runner = weakly()
+            assert runner is not None, "a thread that waits for the client holds it"
+
+            def handle(inner: AsyncTask[Any]) -> Any:
+                return runner.handle(inner, lambda: kind(runner, inner))
+
+            task = None if context.task is None else handle(context.task)
+            candidates = tuple(map(handle, context.candidates))
             return function(evolve(context, task=task, candidates=candidates), params)
 
         async def on_waiting_thread(*arguments: Any) -> Any:
@@ -100,30 +111,14 @@ class Facade:
 
         return on_waiting_thread
 
+    def _pulled(self, items: Any) -> Any:
+        """An iterable whose items are to be got on the thread that waits, in the form that the async core takes."""
+        return pulled(self._runner.desk, items)
+
     def _remover(self, remove: Callable[[], None]) -> Callable[[], None]:
         """A function that runs on the event loop's thread, from wherever it is called."""
         runner = self._runner
         return blocking(lambda: runner.withdraw(remove))
-
-
-class _Iterator(Iterator[T]):
-    def __init__(self, runner: Runner, inner: AsyncIterator[T]) -> None:
-        self._runner = runner
-        self._inner = inner
-
-    @blocking
-    def __next__(self) -> T:
-        # A StopAsyncIteration cannot leave a coroutine as one.
-        found = self._runner.call(self._found)
-        if not found:
-            raise StopIteration
-        return found[0]
-
-    async def _found(self) -> list[T]:
-        try:
-            return [await anext(self._inner)]
-        except StopAsyncIteration:
-            return []
 
 
 class ClientFacade(Facade):
@@ -179,10 +174,10 @@ class ClientFacade(Facade):
         self._runner.close((exc_type, exc, traceback))
 
 
-class TaskFacade(Facade, Generic[ResultT]):
+class TaskFacade(Facade, Generic[ResultT_co]):
     """The blocking task's base."""
 
-    def __init__(self, runner: Runner, inner: AsyncTask[ResultT]) -> None:
+    def __init__(self, runner: Runner, inner: AsyncTask[ResultT_co]) -> None:
         self._runner = runner
         self._inner = inner
 
@@ -200,13 +195,17 @@ class TaskFacade(Facade, Generic[ResultT]):
         display.show(self._inner, self._run)
 
     @blocking
-    def future(self) -> Future[ResultT]:
+    def future(self) -> Future[ResultT_co]:
         """The result as a `concurrent.futures.Future`, for `wait` and `as_completed` of that module.
 
         Cancelling the future ends the waiting, never the work. Each call makes a new future. While no thread waits in
         `result()`, input handlers run on a worker thread for it.
         """
         return self._runner.future(self._inner.result, reference=self._inner.reference)
+
+
+parts_of: Callable[[TaskFacade[Any]], tuple[Runner, AsyncTask[Any]]] = attrgetter("_runner", "_inner")
+"""Where a task's calls run, and the async task, for functions that take several tasks."""
 
 
 def _is_plain_function(value: Any) -> bool:

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import threading
+from concurrent.futures import InvalidStateError
+from contextlib import suppress
 from functools import partial
 
 from mcptasks._exceptions import TaskConnectionError
 from mcptasks._portal.call import Call
-from mcptasks._portal.thread import Backend, Portal, current_portal
+from mcptasks._portal.thread import Backend, Portal, current_portal, inherited
 
 
 class _Registry:
@@ -24,6 +27,8 @@ class _Registry:
         self._lock = threading.RLock()
         self._leases: dict[object, Portal] = {}
         self._inherited: list[Portal] = []
+        self._ends_in_time = False
+        """Whether the end of this process is known to be noticed."""
 
     def acquire(self, backend: Backend, lessee: object) -> Portal:
         """Lease the portal of a backend; it is started where there is none. Not for the portal's own thread.
@@ -31,6 +36,7 @@ class _Registry:
         Whoever is interrupted in here, or meets an error, must `release` as well.
         """
         with self._lock:
+            self._notice_the_end()
             while True:
                 for portal in set(self._leases.copy().values()):
                     if portal.backend == backend and self._lease(portal, lessee):
@@ -65,17 +71,62 @@ class _Registry:
         except RuntimeError:
             portal.stop()  # It has ended, or is only about to start.
 
+    def _notice_the_end(self) -> None:
+        """A process that `multiprocessing` has forked ends without exit handlers, but with finalizers of its own."""
+        # Where it is not imported, this is no such process.
+        process = sys.modules.get("multiprocessing.process")
+        if self._ends_in_time or process is None or process.parent_process() is None:
+            return
+        from multiprocessing.util import Finalize
+
+        # Below 0, and below those of queues (-5): after the daemonic processes that its threads may wait for.
+        Finalize(None, self._end_of_child, exitpriority=-100)
+        self._ends_in_time = True
+
+    def _end_of_child(self) -> None:
+        # Python waits for these a moment later, and their clients are to be open until then.
+        for thread in threading.enumerate():
+            if not thread.daemon and thread is not threading.current_thread():
+                thread.join()
+        self.shut_down()
+
     def shut_down(self) -> None:
-        """End all portals, at the end of the program."""
-        for portal in set(self._leases.copy().values()):
-            portal.shut_down()
+        """End all portals, at the end of the program; an interrupt is raised when that is done, a second one at once.
+
+        All waits in there are bounded: a server in a subprocess has 2 s to go by itself, and then is made to.
+        """
+        portals = set(self._leases.copy().values())
+        try:
+            _end(portals)
+        except BaseException:
+            _end(portals)
+            raise
 
     def forget(self) -> None:
         """In a child process: the parent's threads are not here. What belongs to them is kept, untouched, so that no
         finalizer closes what the parent still uses."""
         self._lock = threading.RLock()
+        for portal in set(self._leases.values()):
+            _break_off(portal)
         self._inherited.extend(self._leases.values())
         self._leases = {}
+        self._ends_in_time = False
+
+
+def _end(portals: set[Portal]) -> None:
+    for portal in portals:
+        portal.shut_down()
+    for portal in portals:
+        portal.join_if_stopping()
+
+
+def _break_off(portal: Portal) -> None:
+    """In a child process, settle what nobody settles there."""
+    for future in list(portal.futures):
+        # Some thread of the parent may have held its lock. That one's callbacks and waits are not for this process.
+        vars(future).update(_condition=threading.Condition(), _done_callbacks=[], _waiters=[])
+        with suppress(InvalidStateError):  # It has been settled.
+            future.set_exception(TaskConnectionError(inherited(portal.pid)))
 
 
 _registry = _Registry()

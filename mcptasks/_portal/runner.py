@@ -21,7 +21,7 @@ from mcptasks._models import TaskReference
 from mcptasks._portal import registry
 from mcptasks._portal.call import Call, FutureCall
 from mcptasks._portal.desk import Desk
-from mcptasks._portal.thread import Backend, Portal, check_backend, current_portal
+from mcptasks._portal.thread import Backend, Portal, check_backend, current_portal, inherited
 from mcptasks._portal.workers import WorkerThread
 
 T = TypeVar("T")
@@ -92,13 +92,18 @@ class Runner:
     # --- the client's life ----------------------------------------------------------------------------------------
 
     @property
+    def portal(self) -> Portal | None:
+        """Where the client lives, while it is open."""
+        return self._portal
+
+    @property
     def is_open(self) -> bool:
         """Whether the client is open."""
         return self._opened and self._portal is not None
 
     def open(self, inner: AsyncClient) -> None:
         """Open the client, which lives in the background from now on."""
-        self._check()
+        self.check()
         with self._lock:
             if self._used:
                 raise TaskStateError("a client is opened once; make a new one")
@@ -129,7 +134,7 @@ class Runner:
 
     def enter(self, inner: AsyncClient) -> None:
         """Open the client unless it is open, for the one block that closes it."""
-        self._check()
+        self.check()
         with self._lock:
             if self._entered or (self._used and not self.is_open):
                 raise TaskStateError("a client is entered once; make a new one")
@@ -141,7 +146,7 @@ class Runner:
         """Close the client; remote tasks go on. May be called again."""
         if self._is_inherited():
             return  # It is the parent's.
-        self._check()
+        self.check()
         with self._lock:
             self._used = True
         portal, inner = self._portal, self._inner
@@ -177,10 +182,10 @@ class Runner:
             TaskConnectionError: The client belongs to another process.
             RuntimeError: This is the event loop's own thread.
         """
-        self._check()
+        self.check()
         portal = self._portal
         if portal is not None:
-            began, ended = self._hooks(answers)
+            began, ended = self.hooks(answers)
             return Call(portal, function, began=began, ended=ended, reference=reference).wait()
         # What is finished can be read after the end; all else is the async client's error.
         lessee = object()
@@ -218,7 +223,7 @@ class Runner:
 
     def future(self, function: Callable[[], Awaitable[T]], *, reference: TaskReference | None = None) -> Future[T]:
         """The same without waiting; input handlers run on a worker thread if no other thread waits."""
-        self._check()
+        self.check()
         portal = self._portal
         if portal is None:
             future: Future[T] = Future()
@@ -227,7 +232,7 @@ class Runner:
             except Exception as exc:  # noqa: BLE001 - the future has it
                 future.set_exception(exc)
             return future
-        began, ended = self._hooks(answers=True)
+        began, ended = self.hooks(answers=True)
 
         def settled(call: Call[Any], _open_until_then: Runner = self) -> None:
             ended(call)
@@ -244,7 +249,8 @@ class Runner:
                 known = self._handles[inner] = make()
             return cast("HandleT", known)
 
-    def _hooks(self, answers: bool) -> tuple[Callable[[Call[Any]], None], Callable[[Call[Any]], None]]:
+    def hooks(self, answers: bool) -> tuple[Callable[[Call[Any]], None], Callable[[Call[Any]], None]]:
+        """What is to be told when a call begins and when it has ended; see `call`."""
         calls, desk = self._calls, self.desk
         if not answers:
             return calls.began, calls.ended
@@ -262,12 +268,10 @@ class Runner:
     def _is_inherited(self) -> bool:
         return os.getpid() != self._pid
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Complain if no call can be made here; see `call`."""
         if self._is_inherited():
-            raise TaskConnectionError(
-                f"this client was opened in process {self._pid}, and a fork of it cannot use it: open a new Client "
-                "in this process, and take tasks up with its resume(task.reference)"
-            )
+            raise TaskConnectionError(inherited(self._pid))
         if current_portal() is not None:
             raise RuntimeError(
                 "a blocking call on the event loop's own thread would wait for itself for ever; an async handler "

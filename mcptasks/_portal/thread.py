@@ -8,9 +8,11 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from typing import Any, Literal, get_args
+from weakref import WeakSet
 
 import anyio
 import anyio.lowlevel
@@ -50,6 +52,14 @@ def check_backend(backend: str) -> Backend:
     return backend
 
 
+def inherited(pid: int) -> str:
+    """What a child of a fork is told when it uses what belongs to its parent."""
+    return (
+        f"this client was opened in process {pid}, and a fork of it cannot use it: open a new Client in this process,"
+        " and take tasks up with its resume(task.reference)"
+    )
+
+
 class _Here(threading.local):
     portal: Portal | None = None
 
@@ -75,6 +85,8 @@ class Portal:
         self._leases: set[object] = set()
         self.calls: set[Any] = set()
         """The calls that are not over; for any thread."""
+        self.futures: WeakSet[Future[Any]] = WeakSet()
+        """Those that calls settle; for any thread."""
         self.closers: dict[object, Callable[[], Coroutine[Any, Any, None]]] = {}
         """How to close each client that lives here, at the end of the program."""
         self._schedule: Callable[[Callable[[], object]], object] | None = None
@@ -86,7 +98,8 @@ class Portal:
         """Whether its event loop has ended, for whatever reason."""
         self.exiting = False
         """Whether the program ends. The threads that still wait then are daemons; they end with it, in silence."""
-        self._started = threading.Event()
+        self._closing = False
+        self._started, self._ended = threading.Event(), threading.Event()
         self._error: BaseException | None = None
         # A daemon, since `threading` waits for all others before any exit handler may run.
         self._thread = threading.Thread(target=self._run, name=f"mcptasks portal ({backend})", daemon=True)
@@ -144,21 +157,23 @@ class Portal:
         self.workers.submit(job, _nothing)
 
     def shut_down(self) -> None:
-        """Close all that lives here, and end. For the main thread at the end of the program."""
+        """Close all that lives here, and end. For the main thread at the end of the program; never waits."""
         self.exiting = True
-        try:
+        with suppress(RuntimeError):  # It has ended already.
             self.post(lambda: contextvars.Context().run(self.spawn, self._close_all))
-        except RuntimeError:
-            return  # It has ended already.
-        self.stopping = True
-        self.join_if_stopping()
+            self.stopping = True
 
     def join_if_stopping(self) -> None:
         """Wait for the thread's end if it was told to end. For any other thread."""
         if self.stopping:
-            self._thread.join(STOP_SECONDS)
+            # First, since a `Thread.join` that was interrupted once may take the thread for ended (Python 3.11).
+            self._ended.wait(STOP_SECONDS)
+            self._thread.join(STOP_SECONDS if self._ended.is_set() else 0.0)
 
     async def _close_all(self) -> None:
+        if self._closing:
+            return
+        self._closing = True
         async with anyio.create_task_group() as group:
             for close in list(self.closers.values()):
                 group.start_soon(close)
@@ -177,6 +192,7 @@ class Portal:
             for call in self.calls.copy():
                 call.over()
             self.workers.stop()
+            self._ended.set()
 
     async def _main(self) -> None:
         token: object = anyio.lowlevel.current_token()

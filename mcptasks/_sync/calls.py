@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any, Literal, overload
 
 import mcp_types
 
-from mcptasks._async.calls import ProgressHandler
+from mcptasks._async.calls import Arguments, ProgressHandler
 from mcptasks._async.task import Task as AsyncTask
 from mcptasks._models import ResourceContents, ToolResult
 from mcptasks._portal.facade import ClientFacade, blocking
@@ -114,6 +114,57 @@ class Calls(ClientFacade):
             answers=True,
         )
         return self._handle(Task, answer) if isinstance(answer, AsyncTask) else answer
+
+    @blocking
+    def map(
+        self,
+        name: str,
+        arguments: Iterable[Arguments],
+        *,
+        limit: int | None = None,
+        ttl: float | timedelta | None = None,
+        timeout: float | None = None,
+        meta: Mapping[str, Any] | None = None,
+        raise_on_error: bool = True,
+        as_type: Any = None,
+        cancel_on_error: bool = False,
+    ) -> Iterator[ToolResult]:
+        """Call a tool once for each item of an input, as tasks; iterate over the results in the order of the input.
+
+        An item is taken when there is room for its call, so that the input may have no end. The client's handlers
+        answer what the tasks ask. An error is raised in its turn and ends the iteration; nothing is started once one
+        is known. What is under way then, or when the iteration is given up, goes on at the server.
+
+        Args:
+            name: The tool.
+            arguments: The arguments of each call: an iterable of mappings (or of None for none).
+            limit: How many calls may be under way at the same time; None for any number.
+            ttl: See `call_tool`.
+            timeout: Seconds for each call, from its start to its result.
+            meta: See `call_tool`.
+            raise_on_error: See `call_tool`.
+            as_type: See `call_tool`.
+            cancel_on_error: When an error is raised, ask the server to cancel what is under way (for at most 5 s).
+
+        Raises:
+            TypeError: An argument of a wrong type.
+            ValueError: A limit less than 1.
+            Exception: What `call_tool` raises, or the input.
+        """
+        return self._iterate(
+            lambda: self._inner.map(
+                name,
+                self._pulled(arguments),
+                limit=limit,
+                ttl=ttl,
+                timeout=timeout,
+                meta=meta,
+                raise_on_error=raise_on_error,
+                as_type=as_type,
+                cancel_on_error=cancel_on_error,
+            ),
+            answers=True,
+        )
 
     @overload
     def read_resource(

@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any
 
-from mcptasks._async.task import ResultT
+from mcptasks._async.task import ResultT_co
 from mcptasks._models import Kind, Status, TaskReference, TaskStatus
 from mcptasks._portal.facade import TaskFacade, blocking
 
 
-class Task(TaskFacade[ResultT]):
+class Task(TaskFacade[ResultT_co]):
     """A handle on work at a server. Made by a `Client`; not made by hand.
 
     `future()` is the same as a `concurrent.futures.Future`.
@@ -82,7 +82,7 @@ class Task(TaskFacade[ResultT]):
         return self._call(self._inner.status)
 
     @blocking
-    def result(self, timeout: float | None = None) -> ResultT:
+    def result(self, timeout: float | None = None) -> ResultT_co:
         """Wait for the finished value; the same object every time. The client's handlers answer what the task asks.
 
         Args:
@@ -185,7 +185,7 @@ class Task(TaskFacade[ResultT]):
         self._call(self._inner.cancel)
 
     @blocking
-    def __enter__(self) -> Task[ResultT]:
+    def __enter__(self) -> Task[ResultT_co]:
         self._call(self._inner.__aenter__)
         return self
 

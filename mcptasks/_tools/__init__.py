@@ -1,7 +1,7 @@
 """The generator of the blocking facade, and its check: `python -m mcptasks._tools [--check]`.
 
-It reads the public classes of `mcptasks/_async/` as source and renders `mcptasks/_sync/`: the same methods, with the
-same signatures and docstrings, whose bodies are one call through the portal (`mcptasks/_portal/facade.py`). Nothing
+It reads the public classes and functions of `mcptasks/_async/` as source and renders `mcptasks/_sync/`: the same, with
+the same signatures and docstrings, whose bodies are one call through the portal (`mcptasks/_portal/facade.py`). Nothing
 here imports anything but the standard library, so that the check runs on a bare Python.
 
     names.py       what the generator cannot see in the source: the map that people edit
@@ -11,6 +11,7 @@ here imports anything but the standard library, so that the check runs on a bare
     docstrings.py  docstrings of the one world -> docstrings of the other
     layout.py      code of any length -> lines as ruff would break them
     methods.py     one method -> its counterpart
+    functions.py   one function -> its counterpart
     render.py      all of these together: the text of each generated file
     check.py       the files on disk against the rendered ones
 """

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mcptasks._tools import docstrings
 from mcptasks._tools.errors import GeneratorError
@@ -44,10 +45,10 @@ class Context:
         self.imports.add(Import(FACADE, name))
 
     def need_async(self, name: str) -> str:
-        """Import a class of the async world, under the name that this returns."""
+        """Import a class or function of the async world, under the name that this returns."""
         home = self.scope.meaning(self.source, name)
         assert home is not None
-        alias = f"Async{name}"
+        alias = f"Async{name}" if name[0].isupper() else f"async_{name}"
         self.imports.add(Import(home.module, name, alias))
         return alias
 
@@ -60,24 +61,33 @@ class Rendering:
     owner: str
     method: Method
     name: str
+    indent: str = INDENT
+    receiver: tuple[str, ...] = ("self",)
+    gap: tuple[str, ...] = ("",)
+    """Between overloads."""
+
+    @property
+    def key(self) -> str:
+        """What the map calls it."""
+        return f"{self.owner}.{self.method.name}"
 
     def lines(self) -> Iterator[str]:
         """The decorators, overloads, signature, docstring and body."""
         method = self.method
-        arguments = tuple(self._argument(parameter) for parameter in method.signature.parameters)
+        arguments = tuple(map(self._argument, map(self._counterpart, method.signature.parameters)))
         for overload in method.overloads:
             self.context.need("overload")
-            yield f"{INDENT}@overload"
+            yield f"{self.indent}@overload"
             yield from self._head(overload, ": ...")
-            yield ""
+            yield from self.gap
         if method.flavour is Flavour.PROPERTY:
-            yield f"{INDENT}@property"
+            yield f"{self.indent}@property"
         elif method.name not in ("__init__", "__repr__"):
             self.context.need_facade("blocking")
-            yield f"{INDENT}@blocking"
+            yield f"{self.indent}@blocking"
         yield from self._head(method.signature, ":")
         if method.docstring is not None:
-            yield from docstrings.render(method.docstring, _BODY, method.place, self.context.uses)
+            yield from docstrings.render(method.docstring, self.indent + INDENT, method.place, self.context.uses)
         elif not method.name.startswith("_"):
             raise GeneratorError(f"{method.place}: it has no docstring")
         yield from self._body(arguments)
@@ -85,7 +95,7 @@ class Rendering:
     def _head(self, found: Signature, after: str) -> list[str]:
         texts: list[str] = []
         star = False
-        for number, parameter in enumerate(found.parameters):
+        for number, parameter in enumerate(map(self._counterpart, found.parameters)):
             if parameter.keyword_only and not star:
                 texts.append("*")
             star = star or parameter.keyword_only or parameter.lead == "*"
@@ -98,7 +108,7 @@ class Rendering:
             self._need(parameter.default)
         if self.method.name == "__init__" and not any(parameter.lead == "**" for parameter in found.parameters):
             texts += self._backend(star)
-        return signature(INDENT, self.name, ["self", *texts], self._returns(found.returns), after)
+        return signature(self.indent, self.name, [*self.receiver, *texts], self._returns(found.returns), after)
 
     def _backend(self, star: bool) -> list[str]:
         self.context.need_facade("Backend")
@@ -120,8 +130,22 @@ class Rendering:
                 self.context.need(name)
         return text
 
+    def _counterpart(self, parameter: Parameter) -> Parameter:
+        """The parameter as it is in the blocking world."""
+        if not self.context.uses.has("pulled", f"{self.key}.{parameter.name}"):
+            return parameter
+        match parameter.annotation.node:
+            case ast.BinOp(left=left, op=ast.BitOr(), right=ast.Subscript(value=ast.Name(id="AsyncIterable"))):
+                text = parameter.annotation.text.rpartition(" | AsyncIterable[")[0]
+                return replace(parameter, annotation=Expression(text, left))
+            case _:
+                raise GeneratorError(
+                    f"{self.method.place}: its parameter {parameter.name} is in `pulled` of mcptasks/_tools/names.py,"
+                    " so its type is to be written `Iterable[X] | AsyncIterable[X]`"
+                )
+
     def _argument(self, parameter: Parameter) -> str:
-        key = f"{self.owner}.{self.method.name}.{parameter.name}"
+        key = f"{self.key}.{parameter.name}"
         waiting = self.context.uses.has("waiting", key)
         mentioned = set(parameter.annotation.names())
         # A handler is given a task: the one of its own world.
@@ -135,7 +159,9 @@ class Rendering:
         background = self.context.uses.has("background", key)
         if background and waiting:
             raise GeneratorError(f"mcptasks/_tools/names.py: {key!r} is both in `background` and in `waiting`")
-        if background:
+        if self.context.uses.has("pulled", key):
+            value = f"self._pulled({value})"
+        elif background:
             value = f"self._background({value})"
         elif waiting:
             self.context.need(TASK)
@@ -184,7 +210,12 @@ class Rendering:
         if self.method.flavour is Flavour.PROPERTY:
             return inner
         call = Call(inner, arguments, "lambda: ") if arguments else inner
+        how = "self._iterate" if shape is Shape.ITERATOR else "self._run"
         if self.method.flavour is Flavour.ASYNC:
-            answers = self.context.uses.has("answers", f"{self.owner}.{self.method.name}")
-            return Call("self._call", (call, "answers=True") if answers else (call,))
-        return Call("self._iterate" if shape is Shape.ITERATOR else "self._run", (call,))
+            how = "self._call"
+        return Call(how, (call, *self._answers(shape)))
+
+    def _answers(self, shape: Shape) -> tuple[str, ...]:
+        """Another argument for what may answer questions: a coroutine, or each step of an iterator."""
+        waits = self.method.flavour is Flavour.ASYNC or shape in (Shape.ITERATOR, Shape.TASK_ITERATOR)
+        return ("answers=True",) if waits and self.context.uses.has("answers", self.key) else ()

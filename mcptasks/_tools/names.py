@@ -11,14 +11,16 @@ from dataclasses import dataclass, field, fields
 COMMAND = "nox -s generate"
 FACADE = "mcptasks._portal.facade"
 """The module, written by hand, with the base classes and `blocking`, `Backend`."""
+GROUP = "mcptasks._portal.group"
+"""The one with `Group`, for functions that take tasks of any number of clients."""
 
 
 @dataclass(frozen=True)
 class Names:
-    """Methods are written "Class.method", parameters "Class.method.parameter"."""
+    """Methods are written "Class.method", functions "function", parameters with their own name after that."""
 
     modules: tuple[str, ...]
-    """The modules of `mcptasks/_async/` whose public classes are translated, each into one module."""
+    """The modules of `mcptasks/_async/` whose public classes and functions are translated, each into one module."""
 
     bases: Mapping[str, str]
     """The base of each class that has none of the translated ones: a class of the facade module."""
@@ -41,8 +43,13 @@ class Names:
     waiting: frozenset[str]
     """Parameters that take handlers: functions of the program that run on the thread that waits."""
 
+    pulled: frozenset[str]
+    """Parameters that take `Iterable[X] | AsyncIterable[X]`: in the blocking world the first of these, whose items are
+    got on the thread that waits."""
+
     answers: frozenset[str]
-    """Methods that answer input requests while they wait, so that handlers may run on the calling thread."""
+    """Methods and functions that answer input requests while they wait, so that handlers may run on the calling
+    thread."""
 
     phrases: Mapping[str, str]
     """Words of docstrings that are true in the async world only. A line end counts as a space."""
@@ -52,8 +59,8 @@ class Names:
 
 
 NAMES = Names(
-    modules=("calls", "client", "task"),
-    bases={"Calls": "ClientFacade", "Task": "TaskFacade[ResultT]"},
+    modules=("calls", "client", "groups", "task"),
+    bases={"Calls": "ClientFacade", "Task": "TaskFacade[ResultT_co]"},
     returns={"AsyncIterator": "Iterator"},
     dunders={
         "__init__": "__init__",
@@ -80,8 +87,20 @@ NAMES = Names(
         }
     ),
     waiting=frozenset({"Client.__init__.elicitation_handler", "Client.__init__.sampling_handler"}),
-    answers=frozenset({"Calls.call_tool", "Calls.get_prompt", "Calls.read_resource", "Task.result"}),
+    pulled=frozenset({"Calls.map.arguments"}),
+    answers=frozenset(
+        {
+            "Calls.call_tool",
+            "Calls.get_prompt",
+            "Calls.map",
+            "Calls.read_resource",
+            "Task.result",
+            "as_completed",
+            "gather",
+        }
+    ),
     phrases={
+        "an iterable, or an async one, of mappings": "an iterable of mappings",
         "for `async with`, on asyncio or trio.": "for `with` or `open()`; it blocks, and needs no event loop.",
         "sync (in a worker thread) or async": "sync (on the thread that waits) or async (on the background thread)",
         "Awaiting a task is the same as awaiting `result()`.": (

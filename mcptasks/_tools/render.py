@@ -1,4 +1,4 @@
-"""The text of each generated file: the public classes of the async core, class by class."""
+"""The text of each generated file: the public classes and functions of the async core, one by one."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Iterator
 
 from mcptasks._tools import docstrings
 from mcptasks._tools.errors import GeneratorError
+from mcptasks._tools.functions import FunctionRendering
 from mcptasks._tools.layout import WIDTH, Import, imports
 from mcptasks._tools.methods import INDENT, Context, Rendering
 from mcptasks._tools.names import BACKEND_DOC, COMMAND, NAMES, Names, Uses
 from mcptasks._tools.scope import Scope
-from mcptasks._tools.source import ASYNC, ClassSource
+from mcptasks._tools.source import ASYNC, ClassSource, Function
 
 SYNC = "mcptasks._sync"
 
@@ -26,6 +27,8 @@ def render(names: Names = NAMES, scope: Scope | None = None) -> dict[str, str]:
         for found in source.classes():
             uses.has("modules", name)
             homes[found.name] = f"{SYNC}.{name}"
+        for _ in source.functions():
+            uses.has("modules", name)
     files = {"__init__.py": f'{_header("mcptasks/_async")}\n"""The blocking facade of the core."""\n'}
     problems: list[str] = []
     for name, source in sources.items():
@@ -55,7 +58,9 @@ class _Module:
         source = self.context.source
         head = [_header(source.path), *self._docstring(source.docstring, "", source.path)]
         classes = [line for found in source.classes() for line in ("", "", *self._class(found))]
-        lines = [*head, "", *imports({*self.context.imports, Import("__future__", "annotations")}), *classes]
+        functions = [line for found in source.functions() for line in self._function(found)]
+        lines = [*head, "", *imports({*self.context.imports, Import("__future__", "annotations")})]
+        lines += [*classes, *functions]
         self.problems += [
             f"{source.path}: a line would be longer than {WIDTH}, give its type a name: {line.strip()}"
             for line in lines
@@ -78,6 +83,15 @@ class _Module:
             else:
                 yield ""
                 yield from lines
+
+    def _function(self, found: list[Function]) -> list[str]:
+        try:
+            function = self.context.source.method("", found)
+            lines = list(FunctionRendering(self.context, "", function, function.name).lines())
+        except GeneratorError as exc:
+            self.problems += exc.problems
+            return []
+        return ["", "", *lines]
 
     def _bases(self, found: ClassSource) -> list[str]:
         if any(base.text in self.context.homes for base in found.bases):

@@ -34,19 +34,27 @@ class Shape(Enum):
     EITHER = "a value or a task"
     ITERATOR = "an async iterator"
     REMOVER = "a function that removes something"
+    TASK_ITERATOR = "an async iterator of tasks"
+    TASK_SETS = "two sets of tasks"
+
+
+_OF_GROUPS = frozenset({Shape.TASK_ITERATOR, Shape.TASK_SETS})
+"""What functions that take tasks may give back: the very handles that they were given."""
 
 
 _POSSIBLE = {
     Flavour.PROPERTY: frozenset({Shape.NOTHING, Shape.VALUE, Shape.TASK, Shape.TASKS, Shape.EITHER}),
     Flavour.PLAIN: frozenset(Shape),
-    Flavour.ASYNC: frozenset(Shape) - {Shape.ITERATOR},
+    Flavour.ASYNC: frozenset(Shape) - {Shape.ITERATOR, Shape.TASK_ITERATOR},
     Flavour.GENERATOR: frozenset({Shape.ITERATOR}),
 }
 
 
-def shape_of(method: Method, classes: frozenset[str]) -> Shape:
+def shape_of(method: Method, classes: frozenset[str], *, of_group: bool = False) -> Shape:
     """The shape of the implementation; its overloads must fit in."""
     shape = _shape(method, method.signature, classes)
+    if shape in _OF_GROUPS and not of_group:
+        raise _untranslatable(method, f"the return type {method.signature.returns.text}")
     if shape not in _POSSIBLE[method.flavour]:
         raise _untranslatable(method, f"{method.flavour.value} that returns {shape.value}")
     for overload in method.overloads:
@@ -70,6 +78,12 @@ def _shape(method: Method, signature: Signature, classes: frozenset[str]) -> Sha
             return Shape.TASK
         case ast.Subscript(value=ast.Name(id="list"), slice=item) if _is_task(item):
             return Shape.TASKS
+        case ast.Subscript(value=ast.Name(id="AsyncIterator"), slice=item) if _is_task(item):
+            return Shape.TASK_ITERATOR
+        case ast.Subscript(value=ast.Name(id="tuple"), slice=ast.Tuple(elts=[one, other])) if _is_task_set(
+            one
+        ) and _is_task_set(other):
+            return Shape.TASK_SETS
         case ast.Subscript(value=ast.Name(id="AsyncIterator"), slice=item) if not _words(item) & foreign:
             return Shape.ITERATOR
         case ast.Subscript(value=ast.Name(id="Callable"), slice=ast.Tuple(elts=[ast.List(elts=[]), ast.Constant()])):
@@ -93,6 +107,14 @@ def _members(node: ast.expr) -> list[ast.expr]:
 def _is_task(node: ast.expr) -> bool:
     value = node.value if isinstance(node, ast.Subscript) else node
     return isinstance(value, ast.Name) and value.id == TASK
+
+
+def _is_task_set(node: ast.expr) -> bool:
+    match node:
+        case ast.Subscript(value=ast.Name(id="set"), slice=item):
+            return _is_task(item)
+        case _:
+            return False
 
 
 def _words(node: ast.expr) -> set[str]:

@@ -1,4 +1,4 @@
-"""Source text of the async core -> its public classes, methods and signatures.
+"""Source text of the async core -> its public classes, functions, methods and signatures.
 
 Structure comes from `ast`, text from the source itself: `ast.unparse` writes differently on different Pythons.
 """
@@ -16,6 +16,9 @@ from mcptasks._tools.errors import GeneratorError
 
 PACKAGE = Path(__file__).parent.parent
 ASYNC = "mcptasks._async"
+
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 class Flavour(Enum):
@@ -67,7 +70,7 @@ class Signature:
 
 @dataclass(frozen=True)
 class Method:
-    """A method or property with its overloads."""
+    """A method, property or function with its overloads."""
 
     name: str
     place: str
@@ -85,7 +88,7 @@ class ClassSource:
     place: str
     bases: tuple[Expression, ...]
     docstring: str | None
-    functions: Mapping[str, list[ast.FunctionDef | ast.AsyncFunctionDef]]
+    functions: Mapping[str, list[Function]]
 
 
 class ModuleSource:
@@ -110,7 +113,7 @@ class ModuleSource:
         lines[0] = lines[0][node.col_offset :]
         return b"\n".join(lines).decode()
 
-    def _docstring(self, node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> str | None:
+    def _docstring(self, node: ast.Module | ast.ClassDef | Function) -> str | None:
         """The docstring as it is written, without its quotes and indentation."""
         if ast.get_docstring(node) is None:
             return None
@@ -138,7 +141,7 @@ class ModuleSource:
                 yield self._class(node)
 
     def _class(self, node: ast.ClassDef) -> ClassSource:
-        functions: dict[str, list[ast.FunctionDef | ast.AsyncFunctionDef]] = {}
+        functions: dict[str, list[Function]] = {}
         for statement in node.body:
             match statement:
                 case ast.FunctionDef() | ast.AsyncFunctionDef():
@@ -157,10 +160,18 @@ class ModuleSource:
         bases = tuple(map(self._expression, node.bases))
         return ClassSource(node.name, self._place(node, node.name), bases, self._docstring(node), functions)
 
-    def method(self, owner: str, functions: list[ast.FunctionDef | ast.AsyncFunctionDef]) -> Method:
-        """The definitions of one name as one method."""
+    def functions(self) -> Iterator[list[Function]]:
+        """The public functions, in order: the definitions of each name."""
+        found: dict[str, list[Function]] = {}
+        for node in self.tree.body:
+            if isinstance(node, Function) and not node.name.startswith("_"):
+                found.setdefault(node.name, []).append(node)
+        yield from found.values()
+
+    def method(self, owner: str, functions: list[Function]) -> Method:
+        """The definitions of one name as one method; of a function, without an owner."""
         *before, last = functions
-        place = self._place(last, f"{owner}.{last.name}")
+        place = self._place(last, f"{owner}.{last.name}" if owner else last.name)
         if any(_decorators(node) != ["overload"] for node in before):
             raise GeneratorError(f"{place} is defined more than once, and not by overloads; setters are not translated")
         decorators = _decorators(last)
@@ -173,13 +184,15 @@ class ModuleSource:
             flavour = Flavour.PROPERTY if decorators else Flavour.PLAIN
         else:
             flavour = Flavour.GENERATOR if _yields(last) else Flavour.ASYNC
-        overloads = tuple(self._signature(node, place) for node in before)
-        return Method(last.name, place, flavour, self._signature(last, place), overloads, self._docstring(last))
+        overloads = tuple(self._signature(node, place, bool(owner)) for node in before)
+        return Method(
+            last.name, place, flavour, self._signature(last, place, bool(owner)), overloads, self._docstring(last)
+        )
 
-    def _signature(self, node: ast.FunctionDef | ast.AsyncFunctionDef, place: str) -> Signature:
+    def _signature(self, node: Function, place: str, bound: bool) -> Signature:
         args = node.args
         positional = [*args.posonlyargs, *args.args]
-        if not positional or positional.pop(0).arg != "self":
+        if bound and (not positional or positional.pop(0).arg != "self"):
             raise GeneratorError(f"{place}: its first parameter is not `self`")
         if node.returns is None:
             raise GeneratorError(f"{place}: it has no return annotation")
@@ -191,7 +204,7 @@ class ModuleSource:
             parameters.append(self._parameter(arg, place, default, keyword_only=True))
         if args.kwarg:
             parameters.append(self._parameter(args.kwarg, place, None, lead="**"))
-        return Signature(tuple(parameters), max(len(args.posonlyargs) - 1, 0), self._expression(node.returns))
+        return Signature(tuple(parameters), max(len(args.posonlyargs) - bound, 0), self._expression(node.returns))
 
     def _parameter(
         self, arg: ast.arg, place: str, default: ast.expr | None, *, lead: str = "", keyword_only: bool = False

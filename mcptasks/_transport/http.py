@@ -26,6 +26,7 @@ from mcp_types import INTERNAL_ERROR
 from mcptasks._exceptions import TaskConnectionError
 from mcptasks._faults import GUARD_KEY
 from mcptasks._json import as_object
+from mcptasks._transport.turns import Turns
 
 _CONNECT_SECONDS = 30.0
 _SILENCE_SECONDS = 300.0
@@ -33,6 +34,10 @@ _SILENCE_SECONDS = 300.0
 
 _CONNECTIONS = 256
 """TCP connections of one client at most: a thousand calls at once must not use up the process's descriptors."""
+_KEPT = 5
+"""Those that are kept when they are idle. Each one is looked at for every request (see `turns.py`)."""
+_HELD = frozenset({b"subscriptions/listen", b"tasks/result"})
+"""What servers hold open by the protocol, so that it takes no turn."""
 
 _LOOK_SECONDS = 60.0
 """A look that was given up is not called off (see `intercept.py`), so it ends here."""
@@ -109,13 +114,15 @@ class _GuardedStream(httpx2.AsyncByteStream):
 
     def __init__(self, inner: httpx2.AsyncByteStream, ended: Callable[[], None]) -> None:
         self._inner = inner
-        self._ended = ended
+        self.ended = [ended]
+        """Called at the end."""
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return _Chunks(aiter(self._inner))
 
     async def aclose(self) -> None:
-        self._ended()
+        for tell in self.ended:
+            tell()
         await self._inner.aclose()
 
 
@@ -166,11 +173,28 @@ class GuardedClient(httpx2.AsyncClient):
         super().__init__(**options)
         self._guard = guard
         self._foreign = foreign
+        self._turns = Turns()
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         """Send a request; see the module's docstring for what is different."""
         if request.method == "DELETE" and self._guard.keep_session:
             return httpx2.Response(204, request=request)
+        method = _method(request)
+        if not method or method in _HELD:
+            return await self._send(request, **options)
+        turn = await self._turns.take()
+        stream: Any = None
+        try:
+            response = await self._send(request, **options)
+            stream = response.stream
+        finally:
+            if isinstance(stream, _GuardedStream):
+                stream.ended.append(partial(self._turns.over, turn))
+            else:
+                self._turns.over(turn)
+        return response
+
+    async def _send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         try:
             silence = _patience(request)
             if silence is not None:
@@ -334,7 +358,7 @@ async def http_transport(
         auth=auth,
         # Whoever waits for a free connection has a deadline of its own.
         timeout=httpx2.Timeout(_CONNECT_SECONDS, read=_SILENCE_SECONDS, pool=None),
-        limits=httpx2.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS // 2),
+        limits=httpx2.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_KEPT),
     )
     async with client, streamable_http_client(url, http_client=client) as streams:
         yield streams

@@ -46,6 +46,9 @@ Send = Callable[[SessionMessage], Awaitable[None]]
 
 _TOKEN_PREFIX = "mcptasks-"
 
+_ASKING = frozenset({"tools/call", "prompts/get", "resources/read"})
+"""Requests in whose midst a 2025-11-25 server may ask."""
+
 
 class TaskHost(Protocol):
     """Serves what a server asks about tasks that the client hosts, on one connection."""
@@ -107,6 +110,7 @@ class Interceptor:
     _declared: tuple[Mapping[str, Any], dict[str, Any]] | None = None
     _hosting: bool = False
     _asked: dict[str, _Asked] = field(factory=dict[str, _Asked])
+    _plain: set[str] = field(factory=set[str])
     _progress: dict[str, Progress] = field(factory=dict[str, Progress])
     _tokens: int = 0
 
@@ -120,6 +124,11 @@ class Interceptor:
     def forget_progress(self, token: str) -> None:
         """Drop a token; late notifications for it are ignored."""
         self._progress.pop(token, None)
+
+    @property
+    def calls(self) -> int:
+        """How many plain requests are under way in whose midst the server may ask, whoever sent them."""
+        return len(self._plain)
 
     def outbound(self, item: SessionMessage) -> SessionMessage | None:
         """A message on its way to the server; None where it ends here."""
@@ -135,8 +144,12 @@ class Interceptor:
             augmented, kept = handshake.augment(params), handshake.keep(params)
             if is_modern or augmented or kept or message.method.startswith("tasks/"):
                 self._asked[str(message.id)] = _Asked(message.method, is_modern, augmented, kept)
+            if message.method in _ASKING and not (is_modern or augmented):
+                self._plain.add(str(message.id))
         elif isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled":
-            asked = self._asked.pop(str((message.params or {}).get("requestId")), None)
+            request_id = str((message.params or {}).get("requestId"))
+            asked = self._asked.pop(request_id, None)
+            self._plain.discard(request_id)
             if asked is not None and not asked.modern and (asked.augmented or asked.method.startswith("tasks/")):
                 # Giving up on a look or a creating call is no wish to stop any work, and a fastmcp 2.14 or 3 server
                 # drops the whole session if this meets the answer.
@@ -151,6 +164,8 @@ class Interceptor:
         if isinstance(item, Exception):
             return item
         message = item.message
+        if isinstance(message, JSONRPCResponse | JSONRPCError):
+            self._plain.discard(str(message.id))
         if isinstance(message, JSONRPCResponse):
             asked = self._asked.pop(str(message.id), None)
             if asked is not None:

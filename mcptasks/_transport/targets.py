@@ -47,6 +47,8 @@ class Target:
     """Whether `connect` works more than once."""
     bare: bool = False
     """Whether `connect` gives a server object rather than a transport."""
+    lasting: bool = False
+    """Whether the endpoint alone says which server it is, to every client: so for URLs only."""
 
 
 @frozen(kw_only=True)
@@ -245,7 +247,7 @@ def _http(url: str, options: Options) -> Target:
     def connect(guard: Guard) -> Any:
         return http_transport(url, guard, headers=headers, auth=auth, http_client=client)
 
-    return Target(endpoint=_endpoint(url), connect=connect)
+    return Target(endpoint=_endpoint(url), connect=connect, lasting=True)
 
 
 def _sse(url: str, options: Options) -> Target:
@@ -254,6 +256,7 @@ def _sse(url: str, options: Options) -> Target:
     return Target(
         endpoint=_endpoint(url),
         connect=lambda _: sse_client(url, headers=dict(headers) if headers else None, auth=auth),
+        lasting=True,
     )
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import inspect
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from types import TracebackType
@@ -69,6 +69,28 @@ class BlockingWorld:
         for client in list(self._clients):
             await client.settle()
         await checkpoints()
+
+    async def gather(self, *tasks: Any, **options: Any) -> Any:
+        """`mcptasks.sync.gather`."""
+        return await self.run(partial(mcptasks.sync.gather, *map(_unbridged, tasks), **options))
+
+    def as_completed(self, tasks: Iterable[Any], timeout: float | None = None) -> AsyncIterator[Any]:
+        """`mcptasks.sync.as_completed`."""
+        tasks = list(tasks)
+        known = {task._blocking: task for task in tasks if isinstance(task, BridgedTask)}
+        found = mcptasks.sync.as_completed(map(_unbridged, tasks), timeout)
+        return _Steps(self, map(known.__getitem__, found))
+
+    async def wait(self, tasks: Iterable[Any], **options: Any) -> Any:
+        """`mcptasks.sync.wait`."""
+        tasks = list(tasks)
+        known = {task._blocking: task for task in tasks if isinstance(task, BridgedTask)}
+        found = await self.run(partial(mcptasks.sync.wait, list(map(_unbridged, tasks)), **options))
+        return tuple({known[task] for task in part} for part in found)
+
+    def inner(self, task: Any) -> mcptasks.Task[Any]:
+        """The async task."""
+        return cast("mcptasks.Task[Any]", task._blocking._inner)
 
     async def run(self, function: Callable[[], T]) -> T:
         """Call a function of the blocking client in a thread; interrupted when this is cancelled."""
@@ -225,7 +247,14 @@ class BridgedClient(_Bridged):
         self._tasks: WeakValueDictionary[mcptasks.sync.Task[Any], BridgedTask] = WeakValueDictionary()
 
     async def __aenter__(self) -> Self:
-        await self._world.run(self._blocking.__enter__)
+        try:
+            await self._world.run(self._blocking.__enter__)
+        except anyio.get_cancelled_exc_class():
+            # An interrupt that comes when the call has done its work finds the client open. `with` would leave it then;
+            # `async with` does not leave what it has not entered.
+            with anyio.CancelScope(shield=True):
+                await self._world.run(self._blocking.close)
+            raise
         return self
 
     async def __aexit__(self, *info: Any) -> None:
@@ -243,6 +272,8 @@ class BridgedClient(_Bridged):
             if known is None:
                 known = self._tasks[handle] = BridgedTask(self._world, handle)
             return known
+        if isinstance(value, Iterator):
+            return _Steps(self._world, cast("Iterator[Any]", value))
         if isinstance(value, list):
             return [self._bridge(each) for each in cast("list[Any]", value)]
         return value
@@ -265,10 +296,10 @@ class BridgedTask(_Bridged):
         await self._leave(info)
 
     def _bridge(self, value: Any) -> Any:
-        return _Updates(self._world, cast("Iterator[Any]", value)) if isinstance(value, Iterator) else value
+        return _Steps(self._world, cast("Iterator[Any]", value)) if isinstance(value, Iterator) else value
 
 
-class _Updates(AsyncIterator[Any]):
+class _Steps(AsyncIterator[Any]):
     """A blocking iterator as an async one."""
 
     def __init__(self, world: BlockingWorld, blocking: Iterator[Any]) -> None:
@@ -286,3 +317,7 @@ class _Updates(AsyncIterator[Any]):
             return [next(self._blocking)]
         except StopIteration:
             return []
+
+
+def _unbridged(task: Any) -> Any:
+    return task._blocking if isinstance(task, BridgedTask) else task

@@ -123,6 +123,10 @@ class Recorder:
         """Wait for a status with that message."""
         return await self.until(lambda status: status.status_message == message)
 
+    async def until_told(self, times: int) -> None:
+        """Wait until it was called so many times."""
+        await self._bell.until(lambda: len(self.statuses) >= times or None)
+
     async def until_over(self) -> TaskStatus:
         """Wait for a terminal status."""
         return await self.until(lambda status: status.is_terminal)

@@ -64,7 +64,7 @@ async def test_several_callbacks(server: TaskServer) -> None:
             task.on_status_change(callback)
         steered.complete()
         await one.until_over()
-        await two.until_over()
+        await two.until_told(2)
         await settle()
         assert [len(one.statuses), len(two.statuses)] == [1, 2]
 
@@ -127,26 +127,26 @@ async def test_removal_from_inside(server: TaskServer) -> None:
 
 async def test_one_that_raises(server: TaskServer, caplog: pytest.LogCaptureFixture) -> None:
     """What a callback raises is logged; it is called again, and nothing else notices."""
-    async with connected(server) as client:
-        task, steered = await begin(client, server)
-        told = Recorder()
+    told = Recorder()
+    # Around all of it: leaving the client waits for what has been told, and with it for what is logged of that.
+    with caplog.at_level(logging.ERROR, "mcptasks"):
+        async with connected(server) as client:
+            task, steered = await begin(client, server)
 
-        def bad(status: TaskStatus) -> None:
-            told(status)
-            raise ValueError("my own mistake")
+            def bad(status: TaskStatus) -> None:
+                told(status)
+                raise ValueError("my own mistake")
 
-        with caplog.at_level(logging.ERROR, "mcptasks"):
             task.on_status_change(bad)
             steered.set_working("one")
             await told.until_message("one")
             steered.complete("fine")
             assert (await task).data == "fine"
             await told.until_over()
-            await settle()
-        assert len(told.statuses) == 2
-        assert [record.exc_info is not None for record in caplog.records] == [True, True]
-        assert task.task_id in caplog.text
-        assert "my own mistake" in caplog.text
+    assert len(told.statuses) == 2
+    assert [record.exc_info is not None for record in caplog.records] == [True, True]
+    assert task.task_id in caplog.text
+    assert "my own mistake" in caplog.text
 
 
 async def test_a_slow_one_delays_nobody(server: TaskServer) -> None:

@@ -218,6 +218,32 @@ async def test_handlers_that_raise(era: Era, way: Way, tool: str, option: str, f
         assert (await client.call_tool("log")).data == {"logged": 1}
 
 
+class Verdict(BaseException):
+    """What a test framework raises to end a test is no `Exception`."""
+
+
+@pytest.mark.parametrize("error", [Verdict, SystemExit])
+@pytest.mark.parametrize("form", ["sync", "async"])
+async def test_handlers_that_raise_no_exception(
+    era: Era, way: Way, form: str, error: type[BaseException], world: World
+) -> None:
+    """The same goes for what is no `Exception`: it ends neither the client nor the program. In the blocking world a
+    plain handler has the thread of the call, and it comes out of that call as it is; the question may be put to the
+    next one while the server has not heard of that."""
+    errors = [error("in the handler")]
+
+    def handler(*arguments: Any) -> Any:
+        if errors:
+            raise errors.pop()
+        return {"name": "Ada"}
+
+    is_callers = world is not ASYNC and form == "sync"
+    async with asked(era, way, elicitation_handler=sync_and_async(handler)[form]) as client:
+        with pytest.raises(error if is_callers else TaskError):
+            await client.call_tool("elicit")
+        assert (await client.call_tool("log")).data == {"logged": 1}
+
+
 # --- roots --------------------------------------------------------------------------------------------------------
 
 ROOTS: list[Any] = [Path("/one"), "/two words", "file:///three", types.Root(uri=FileUrl("file:///four"), name="four")]

@@ -60,6 +60,10 @@ def shout(context: InputContext[Any], params: Any) -> str:
     return text.upper()
 
 
+class Verdict(BaseException):
+    """What a test framework raises to end a test is no `Exception`."""
+
+
 class Endless:
     """An async handler that never answers."""
 
@@ -114,6 +118,24 @@ async def test_on_behalf_of_a_task(server: TaskServer) -> None:
         hosted = created["task"]["taskId"]
         assert (await steered.request("tasks/result", {"taskId": hosted}))["content"] == {"value": "yes"}
         assert contexts[0].reference == task.reference
+
+
+@legacy_only
+@pytest.mark.parametrize("error", [KeyError("secret"), SystemExit(3), Verdict("secret")])
+async def test_handlers_that_raise(server: TaskServer, error: BaseException) -> None:
+    """A handler that raises, be it an `Exception` or not, fails its task and nothing else; the server learns the type
+    of the error and no more."""
+
+    async def handler(context: InputContext[Any], params: Any) -> None:
+        raise error
+
+    async with connected(server, elicitation_handler=handler, host_tasks=True) as client:
+        task, steered = await begin(client, server)
+        with pytest.raises(MCPError, match="handler failed: ") as caught:
+            await as_task(steered, elicit("Sure?"))
+        assert "secret" not in str(caught.value)
+        steered.complete("done")
+        assert (await task.result()).data == "done"
 
 
 @legacy_only

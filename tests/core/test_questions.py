@@ -13,16 +13,18 @@ import pytest
 from mcptasks import (
     Client,
     InputContext,
+    PollingPolicy,
     TaskConnectionError,
     TaskFailedError,
     TaskInputRequiredError,
+    TaskNotFoundError,
     TaskProtocolError,
     TaskStateError,
     TaskTimeoutError,
 )
 from mcptasks.testing import Complete, Drop, HttpStatus, NeedInput, RpcError, ServerTask, TaskServer, elicit, sample
-from tests.core.support import Era, Signal, begin, connected, http, make_server, modern_only, settle
-from tests.core.worlds import both_worlds
+from tests.core.support import Era, Signal, begin, connected, http, make_server, modern_only, settle, virtual_clock
+from tests.core.worlds import async_only, both_worlds
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow, both_worlds]
 
@@ -405,6 +407,53 @@ async def test_keys_shown_again(era: Era) -> None:
     assert (oracle.asked, server.requests.count("tasks/update")) == (["Who?"], 1)
 
 
+RARELY: dict[str, Any] = {"push": "off", "listen": "unsupported", "poll_interval_ms": 2_000}
+"""Options of a server that is looked at every other second, for virtual time."""
+
+
+@modern_only
+@virtual_clock()
+async def test_answers_that_the_server_lost(era: Era, caplog: pytest.LogCaptureFixture) -> None:
+    """A server that goes on showing a question for long after it took the answer is sent that again, and the log says
+    so; nobody is asked again. After a short time it is not."""
+    server, oracle = make_server(era, answers_shown_again=100, **RARELY), Oracle()
+    async with connected(server, elicitation_handler=oracle, polling=PollingPolicy(), limit=1000) as client:
+        task, steered = await begin(client, server)
+        steered.need_input({"name": NAME})
+        for seconds, sent in ((20, 1), (60, 2), (60, 3)):
+            with pytest.raises(TaskTimeoutError):
+                await task.result(timeout=seconds)
+            assert server.requests.count("tasks/update") >= sent
+            assert ("sent again" in caplog.text) == (sent > 1)
+            if sent == 1:
+                assert server.requests.count("tasks/update") == 1
+        assert "Ada" not in caplog.text
+        steered.complete("done")
+        assert (await task.result()).data == "done"
+    assert oracle.asked == ["Who?"]
+
+
+@modern_only
+@virtual_clock()
+async def test_questions_that_are_back(era: Era) -> None:
+    """A question that was gone after its answer, and is back for long, breaks the protocol: nobody is asked again, and
+    the error says so; no one waits for ever."""
+    server, oracle = make_server(era, **RARELY), Oracle()
+    async with connected(server, elicitation_handler=oracle, polling=PollingPolicy(), limit=1000) as client:
+        task, steered = await begin(client, server)
+        steered.need_input({"name": NAME})
+        async with anyio.create_task_group() as waiters:
+            waiters.start_soon(task.wait)
+            with pytest.raises(TaskTimeoutError):
+                await task.result(timeout=5)
+            waiters.cancel_scope.cancel()
+        assert (await task.status()).status == "working"
+        steered.need_input({"name": NAME}, reuse=True)
+        with pytest.raises(TaskProtocolError, match="asks again, under the key 'name'"):
+            await task.result()
+    assert (oracle.asked, server.requests.count("tasks/update")) == (["Who?"], 1)
+
+
 @modern_only
 async def test_keys_used_again(server: TaskServer) -> None:
     """A key that comes with another question is the server's breach of the protocol: the error says so."""
@@ -423,7 +472,7 @@ async def test_refused_answers(server: TaskServer) -> None:
         task, steered = await begin(client, server)
         server.faults.add("tasks/update", RpcError(-32602, "not that one"))
         steered.need_input({"name": NAME})
-        with pytest.raises(TaskFailedError, match="refuses the answer to 'name': not that one") as caught:
+        with pytest.raises(TaskFailedError, match="refuses the answer to 'name': 'not that one'") as caught:
             await task.result()
         assert (caught.value.code, caught.value.reference) == (-32602, task.reference)
         async with anyio.create_task_group() as waiters:
@@ -438,7 +487,7 @@ async def test_lost_acknowledgements(era: Era) -> None:
     """Where the server's word on an answer is lost the answer is sent again, and nobody is asked again."""
     server, oracle = make_server(era), Oracle()
     with http(server) as url:
-        async with connected(url, elicitation_handler=oracle, timeout=0.3) as client:
+        async with connected(url, elicitation_handler=oracle, timeout=1.0) as client:
             task, steered = await begin(client, server)
             server.faults.add("tasks/update", Drop(), after=True)
             steered.need_input({"name": NAME})
@@ -447,6 +496,59 @@ async def test_lost_acknowledgements(era: Era) -> None:
                 assert await answered(steered) == [ADA]
                 steered.complete("done")
     assert oracle.asked == ["Who?"]
+
+
+@modern_only
+async def test_lost_acknowledgements_and_a_refusal(era: Era) -> None:
+    """Where the server's word on an answer is lost, and it refuses the answer that is sent again since it has that, the
+    question counts as answered: by hand, and where the two attempts belong to different calls."""
+    server = make_server(era, push="off", listen="unsupported")
+    refusal = RpcError(-32602, "no such question")
+    with http(server) as url:
+        async with connected(url, timeout=1.0, reconnect_timeout=1.0) as client:
+            task, steered = await begin(client, server)
+            steered.need_input({"name": NAME})
+            await task.wait(state="input_required")
+            server.faults.add("tasks/update", Drop(), after=True)
+            server.faults.add("tasks/update", refusal)
+            await task.answer("name", {"value": "Ada"})
+            assert (task.last_status and task.last_status.status, dict(task.input_requests)) == ("working", {})
+            assert await answered(steered) == [ADA]
+
+            task, steered = await begin(client, server)
+            steered.need_input({"name": NAME})
+            await task.wait(state="input_required")
+            server.faults.add("tasks/update", Drop(), after=True)
+            server.faults.add("tasks/update", HttpStatus(503), times=None, skip=1)
+            with pytest.raises(TaskConnectionError):
+                await task.answer("name", {"value": "Ada"})
+            server.faults.clear()
+            server.faults.add("tasks/update", refusal)
+            if task.input_requests:  # A look in between may have shown that it is asked no more.
+                await task.answer("name", {"value": "Ada"})
+            assert await answered(steered) == [ADA]
+
+
+@modern_only
+async def test_a_look_follows_a_refusal(server: TaskServer) -> None:
+    """A refusal has the client look at the task at once: a question that is over is not asked again, and a task that is
+    forgotten is `TaskNotFoundError`, from `result()` and by hand."""
+    oracle = Oracle()
+    async with connected(server, elicitation_handler=oracle) as client:
+        server.faults.add("tasks/update", RpcError(-32602, "no"), times=None)
+        task, steered = await begin(client, server)
+        steered.need_input({"name": NAME})
+        await task.wait(state="input_required")
+        looks = server.requests.count("tasks/get")
+        with pytest.raises(TaskFailedError):
+            await task.answer("name", {"value": "Ada"})
+        assert server.requests.count("tasks/get") > looks
+        server.faults.add("tasks/get", RpcError(-32602, "no such task"), times=None)
+        with pytest.raises(TaskNotFoundError) as caught:
+            await task.answer("name", {"value": "Ada"})
+        assert caught.value.reference == task.reference
+        with pytest.raises(TaskNotFoundError):
+            await task.result()
 
 
 @modern_only
@@ -467,6 +569,50 @@ async def test_answers_outlive_an_outage(era: Era) -> None:
                 assert await answered(steered) == [ADA]
                 steered.complete("done")
     assert oracle.asked == ["Who?"]
+
+
+@modern_only
+@async_only("one event loop")
+async def test_answers_that_nobody_wants_any_more(era: Era) -> None:
+    """What is kept of an answer that could not be sent is forgotten with the task's end."""
+    server = make_server(era)
+    with http(server) as url:
+        async with connected(url, elicitation_handler=Oracle(), reconnect_timeout=1.0) as client:
+            task, steered = await begin(client, server)
+            server.faults.add("tasks/update", HttpStatus(503), times=None)
+            steered.need_input({"name": NAME})
+            with pytest.raises(TaskConnectionError):
+                await task.result()
+            assert task._watch.drafts
+            server.faults.clear()
+            steered.complete("without you")
+            await task.wait()
+            assert task._watch.drafts == {}
+
+
+@async_only("one event loop")
+async def test_answers_are_secret(era: Era) -> None:
+    """What a handler answered shows in the `repr` of nothing, while it is kept and while it is under way."""
+    server, oracle = make_server(era), Oracle(**{"Who?": {"value": "sesame"}})
+    texts: list[str] = []
+    async with connected(server, elicitation_handler=oracle, reconnect_timeout=0.5) as client:
+        task, steered = await begin(client, server)
+        questions = task._core.questions
+        send = questions.send
+
+        async def observed(watch: Any, key: str, answer: Any) -> None:
+            texts.append(f"{watch!r}{questions._held!r}")
+            await send(watch, key, answer)
+            texts.append(f"{watch!r}{questions._held!r}")
+
+        questions.send = observed  # type: ignore[method-assign]
+        steered.need_input({"name": NAME})
+        async with anyio.create_task_group() as waiters:
+            waiters.start_soon(task.result)
+            await answered(steered)
+            steered.complete("done")
+    assert len(texts) == 2
+    assert "sesame" not in "".join(texts)
 
 
 @modern_only
@@ -550,3 +696,29 @@ async def test_keys_in_messages(server: TaskServer) -> None:
         for words in (str(caught.value), str(wrong.value)):
             assert words.isprintable()
             assert len(words) < 500
+
+
+async def test_what_a_server_says_in_messages(server: TaskServer) -> None:
+    """So are the status message and the words of a refusal: shown as literals, and short."""
+    words = chr(27) + "[2J" + "x" * 5_000 + chr(0x202E)
+    async with connected(server) as client:
+        task, steered = await begin(client, server)
+        steered.set_working(words)
+        await task.status()
+        with pytest.raises(TaskTimeoutError) as late:
+            await task.result(timeout=0)
+        steered.need_input({"name": NAME}, words)
+        with pytest.raises(TaskInputRequiredError) as open_:
+            await task.result()
+        errors: list[BaseException] = [late.value, open_.value]
+        if server.era == "modern":
+            server.faults.add("tasks/update", RpcError(-32050, words))
+            with pytest.raises(TaskFailedError) as refused:
+                await task.answer("name", None)
+            errors.append(refused.value)
+        steered.fail(words)
+        with pytest.raises(TaskStateError) as over:
+            await task.wait(state="working")
+        for error in (*errors, over.value):
+            assert str(error).isprintable()
+            assert len(str(error)) < 600

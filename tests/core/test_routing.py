@@ -11,7 +11,7 @@ from mcp import MCPError
 from mcptasks import InputContext, TaskInputRequiredError, TaskStateError
 from mcptasks.testing import Complete, Delay, NeedInput, ServerTask, ToolContext, elicit
 from tests.core.support import LONG_INTERVAL, PUSH_ONLY, Signal, begin, connected, make_server, settle, virtual_clock
-from tests.core.worlds import both_worlds
+from tests.core.worlds import async_only, both_worlds
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow, both_worlds]
 
@@ -188,6 +188,28 @@ async def test_a_plain_call_asks() -> None:
         await task
 
 
+@async_only("one event loop")
+async def test_a_call_through_the_client_underneath_asks() -> None:
+    """A call that the program makes through `client.mcp` asks for itself, while an unrelated task works; when it was
+    given up, a question that cannot be told is the task's again."""
+    server, oracle = make_server("legacy", input_mode="push", push="off"), Oracle()
+    server.add_tool("plain", [NeedInput({"k": elicit("Plain?")}), Complete("done")], support="none")
+    server.add_tool("slow", support="none")
+    async with connected(server, elicitation_handler=oracle, limit=5) as client:
+        task, steered = await begin(client, server)
+        assert (await client.mcp.call_tool("plain")).content
+        assert oracle.task_of("Plain?") is None
+        async with anyio.create_task_group() as calls:
+            calls.start_soon(client.mcp.call_tool, "slow")
+            await server.requests.wait_for("tools/call", 3)
+            calls.cancel_scope.cancel()
+        steered.need_input({"k": elicit("Task?")})
+        async with anyio.create_task_group() as waiters:
+            waiters.start_soon(task.result)
+            await answered(steered)
+        assert oracle.task_of("Task?") == task.task_id
+
+
 @pytest.mark.parametrize("result_mode", ["block", "refuse"])
 async def test_the_stream(result_mode: str) -> None:
     """`tasks/result` is opened when a task waits for input, once, and not before; a server that refuses it early costs
@@ -328,3 +350,19 @@ async def test_questions_of_tasks_that_are_over() -> None:
         steered.complete("done")
         assert (await task.wait()).status == "completed"
     assert told == ["the task is over"]
+
+
+async def test_questions_of_tasks_that_are_no_more() -> None:
+    """A request that names a task that is over, or one that is not known here, is refused: no handler is asked for it,
+    as if a plain call asked."""
+    server, oracle = make_server("legacy"), Oracle()
+    async with connected(server, elicitation_handler=oracle) as client:
+        over, steered = await begin(client, server)
+        steered.complete("done")
+        await over.result()
+        for task_id in (over.task_id, "another"):
+            question = elicit("Who?")
+            related = {"io.modelcontextprotocol/related-task": {"taskId": task_id}}
+            with pytest.raises(MCPError, match="no such task"):
+                await steered.request(question["method"], {**question["params"], "_meta": related})
+    assert oracle.contexts == {}

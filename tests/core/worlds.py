@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Callable, Mapping
-from typing import Any, Literal, Protocol, TypeVar, get_args
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from typing import Any, Literal, Protocol, TypeVar, cast, get_args
 
 import pytest
 
@@ -33,6 +33,22 @@ class World(Protocol):
         """Let everything run that can run now."""
         ...
 
+    async def gather(self, *tasks: Any, **options: Any) -> Any:
+        """`mcptasks.gather`, or that of `mcptasks.sync`."""
+        ...
+
+    def as_completed(self, tasks: Iterable[Any], timeout: float | None = None) -> AsyncIterator[Any]:
+        """`as_completed`, the same."""
+        ...
+
+    async def wait(self, tasks: Iterable[Any], **options: Any) -> Any:
+        """`wait`, the same."""
+        ...
+
+    def inner(self, task: Any) -> mcptasks.Task[Any]:
+        """The async task, to look into."""
+        ...
+
 
 class AsyncWorld:
     """The async client itself."""
@@ -44,6 +60,22 @@ class AsyncWorld:
     async def settle(self) -> None:
         """Let everything run that can run now."""
         await checkpoints()
+
+    async def gather(self, *tasks: Any, **options: Any) -> Any:
+        """`mcptasks.gather`."""
+        return await mcptasks.gather(*tasks, **options)
+
+    def as_completed(self, tasks: Iterable[Any], timeout: float | None = None) -> AsyncIterator[Any]:
+        """`mcptasks.as_completed`."""
+        return mcptasks.as_completed(tasks, timeout)
+
+    async def wait(self, tasks: Iterable[Any], **options: Any) -> Any:
+        """`mcptasks.wait`."""
+        return await mcptasks.wait(tasks, **options)
+
+    def inner(self, task: Any) -> mcptasks.Task[Any]:
+        """The task itself."""
+        return cast("mcptasks.Task[Any]", task)
 
 
 ASYNC = AsyncWorld()

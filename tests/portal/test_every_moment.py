@@ -130,3 +130,21 @@ def test_calls(server: TaskServer, backend: Backend, way: str) -> None:
                 break
         steered.complete("done")
         assert task.result(LIMIT).data == "done"
+
+
+@one_backend
+def test_no_status_is_lost(server: TaskServer, backend: Backend) -> None:
+    """An interrupt of the wait for the next status, wherever it comes, loses none: the next `next()` has it."""
+    with connected(server, backend) as client:
+        for number in every_moment():
+            task, steered = begin(client, server)
+            updates = task.updates()
+            assert next(updates).status == "working"
+            steered.complete("done")
+            task.result(LIMIT)
+            found: list[str] = []
+            place = interrupted_at(number, lambda: found.append(next(updates).status))  # noqa: B023 - called here
+            found.extend(status.status for status in updates)
+            assert found == ["completed"], f"after an interrupt at {place}"
+            if place is None:
+                return

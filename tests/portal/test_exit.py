@@ -149,6 +149,21 @@ def test_servers_that_do_not_go(name: str, tmp_path: Path) -> None:
     assert_ends(name, tmp_path, "stubborn", STUBBORN)
 
 
+@pytest.mark.parametrize("manner", ["gentle", "stubborn"])
+def test_interrupted_while_it_ends(server: TaskServer, backend: Backend, manner: str, tmp_path: Path) -> None:
+    """Ctrl-C while a program ends is heard when its clients are closed: a stdio server does not outlive it."""
+    file = tmp_path / "pid"
+    with http(server) as url, Program("leave.py", url, backend, "hurried", file, manner) as program:
+        work(program, server)
+        program.expect("end")
+        if manner == "stubborn":
+            program.expect("ending")
+            program.interrupt(group=True)
+        program.ends(STUBBORN)
+        assert ("KeyboardInterrupt" in program.errors) == (manner == "stubborn"), program.errors
+        eventually(partial(has_ended, int(file.read_text(encoding="utf-8"))), "the server outlives the program", 0.5)
+
+
 def test_dropped_at_the_end(server: TaskServer, backend: Backend, tmp_path: Path) -> None:
     """Clients that are dropped without being closed right before the end are closed, with a warning each."""
     with http(server) as url, Program("leave.py", url, backend, "dropped", tmp_path / "pid", "gentle") as program:

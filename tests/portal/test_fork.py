@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,13 @@ from mcptasks.testing import Options, TaskServer
 from tests.core.support import http
 from tests.portal.programs import Program
 from tests.portal.support import Backend
+from tests.portal.watching import eventually, has_ended
 
 pytestmark = pytest.mark.slow
 
 REFUSED = [
     "list_tools", "call_tool", "plain", "resume", "task", "with", "open", "result", "look", "status", "wait", "updates",
-    "next", "future", "cancel", "callback", "block",
+    "next", "future", "outstanding", "completed", "cancel", "callback", "block",
 ]  # fmt: skip
 
 
@@ -73,6 +75,30 @@ def test_fork_beside_busy_threads(server: TaskServer, backend: Backend) -> None:
             assert program.expect("child") == ["0"]
         assert program.expect("tools") == ["2"]
         program.ends_well()
+
+
+WORKERS: list[tuple[Backend, str, str, str]] = [
+    ("asyncio", "fork", "process", "stubborn"),
+    ("trio", "fork", "pool", "gentle"),
+    ("trio", "fork", "executor", "stubborn"),
+    ("asyncio", "forkserver", "pool", "stubborn"),
+    ("trio", "forkserver", "process", "gentle"),
+    ("asyncio", "spawn", "executor", "gentle"),
+    ("trio", "spawn", "process", "stubborn"),
+]
+
+
+@pytest.mark.parametrize(("backend", "method", "kind", "manner"), WORKERS)
+def test_workers_that_leave_clients_open(backend: Backend, method: str, kind: str, manner: str, tmp_path: Path) -> None:
+    """The end of a process of `multiprocessing` is the end of a program: its threads finish their work, the clients
+    that it left open are closed, and no stdio server outlives it, though such a process ends without exit handlers."""
+    file = tmp_path / "pid"
+    with Program("workers.py", backend, method, kind, file, manner) as program:
+        program.expect("done")
+        program.ends_well()
+        pid = int(file.read_text(encoding="utf-8"))
+        eventually(partial(has_ended, pid), "the server outlives the process", 0.5)
+    assert Path(f"{file}.tools").read_text(encoding="utf-8") == "1"
 
 
 POOLS: list[tuple[Backend, str, str]] = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -207,12 +208,26 @@ def test_futures(server: TaskServer, backend: Backend, outstanding: str) -> None
 
 
 @legacy_only
+def test_an_end_of_another_file(server: TaskServer, backend: Backend) -> None:
+    """An `EOFError` that is not of `input()` is the handler's own error, and comes out as it is."""
+
+    def handler(context: Any, params: Any) -> Any:
+        return pickle.loads(b"")
+
+    with connected(server, backend, elicitation_handler=handler) as client:
+        task, steered = begin(client, server)
+        steered.need_input(QUESTION)
+        with pytest.raises(EOFError, match="Ran out of input"):
+            task.result(LIMIT)
+
+
+@legacy_only
 @pytest.mark.parametrize(
     ("interruption", "expected"),
     [
         (KeyboardInterrupt(), KeyboardInterrupt),
         (SystemExit(3), SystemExit),
-        (EOFError("no standard input"), TaskInputRequiredError),
+        (EOFError("EOF when reading a line"), TaskInputRequiredError),
     ],
     ids=["interrupt", "exit", "end-of-file"],
 )
@@ -239,15 +254,19 @@ def test_a_question_stays_open(
         assert server.requests.count("tasks/cancel") == 0
 
 
-@legacy_only
-def test_a_deadline_that_passes_in_a_handler(server: TaskServer, backend: Backend) -> None:
-    """A timeout cannot end a handler that runs on the waiting thread; its answer counts, and the wait ends then."""
+@each_era
+def test_a_deadline_that_passes_in_a_handler(backend: Backend, era: Era) -> None:
+    """A timeout cannot end a handler that runs on the waiting thread: the wait ends then, and the next one sends the
+    answer; the handler is not called again."""
     release = threading.Event()
+    asked: list[str] = []
 
     def handler(context: Any, params: Any) -> dict[str, str]:
+        asked.append(params.message)
         release.wait(LIMIT)
         return {"value": "late"}
 
+    server = make_server(era)
     with connected(server, backend, elicitation_handler=handler) as client:
         task, steered = begin(client, server)
         steered.need_input(QUESTION)
@@ -261,6 +280,7 @@ def test_a_deadline_that_passes_in_a_handler(server: TaskServer, backend: Backen
         assert answered(steered)["name"]["content"] == {"value": "late"}
         steered.complete("done")
         assert again.value() == "done"
+        assert asked == ["Who?"]
 
 
 @each_era

@@ -93,6 +93,37 @@ def test_waiting(program: Program, server: TaskServer) -> None:
     finish(program, server)
 
 
+def test_groups(program: Program, server: TaskServer) -> None:
+    """Ctrl-C in a wait for many tasks is out as soon, leaves nothing on the loop, and cancels nothing, whatever the
+    group was to do at an error."""
+    for way in ("gather", "completed", "wait for many"):
+        late: list[float] = []
+        for _ in range(5):
+            program.tell(way)
+            program.expect("waiting")
+            late.append(interrupted(program))
+            program.tell("check")
+            program.expect("works")
+        assert_soon(late)
+    assert server.requests.count("tasks/cancel") == 0
+    finish(program, server)
+
+
+def test_mapping(program: Program, server: TaskServer) -> None:
+    """Ctrl-C in the iteration over a `map` is out as soon; what was started goes on at the server."""
+    work = server.next_task_blocking()
+    program.tell("map")
+    steered = [server.next_task_blocking() for _ in range(3)]
+    program.expect("waiting")
+    assert interrupted(program) <= HELD_UP
+    program.tell("check")
+    program.expect("works")
+    assert not any(one.cancel_requested for one in steered)
+    program.tell("finish")
+    work.complete("done")
+    assert program.expect("result") == ["done"]
+
+
 def test_plain_calls(program: Program, server: TaskServer) -> None:
     """Ctrl-C in a plain call of what the server made a task asks to cancel that task, and has done so when it is
     out; no other task is touched."""

@@ -15,9 +15,11 @@ from typing import Any
 
 import pytest
 
+from mcptasks._tools.names import NAMES
 from mcptasks.sync import Client, Task
 from mcptasks.testing import TaskServer
 from tests.core.support import http, make_server
+from tests.portal.functions import FUNCTIONS
 from tests.portal.programs import SCRIPTS, Program
 from tests.portal.support import BACKENDS, Aside, Backend, Collector, begin, connected, make_client
 from tests.portal.watching import LIMIT, eventually, has_ended, is_running
@@ -37,9 +39,15 @@ def unclosed() -> Generator[pytest.WarningsRecorder]:
         yield seen
 
 
-def test_dropped(server: TaskServer, backend: Backend) -> None:
+each_option = pytest.mark.parametrize(
+    "options", [{}, *({name: function} for name, function in FUNCTIONS.items())], ids=["none", *FUNCTIONS]
+)
+
+
+@each_option
+def test_dropped(server: TaskServer, backend: Backend, options: dict[str, Any]) -> None:
     """A client that is dropped without `close()` is closed, with a `ResourceWarning` that says what to do."""
-    client = make_client(server, backend).open()
+    client = make_client(server, backend, **options).open()
     thread = thread_of(client)
     with unclosed() as seen:
         del client
@@ -140,11 +148,18 @@ def test_handles_are_collected(server: TaskServer, backend: Backend) -> None:
         eventually(lambda: gc.collect() >= 0 and sum(ref() is not None for ref in seen) <= 1, "handles pile up")
 
 
-def test_a_stdio_server_of_a_dropped_client(backend: Backend, tmp_path: Path) -> None:
+def test_every_function_is_tried() -> None:
+    """The options that take functions are the ones above."""
+    parameters = {*NAMES.background, *NAMES.waiting}
+    assert {name.rpartition(".")[2] for name in parameters if name.startswith("Client.__init__.")} == set(FUNCTIONS)
+
+
+@each_option
+def test_a_stdio_server_of_a_dropped_client(backend: Backend, options: dict[str, Any], tmp_path: Path) -> None:
     """The process of a stdio server ends when its client is closed, and when it is dropped."""
     for number, ending in enumerate(("close", "drop")):
         file = tmp_path / str(number)
-        client = make_client([sys.executable, TINY, str(file), "gentle"], backend).open()
+        client = make_client([sys.executable, TINY, str(file), "gentle"], backend, **options).open()
         pid = int(file.read_text(encoding="utf-8"))
         assert is_running(pid)
         if ending == "close":

@@ -193,13 +193,13 @@ def test_tracebacks_do_not_grow(server: TaskServer, backend: Backend) -> None:
 
 
 @legacy_only
-@pytest.mark.parametrize("kind", [KeyboardInterrupt, EOFError])
-def test_handlers_keep_their_frames(era: Era, backend: Backend, kind: type[BaseException]) -> None:
+@pytest.mark.parametrize(("kind", "words"), [(KeyboardInterrupt, "mine"), (EOFError, "EOF when reading a line")])
+def test_handlers_keep_their_frames(era: Era, backend: Backend, kind: type[BaseException], words: str) -> None:
     """What a handler raises on the waiting thread shows the handler's own lines, between them nothing of ours."""
     server = make_server(era, input_mode="push")
 
     def deeper() -> None:
-        raise kind("the person's")
+        raise kind(words)
 
     def handler(context: Any, params: Any) -> None:
         deeper()
@@ -207,10 +207,63 @@ def test_handlers_keep_their_frames(era: Era, backend: Backend, kind: type[BaseE
     with connected(server, backend, elicitation_handler=handler) as client:
         task, steered = begin(client, server)
         steered.need_input({"name": elicit("Who?")})
-        with pytest.raises((KeyboardInterrupt, TaskInputRequiredError), match="the person's") as caught:
+        with pytest.raises((KeyboardInterrupt, TaskInputRequiredError), match=words) as caught:
             task.result(LIMIT)
     error = caught.value if kind is KeyboardInterrupt else caught.value.__cause__
     assert isinstance(error, kind)
     assert [name.rsplit(":", 1)[1] for name in frames(error)][-2:] == ["handler", "deeper"]
     for each in (caught.value, error):
         assert not any(part in name for part in MACHINERY for name in frames(each)), frames(each)
+
+
+MINE: dict[str, Callable[[Client], object]] = {
+    "called": lambda client: client.call_tool("no such tool"),
+    "caused": lambda client: raised_from(client),
+}
+
+
+def raised_from(client: Client) -> None:
+    """Raise an error of the program's that was caused by one of ours."""
+    try:
+        client.call_tool("no such tool")
+    except TaskError as exc:
+        raise TaskFailedError("mine") from exc
+
+
+@pytest.mark.parametrize("era", ["modern", "legacy"])
+@pytest.mark.parametrize("what", MINE)
+def test_handlers_keep_their_frames_in_task_errors(era: Era, backend: Backend, what: str) -> None:
+    """An error about tasks that came up in a handler shows the handler's own lines."""
+    server = make_server(era, **({"input_mode": "push"} if era == "legacy" else {}))
+
+    def deeper() -> None:
+        MINE[what](client)
+
+    def handler(context: Any, params: Any) -> None:
+        deeper()
+
+    with connected(server, backend, elicitation_handler=handler) as client:
+        task, steered = begin(client, server)
+        steered.need_input({"name": elicit("Who?")})
+        error = raised(lambda: task.result(LIMIT))
+    chain = [error]
+    while (cause := chain[-1].__cause__) is not None:
+        chain.append(cause)
+    shown = [name.rsplit(":", 1)[1] for each in chain for name in frames(each)]
+    assert {"handler", "deeper"} <= set(shown), shown
+    for each in chain:
+        assert not isinstance(each, TaskError) or not any(str(PACKAGE) in name for name in frames(each)), frames(each)
+
+
+def test_functions_keep_their_frames(server: TaskServer, backend: Backend) -> None:
+    """So does one that came up in a function that was given to `run()`."""
+
+    async def deeper() -> None:
+        raise TaskStateError("mine")
+
+    async def mine() -> None:
+        await deeper()
+
+    with connected(server, backend) as client:
+        error = raised(lambda: client.run(mine))
+    assert [name.rsplit(":", 1)[1] for name in frames(error)] == ["raised", "<lambda>", "mine", "deeper"]

@@ -49,6 +49,10 @@ def ask_blocking(
     return mcptasks.ElicitResult(action="decline")
 
 
+async def items() -> AsyncIterator[dict[str, int]]:
+    yield {"a": 1}
+
+
 async def in_async(client: mcptasks.Client, task: mcptasks.Task[ToolResult], flag: bool) -> None:
     async with client as entered:
         assert_type(entered, mcptasks.Client)
@@ -64,6 +68,18 @@ async def in_async(client: mcptasks.Client, task: mcptasks.Task[ToolResult], fla
     assert_type(await task.result(3), ToolResult)
     assert_type(await task.wait(state="working"), TaskStatus)
     assert_type([status async for status in task.updates()], list[TaskStatus])
+    prompt = await client.get_prompt("x", task=True)
+    assert_type(await mcptasks.gather(task, task), list[ToolResult])
+    assert_type(await mcptasks.gather(task, return_exceptions=True), list[ToolResult | Exception])
+    assert_type(await mcptasks.gather(task, return_exceptions=False, cancel_on_error=True), list[ToolResult])
+    mixed = await mcptasks.gather(task, prompt)
+    print(len(mixed))
+    assert_type([one async for one in mcptasks.as_completed([task], 3)], list[mcptasks.Task[ToolResult]])
+    done, pending = await mcptasks.wait({task}, return_when="FIRST_COMPLETED")
+    assert_type(done, set[mcptasks.Task[ToolResult]])
+    assert_type(pending, set[mcptasks.Task[ToolResult]])
+    assert_type([one.data async for one in client.map("x", [{"a": 1}, None], limit=3)], list[Any])
+    assert_type([one async for one in client.map("x", items())], list[ToolResult])
     await task.answer(next(iter(task.input_requests)), {"name": "Ada"})
     mcptasks.Client("x", elicitation_handler=ask, host_tasks=mcptasks.HostTasks(limit=3))
     async with task as same:
@@ -85,6 +101,17 @@ def in_blocking(client: mcptasks.sync.Client, task: mcptasks.sync.Task[ToolResul
     assert_type(task.wait(state="working"), TaskStatus)
     assert_type([status for status in task.updates()], list[TaskStatus])
     assert_type(task.future(), Future[ToolResult])
+    prompt = client.get_prompt("x", task=True)
+    assert_type(mcptasks.sync.gather(task, task), list[ToolResult])
+    assert_type(mcptasks.sync.gather(task, return_exceptions=True), list[ToolResult | Exception])
+    assert_type(mcptasks.sync.gather(task, return_exceptions=False, cancel_on_error=True), list[ToolResult])
+    mixed = mcptasks.sync.gather(task, prompt)
+    print(len(mixed))
+    assert_type([one for one in mcptasks.sync.as_completed([task], 3)], list[mcptasks.sync.Task[ToolResult]])
+    done, pending = mcptasks.sync.wait({task}, return_when="FIRST_COMPLETED")
+    assert_type(done, set[mcptasks.sync.Task[ToolResult]])
+    assert_type(pending, set[mcptasks.sync.Task[ToolResult]])
+    assert_type([one for one in client.map("x", [{"a": 1}, None], limit=3)], list[ToolResult])
     with task as same:
         assert_type(same, mcptasks.sync.Task[ToolResult])
     mcptasks.sync.Client("x", backend="trio")
@@ -130,6 +157,20 @@ async def wrong(client: mcptasks.sync.Client, task: mcptasks.sync.Task[ToolResul
     task.done = True
     task.on_status_change(lambda: None)
     task.future().result().nothing
+    mcptasks.sync.gather(other.task("x"))
+    mcptasks.sync.gather([task])
+    await mcptasks.gather(task)
+    await mcptasks.gather(other.call_tool("x", task=True))
+    mcptasks.sync.wait(task)
+    mcptasks.sync.wait([task], return_when="SOON")
+    mcptasks.sync.wait([task], 3)
+    mcptasks.sync.gather(task)[0].nothing
+    mcptasks.sync.gather(task, return_exceptions=True)[0].data
+    await mcptasks.sync.wait([task])
+    for late in mcptasks.as_completed([other.task("x")]): print(late)
+    client.map("x", [1])
+    client.map("x", items())
+    client.map("x", [], limit="many")
     wrong_world: mcptasks.Task[ToolResult] = client.call_tool("x", task=True)
     wrong_type: int = task.result()
 """
@@ -189,7 +230,7 @@ MEMBERS = {
     for kind, owner in (("client", mcptasks.Client), ("task", mcptasks.Task))
     for name in dir(owner)
     if not name.startswith("_") or name in SPECIAL
-} | {"Client": ("mcptasks.Client", "mcptasks.sync.Client")}
+} | {name: (f"mcptasks.{name}", f"mcptasks.sync.{name}") for name in ("Client", "as_completed", "gather", "wait")}
 REVEALED = f"""{HEAD}
 
 def reveal(
@@ -245,6 +286,8 @@ def test_types_are_the_same(found: list[Found]) -> None:
     for name, (one, other) in revealed(found).items():
         if name == "Client":
             other = re.sub(r", \*?backend: .*?(?=\) ->)", "", other)
+        if name == "client.map":
+            one = re.sub(r" \| (?:typing\.)?AsyncIterable\[(?:[^\[\]]|\[[^\[\]]*\])*\]", "", one)
         if name.endswith("__aexit__"):
             # mypy takes the parameters of `__exit__` as positional ones.
             one = re.sub(r"\b(exc_type|exc|traceback): ", "", one)

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import mcp_types as types
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, Secret, SecretBytes, SecretStr
 
 from mcptasks import CreateMessageResult, ElicitResult, InputContext, TaskProtocolError
 from mcptasks._async.answers import Answerer, formed
@@ -53,6 +53,48 @@ def test_typed_answers(kind: Any) -> None:
     """A form is answered with a mapping or with an object of the program's own type; None leaves a field out."""
     assert formed(FORM, kind(name="Ada", born=DAY)) == FULL
     assert formed(FORM, kind(name="Ada", born=None)) == {"action": "accept", "content": {"name": "Ada"}}
+
+
+SECRETS = elicit("Say it.", {"word": {"type": "string"}, "words": {"type": "array", "items": {"type": "string"}}})
+
+
+@dataclass
+class SecretDataclass:
+    """Secrets in a dataclass."""
+
+    word: SecretStr
+    words: list[SecretBytes]
+
+
+@attrs.define
+class SecretAttrs:
+    """The same by attrs."""
+
+    word: SecretStr
+    words: list[SecretBytes]
+
+
+class SecretModel(BaseModel):
+    """The same by pydantic, under names of the form's."""
+
+    said: SecretStr = Field(alias="word")
+    words: list[SecretBytes]
+
+
+@pytest.mark.parametrize("kind", [SecretDataclass, SecretAttrs, SecretModel, dict])
+def test_secrets(kind: Any) -> None:
+    """The server gets what pydantic's secrets hold, and not the asterisks that they show; complaints do not."""
+    answer = kind(word=SecretStr("open sesame"), words=[SecretBytes(b"abra"), SecretBytes(b"cadabra")])
+    assert formed(SECRETS, answer)["content"] == {"word": "open sesame", "words": ["abra", "cadabra"]}
+    with pytest.raises(ValueError, match="'word'") as caught:
+        formed(elicit("Say it.", {"word": {"type": "string", "maxLength": 3}}), answer)
+    assert "sesame" not in str(caught.value)
+
+
+def test_one_secret_of_any_type() -> None:
+    """The same goes for secrets of other types than text."""
+    form = elicit("How much?", {"value": {"type": "integer"}})
+    assert formed(form, {"value": Secret[int](7)})["content"] == {"value": 7}
 
 
 @pytest.mark.parametrize(
@@ -168,3 +210,13 @@ async def test_handlers_may_change_what_they_get() -> None:
     with pytest.raises(ValueError, match="must be a text"):
         await Answerer(handler).answer(request, InputContext())
     assert request == elicit("Who?")
+
+
+@pytest.mark.parametrize("mode", ["voice", 7, None, ["form"], chr(27) + "x" * 5_000])
+def test_unknown_modes(mode: Any) -> None:
+    """An elicitation in a mode that is not known is the server's breach; the error says which are, in short."""
+    request = {"method": "elicitation/create", "params": {"mode": mode, "message": "Say it."}}
+    with pytest.raises(TaskProtocolError, match="known are form and url") as caught:
+        formed(request, {})
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 200

@@ -122,3 +122,13 @@ def test_hostile_forms(properties: Any, value: Any) -> None:
             check(schema, filled_in(schema, {"a": value}))
         except ValueError:
             continue
+
+
+@pytest.mark.parametrize("key", ["oneOf", "anyOf"])
+def test_options_of_more_than_one_value(key: str) -> None:
+    """Where an option is not one value, nothing that it may allow is refused; where all are, other values are."""
+    options = [{"const": "r"}, {"pattern": "^#"}, {"enum": ["g", "b"]}]
+    check({"properties": {"colour": {"type": "string", key: options}}}, {"colour": "g"})
+    check({"properties": {"colours": {"type": "array", "items": {key: options}}}}, {"colours": ["r", "#fff"]})
+    with pytest.raises(ValueError, match="must be one of"):
+        check({"properties": {"colour": {"type": "string", key: options[:1]}}}, {"colour": "g"})

@@ -267,7 +267,8 @@ def test_added_parameter_is_passed_on() -> None:
     text = text.replace("import anyio\n", "import anyio\nfrom typing import Literal\n", 1)
     found = rendered({"task": text})["task.py"]
     assert (
-        'def result(self, timeout: float | None = None, *, how: Literal["slow", "fast"] = "slow") -> ResultT:' in found
+        'def result(self, timeout: float | None = None, *, how: Literal["slow", "fast"] = "slow") -> ResultT_co:'
+        in found
     )
     assert "return self._call(lambda: self._inner.result(timeout, how=how), answers=True)" in found
     assert "from typing import Any, Literal\n" in found
@@ -295,7 +296,7 @@ def test_names_are_imported_from_where_they_are() -> None:
     )
     for line in (
         "import datetime",
-        "from mcptasks._async.task import LONGEST, ResultT",
+        "from mcptasks._async.task import LONGEST, ResultT_co",
         "from mcptasks._models import Kind as Way",
     ):
         assert f"\n{line}\n" in text
@@ -375,9 +376,76 @@ def test_private_classes_are_left_out() -> None:
 def test_bases_that_are_translated_remain() -> None:
     """A class that is derived from another public one of these modules is so in the blocking world."""
     text = source("task").replace(
-        "class Task(Generic[ResultT]):", 'class Base:\n    """A base."""\n\n\nclass Task(Base, Generic[ResultT]):'
+        "class Task(Generic[ResultT_co]):", 'class Base:\n    """A base."""\n\n\nclass Task(Base, Generic[ResultT_co]):'
     )
-    bases = {key: value for key, value in NAMES.bases.items() if key != "Task"} | {"Base": "TaskFacade[ResultT]"}
+    bases = {key: value for key, value in NAMES.bases.items() if key != "Task"} | {"Base": "TaskFacade[ResultT_co]"}
     found = rendered({"task": text}, replace(NAMES, bases=bases))["task.py"]
-    assert "class Base(TaskFacade[ResultT]):" in found
-    assert "class Task(Base, Generic[ResultT]):" in found
+    assert "class Base(TaskFacade[ResultT_co]):" in found
+    assert "class Task(Base, Generic[ResultT_co]):" in found
+
+
+FUNCTION = '''
+async def race(*tasks: Task[T], seconds: float = 1.0) -> T:
+    """See who is first."""
+
+
+async def tidy(group: Iterable[Task[T]]) -> None:
+    """Put away."""
+
+
+async def split(tasks: Iterable[Task[T]], *, limit: int) -> tuple[set[Task[T]], set[Task[T]]]:
+    """Tell two kinds apart."""
+
+
+def parade(tasks: Iterable[Task[T]]) -> AsyncIterator[Task[T]]:
+    """One after the other."""
+'''
+BLOCKING_FUNCTION = '''
+@blocking
+def race(*tasks: Task[T], seconds: float = 1.0) -> T:
+    """See who is first."""
+    group = Group("race", tasks)
+    return group.call(lambda: async_race(*group.tasks, seconds=seconds), answers=True)
+
+
+@blocking
+def tidy(group: Iterable[Task[T]]) -> None:
+    """Put away."""
+    group_ = Group("tidy", group)
+    group_.call(lambda: async_tidy(group_.tasks))
+
+
+@blocking
+def split(tasks: Iterable[Task[T]], *, limit: int) -> tuple[set[Task[T]], set[Task[T]]]:
+    """Tell two kinds apart."""
+    group = Group("split", tasks)
+    return group.handles(group.call(lambda: async_split(group.tasks, limit=limit)))
+
+
+@blocking
+def parade(tasks: Iterable[Task[T]]) -> Iterator[Task[T]]:
+    """One after the other."""
+    group = Group("parade", tasks)
+    return map(group.handle, group.iterate(lambda: async_parade(group.tasks)))
+'''
+
+
+def test_functions_are_translated() -> None:
+    """Functions of a module that take tasks come out as one call of a group, with the handles that were passed in."""
+    names = replace(NAMES, answers=NAMES.answers | {"race"})
+    text = rendered({"groups": f"{source('groups')}\n{FUNCTION}"}, names)["groups.py"]
+    assert text.endswith(f"\n{BLOCKING_FUNCTION}")
+    assert "from mcptasks._async.groups import race as async_race\n" in text
+
+
+def test_private_functions_are_left_out() -> None:
+    """What is private to the source is not in the blocking module."""
+    assert "def _" not in rendered({})["groups.py"]
+
+
+def test_iterables_are_pulled() -> None:
+    """An input is a plain iterable in the blocking world, read on the thread that waits."""
+    text = member(rendered({})["calls.py"], "map")
+    assert "arguments: Iterable[Arguments],\n" in text
+    assert "self._pulled(arguments)" in text
+    assert "AsyncIterable" not in text

@@ -74,6 +74,45 @@ def test_refused_member_is_named(code: str, words: str) -> None:
     assert problem.startswith("mcptasks/_async/task.py:")
 
 
+FUNCTIONS: list[tuple[str, str]] = [
+    (f"async def race(*tasks: Task[T]) -> Task[T]:\n{DOC}", "that take tasks in one parameter"),
+    (f"async def race(*tasks: Task[T]) -> dict[str, Task[T]]:\n{DOC}", "the return type dict[str, Task[T]]"),
+    (
+        f"async def race(*tasks: Task[T]) -> AsyncIterator[Task[T]]:\n{DOC}",
+        "an async method that returns an async iterator",
+    ),
+    (f"def race(*tasks: Task[T]) -> list[T]:\n{DOC}", "that take tasks in one parameter"),
+    (f"async def race(seconds: float) -> None:\n{DOC}", "that take tasks in one parameter"),
+    (f"async def race(one: Task[T], other: Task[T]) -> None:\n{DOC}", "takes something of the async world"),
+    (f"async def race(*tasks: Task[T], other: Iterable[Task[T]]) -> None:\n{DOC}", "that take tasks in one parameter"),
+    (f"async def race(tasks: dict[str, Task[T]]) -> None:\n{DOC}", "takes something of the async world"),
+    (f"async def race(**tasks: Task[T]) -> None:\n{DOC}", "takes something of the async world"),
+    (f"async def race(*tasks: Task[T], then: Callable[[], None]) -> None:\n{DOC}", "name 'race.then'"),
+    (f"@functools.cache\ndef race(*tasks: Task[T]) -> None:\n{DOC}", "knows no decorator @functools.cache"),
+    ("async def race(*tasks: Task[T]) -> None: ...", "it has no docstring"),
+    (f"async def race(*tasks: Task[T]):\n{DOC}", "it has no return annotation"),
+    ('async def race(*tasks: Task[T]) -> None:\n    """Do not await the end."""', "speaks of the async world"),
+]
+
+
+@pytest.mark.parametrize(("code", "words"), FUNCTIONS, ids=[f"{n}-{words}" for n, (_, words) in enumerate(FUNCTIONS)])
+def test_refused_function_is_named(code: str, words: str) -> None:
+    """The error names the file and says what is wrong with a function of a module."""
+    head = "import functools\nfrom collections.abc import Callable\n"
+    text = source("groups").replace("from typing import", f"{head}from typing import", 1)
+    with pytest.raises(GeneratorError) as caught:
+        rendered({"groups": f"{text}\n\n{code}\n"})
+    problem = next(problem for problem in caught.value.problems if words in problem)
+    assert problem.startswith("mcptasks/_async/groups.py:")
+
+
+def test_pulled_parameter_has_the_type_for_it() -> None:
+    """A parameter whose items are got on the thread that waits takes plain and async iterables, in that order."""
+    text = source("calls").replace("Iterable[Arguments] | AsyncIterable[Arguments]", "AsyncIterable[Arguments]")
+    with pytest.raises(GeneratorError, match=r"Calls\.map: its parameter arguments is in `pulled`.*`Iterable\[X\] \|"):
+        rendered({"calls": text})
+
+
 def test_return_type_of_the_client_itself_is_refused() -> None:
     """A method that hands out the async client would be one that the blocking world cannot use."""
     with pytest.raises(GeneratorError, match=r"client\.py:\d+: Client\.pause: .* the return type Client"):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import ast
+import copy
 import html
+import operator
 import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import pytest
@@ -275,6 +277,18 @@ def test_a_list_is_a_list() -> None:
     assert repr(tasks) == repr([one, two])
     assert "2 tasks" in Page(tasks._repr_html_()).text
     assert Page(TaskList[Shown]()._repr_html_()).text == "0 tasks"
+
+
+def test_parts_of_a_list() -> None:
+    """Slices, sums and copies are such lists too, and all else of a list is as ever."""
+    one, two = Shown(), Shown(task_id="t-2")
+    tasks = TaskList([one, two])
+    for part in (tasks[:1], operator.add(tasks, [two]), tasks.copy(), copy.copy(tasks), tasks[::-1]):
+        assert isinstance(part, TaskList)
+        assert "task" in Page(part._repr_html_()).text
+    assert (tasks[0], tasks[-1], tasks[1:], operator.add(tasks, [one])) == (one, two, [two], [one, two, one])
+    with pytest.raises(TypeError, match="tuple"):
+        operator.add(tasks, cast("Any", (one,)))
 
 
 def test_a_line_of_a_list() -> None:

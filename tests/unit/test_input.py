@@ -152,3 +152,18 @@ def test_no_question_is_asked_twice(steps: list[tuple[type[InputEvent], str]], s
         left = questions.shown(word).input_requests.keys()
         assert left == (shown - questions.answered) | questions.held.keys()
         assert questions.reused(word) is None
+
+
+def test_answered_questions_that_are_shown_again() -> None:
+    """Looks in a row that show an answered question are counted, and that some look did not show it is known; pushes,
+    and looks before the answer, count for nothing."""
+    state, _ = after(asking(name=NAME), InputReserved("name"), InputAnswered("name"))
+    assert (dict(state.questions.again), state.questions.gone) == ({}, frozenset[str]())
+    for event in (asking(name=NAME), asking("pushed", name=NAME), asking(name=NAME)):
+        state, _ = advance(state, event)
+        assert told(state) == ("working", {})
+    assert (dict(state.questions.again), state.questions.gone) == ({"name": 2}, frozenset[str]())
+    state, _ = advance(state, Seen(status_of("working"), "polled"))
+    assert (dict(state.questions.again), state.questions.gone) == ({}, frozenset({"name"}))
+    state, _ = advance(state, asking(name=NAME))
+    assert (dict(state.questions.again), state.questions.gone) == ({"name": 1}, frozenset({"name"}))

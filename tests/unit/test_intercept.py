@@ -166,6 +166,28 @@ def test_odd_cancellations(ends: Ends, params: dict[str, Any] | None) -> None:
     assert ends.open_requests == 1
 
 
+@pytest.mark.parametrize("end", ["answer", "error", "cancel"])
+@pytest.mark.parametrize("method", ["tools/call", "prompts/get", "resources/read"])
+def test_plain_requests_are_counted(ends: Ends, method: str, end: str) -> None:
+    """Requests in whose midst a server may ask are counted while they are under way; no others are."""
+    ends.ask(method, {}, 1)
+    ends.ask(method, {"_meta": dict(MARKED)}, 2)
+    ends.ask(method, {"_meta": dict(MODERN)}, 3)
+    ends.ask("tools/list", {}, 4)
+    assert ends.passed.calls == 1
+    if end == "answer":
+        ends.answer({}, 1)
+    elif end == "error":
+        error = ErrorData(code=1, message="no")
+        ends.passed.inbound(SessionMessage(JSONRPCError(jsonrpc="2.0", id=1, error=error)))
+    else:
+        cancelled = JSONRPCNotification(
+            jsonrpc="2.0", method="notifications/cancelled", params={"requestId": 1, "reason": "given up"}
+        )
+        ends.passed.outbound(SessionMessage(cancelled))
+    assert ends.passed.calls == 0
+
+
 def test_error_without_an_id(ends: Ends) -> None:
     """An error that belongs to no request passes and settles none."""
     ends.ask("tools/call", {"_meta": MODERN})

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
 
 import pytest
-from attrs.exceptions import FrozenInstanceError
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mcptasks import PollingPolicy
-from mcptasks._schedule import attempt_limit, next_look, retry_delay
+from mcptasks._placing import Places
+from mcptasks._schedule import LookContext, Pace, attempt_limit, next_look, retry_delay
 
-PLAIN = PollingPolicy(jitter=0)
+PLAIN = PollingPolicy(first=0.2, growth=1.58, jitter=0)
 NOT_EARLY = PollingPolicy(early=False, jitter=0)
 
 
@@ -25,15 +25,36 @@ def look(
     remaining: float | None = None,
     pushed: bool = False,
     spread: float = 0.0,
+    places: Places | None = None,
+    crowded: bool = False,
 ) -> float:
     """`next_look` for an old task that the server wants looked at every five seconds."""
-    return next_look(policy, age=age, interval=interval, remaining=remaining, pushed=pushed, spread=spread)
+    return next_look(
+        policy,
+        age=age,
+        interval=interval,
+        remaining=remaining,
+        pushed=pushed,
+        spread=spread,
+        places=places,
+        crowded=crowded,
+    )
 
 
-def looks(policy: PollingPolicy, interval: float | None, until: float) -> list[float]:
+def looks(
+    policy: PollingPolicy,
+    interval: float | None,
+    until: float,
+    *,
+    crowded: bool = False,
+    places: Places | None = None,
+    spread: float = 0.0,
+) -> list[float]:
     """The ages at which a task would be looked at."""
     age, found = 0.0, list[float]()
-    while (age := age + look(policy, age=age, interval=interval)) <= until:
+    while (
+        age := age + look(policy, age=age, interval=interval, crowded=crowded, places=places, spread=spread)
+    ) <= until:
         found.append(round(age, 3))
     return found
 
@@ -41,20 +62,24 @@ def looks(policy: PollingPolicy, interval: float | None, until: float) -> list[f
 @pytest.mark.parametrize(
     ("policy", "interval", "until", "expected"),
     [
-        (PLAIN, 5.0, 17, [0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 11.4, 16.4]),
-        (PLAIN, 1.0, 5, [0.2, 0.4, 0.8, 1.6, 2.6, 3.6, 4.6]),
-        (PLAIN, 0.15, 0.7, [0.15, 0.3, 0.45, 0.6]),
-        (PLAIN, None, 10, [0.2, 0.4, 0.8, 1.6, 3.2, 5.2, 7.2, 9.2]),
+        (PLAIN, 5.0, 18, [0.2, 0.316, 0.499, 0.789, 1.246, 1.969, 3.112, 4.916, 7.768, 12.273, 17.273]),
+        (PLAIN, 1.0, 5, [0.2, 0.316, 0.499, 0.789, 1.246, 1.969, 2.969, 3.969, 4.969]),
+        (PLAIN, 0.15, 0.7, [0.15, 0.25, 0.395, 0.545, 0.695]),
+        (PLAIN, None, 9, [0.2, 0.316, 0.499, 0.789, 1.246, 1.969, 3.112, 4.916, 6.916, 8.916]),
+        (PollingPolicy(first=0.2, growth=2, jitter=0), 5.0, 17, [0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 11.4, 16.4]),
+        (PollingPolicy(first=0.2, growth=1.01, jitter=0), 5.0, 0.5, [0.2, 0.3, 0.4, 0.5]),
         (PLAIN, 0.0, 0.5, [0.1, 0.2, 0.3, 0.4, 0.5]),
         (NOT_EARLY, 5.0, 17, [5.0, 10.0, 15.0]),
         (NOT_EARLY, None, 7, [2.0, 4.0, 6.0]),
-        (PollingPolicy(first=1, jitter=0), 5.0, 13, [1.0, 2.0, 4.0, 8.0, 13.0]),
+        (PollingPolicy.strict(), 5.0, 17, [5.0, 10.0, 15.0]),
+        (PollingPolicy(first=1, growth=1.58, jitter=0), 5.0, 15, [1.0, 1.58, 2.496, 3.944, 6.232, 9.847, 14.847]),
         (PollingPolicy(first=30, jitter=0), 5.0, 16, [5.0, 10.0, 15.0]),
-        (PollingPolicy(floor=1, jitter=0), 5.0, 5, [1.0, 2.0, 4.0]),
+        (PollingPolicy(floor=1, growth=1.58, jitter=0), 5.0, 5, [1.0, 2.0, 3.16, 4.993]),
     ],
 )
 def test_looks_of_a_life(policy: PollingPolicy, interval: float | None, until: float, expected: list[float]) -> None:
-    """Early looks double the task's age until the server's interval is reached; without them it alone counts."""
+    """With each early look the task is 1.58 times as old as at the one before, until the server's interval is reached;
+    without them it alone counts."""
     assert looks(policy, interval, until) == pytest.approx(expected)
 
 
@@ -121,21 +146,91 @@ def test_time_to_live_delays_nothing(remaining: float, interval: float) -> None:
     assert look(interval=interval, remaining=remaining) <= usual
 
 
-@pytest.mark.parametrize(("spread", "expected"), [(0.0, 10.0), (0.5, 10.5), (1.0, 11.0)])
-def test_jitter(spread: float, expected: float) -> None:
-    """A look comes up to a tenth later than due, never earlier."""
-    assert look(PollingPolicy(), interval=10.0, spread=spread) == pytest.approx(expected)
+@pytest.mark.parametrize(
+    ("crowded", "spread", "expected"),
+    [
+        (True, 0.0, 10.0),
+        (True, 0.5, 10.5),
+        (True, 1.0, 11.0),
+        (False, 0.0, 10.0),
+        (False, 0.5, 10.1),
+        (False, 1.0, 10.2),
+    ],
+)
+def test_jitter(crowded: bool, spread: float, expected: float) -> None:
+    """A look comes up to a tenth later than due where many tasks are watched, else up to a fiftieth; never earlier."""
+    assert look(PollingPolicy(), interval=10.0, spread=spread, crowded=crowded) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("due", "expected"), [(0.2, 0.22), (0.5, 0.55), (8.0, 8.05), (50.0, 50.05)])
+def test_jitter_of_what_was_learned(due: float, expected: float) -> None:
+    """A look at a moment that was learned is late by no more than 0.05 s, in a crowd too."""
+    for crowded in (False, True):
+        found = look(PollingPolicy(), age=0, places=Places((), (due,)), spread=1.0, crowded=crowded)
+        assert found == pytest.approx(expected)
 
 
 def test_jitter_stays_below_the_ceiling() -> None:
     """Neither jitter nor a time to live leads beyond the ceiling or below the floor."""
-    assert look(PollingPolicy(), interval=60.0, spread=1.0) == 60.0
+    assert look(PollingPolicy(), interval=60.0, spread=1.0, crowded=True) == 60.0
     assert look(PollingPolicy(ceiling=0.5), interval=30.0, remaining=2.0) == 0.5
     assert look(PollingPolicy(floor=3.0), interval=30.0, remaining=2.0) == 3.0
 
 
+def test_no_early_looks_in_a_crowd() -> None:
+    """Where very many tasks are watched, none is looked at ahead of the server's interval."""
+    assert looks(PLAIN, 5.0, 16, crowded=True) == [5.0, 10.0, 15.0]
+    assert looks(PLAIN, None, 7, crowded=True) == [2.0, 4.0, 6.0]
+
+
+# --- what was learned ---------------------------------------------------------------------------------------------
+
+LEARNED = Places(guards=(0.2, 0.8), looks=(7.0, 12.5))
+
+
+@pytest.mark.parametrize(
+    ("policy", "crowded", "expected"),
+    [
+        (PLAIN, False, [0.2, 0.8, 7.0, 12.5, 17.5, 22.5]),
+        (PLAIN, True, [7.0, 12.5, 17.5, 22.5]),
+        (NOT_EARLY, False, [7.0, 12.5, 17.5, 22.5]),
+        (PollingPolicy(floor=3, jitter=0), False, [3.0, 7.0, 12.5, 17.5, 22.5]),
+        (PollingPolicy(first=0.2, ceiling=3, jitter=0), False, [0.2, 0.8, 3.8, 6.8, 9.8, 12.8, 15.8, 18.8, 21.8]),
+    ],
+)
+def test_looks_that_were_learned(policy: PollingPolicy, crowded: bool, expected: list[float]) -> None:
+    """Looks are made at the places that were learned, then at the interval; early ones only where such are made at all,
+    and all within floor and ceiling."""
+    assert looks(policy, 5.0, 23, places=LEARNED, crowded=crowded) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("age", "expected"),
+    [(0.0, 0.2), (0.3, 0.5), (4.9, 2.1), (5.0, 5.0), (6.8, 5.0), (7.05, 5.45), (7.9, 5.0), (12.4, 5.0), (13.0, 5.0)],
+)
+def test_learned_on_the_way(age: float, expected: float) -> None:
+    """Where places become known in the midst of a task, it is looked at no sooner for it than the interval after the
+    look before, once it is older than that."""
+    assert look(age=age, places=LEARNED) == pytest.approx(expected)
+
+
+def test_nothing_learned() -> None:
+    """Places without any look are as if nothing had been learned."""
+    assert looks(PLAIN, 5.0, 20, places=Places()) == looks(PLAIN, 5.0, 20)
+
+
+def test_what_was_learned_is_no_push() -> None:
+    """While the server pushes, looks are the slow safety net, whatever was learned."""
+    assert look(age=0, places=LEARNED, pushed=True) == 15.0
+
+
 any_float = st.floats(allow_nan=True, allow_infinity=True)
 amount = st.floats(min_value=1e-3, max_value=1e6)
+
+
+def answering(delay: float) -> Callable[[LookContext], float]:
+    """A rule that always says so."""
+    return lambda _: delay
 
 
 @st.composite
@@ -145,12 +240,21 @@ def policies(draw: st.DrawFn) -> PollingPolicy:
     return PollingPolicy(
         early=draw(st.booleans()),
         first=draw(amount),
+        growth=draw(st.floats(1, 1e9, exclude_min=True)),
+        custom=draw(st.none() | any_float.map(answering)),
         default_interval=draw(amount),
         floor=floor,
         ceiling=ceiling,
         push_interval=draw(amount),
         jitter=draw(st.floats(0, 1)),
     )
+
+
+any_places = st.none() | st.builds(
+    Places,
+    guards=st.lists(amount, max_size=3).map(lambda ages: tuple(sorted(ages))),
+    looks=st.lists(amount, max_size=3).map(lambda ages: tuple(sorted(ages))),
+)
 
 
 @given(
@@ -160,12 +264,30 @@ def policies(draw: st.DrawFn) -> PollingPolicy:
     st.none() | any_float,
     st.booleans(),
     st.floats(0, 1),
+    any_places,
+    st.booleans(),
 )
 def test_always_within_bounds(
-    policy: PollingPolicy, age: float, interval: float | None, remaining: float | None, pushed: bool, spread: float
+    policy: PollingPolicy,
+    age: float,
+    interval: float | None,
+    remaining: float | None,
+    pushed: bool,
+    spread: float,
+    places: Places | None,
+    crowded: bool,
 ) -> None:
-    """Whatever a server says, the delay is finite and within floor and ceiling."""
-    delay = look(policy, age=age, interval=interval, remaining=remaining, pushed=pushed, spread=spread)
+    """Whatever a server says and whatever was learned, the delay is finite and within floor and ceiling."""
+    delay = look(
+        policy,
+        age=age,
+        interval=interval,
+        remaining=remaining,
+        pushed=pushed,
+        spread=spread,
+        places=places,
+        crowded=crowded,
+    )
     assert math.isfinite(delay)
     assert policy.floor <= delay <= policy.ceiling
 
@@ -175,53 +297,43 @@ def test_not_early_never_looks_sooner_than_asked(
     policy: PollingPolicy, age: float, interval: float, spread: float, pushed: bool
 ) -> None:
     """Without early looks a client waits at least as long as the server asks, up to the ceiling."""
-    assume(not policy.early)
+    assume(not policy.early and policy.custom is None)
     delay = look(policy, age=age, interval=interval, pushed=pushed, spread=spread)
     assert delay >= min(interval, policy.ceiling)
 
 
-@pytest.mark.parametrize("name", ["first", "default_interval", "floor", "ceiling", "push_interval"])
-@pytest.mark.parametrize(
-    ("value", "error"),
-    [
-        (0, ValueError),
-        (-1, ValueError),
-        (math.nan, ValueError),
-        (math.inf, ValueError),
-        ("1", TypeError),
-        (True, TypeError),
-        (None, TypeError),
-    ],
-)
-def test_policy_refuses_nonsense(name: str, value: Any, error: type[Exception]) -> None:
-    """A policy's durations are positive and finite; the complaint names the field and the value."""
-    with pytest.raises(error) as caught:
-        PollingPolicy(**{name: value})
-    assert name in str(caught.value)
-    assert repr(value) in str(caught.value)
+# --- a bounded supply ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("jitter", [-0.1, 1.1, math.nan])
-def test_policy_refuses_jitter(jitter: float) -> None:
-    """Jitter is a part of the delay."""
-    with pytest.raises(ValueError, match="jitter must be between 0 and 1"):
-        PollingPolicy(jitter=jitter)
+def test_pace() -> None:
+    """Some are there at once; after that each is there when it has grown again, and who waits is waited for."""
+    pace = Pace(3, 2)
+    assert [pace.wait(10.0) for _ in range(6)] == pytest.approx([0.0, 0.0, 0.0, 0.5, 1.0, 1.5])
+    assert pace.wait(10.0) == pytest.approx(2.0)
+    assert pace.wait(11.0) == pytest.approx(1.5)
+    assert [pace.wait(100.0) for _ in range(4)] == pytest.approx([0.0, 0.0, 0.0, 0.5])
 
 
-@pytest.mark.parametrize("jitter", ["0.1", None, True, [0.1]])
-def test_policy_refuses_jitter_of_a_wrong_type(jitter: Any) -> None:
-    """Jitter is a number; the complaint names it and the value."""
-    with pytest.raises(TypeError, match=r"^jitter must be a number between 0 and 1, got ") as caught:
-        PollingPolicy(jitter=jitter)
-    assert repr(jitter) in str(caught.value)
+def test_pace_takes_what_is_there() -> None:
+    """Taking takes only what is there: what is not costs nothing, so that the next one comes no later."""
+    pace = Pace(2, 4)
+    assert [pace.take(0.0) for _ in range(4)] == [True, True, False, False]
+    assert not pace.take(0.2)
+    assert pace.take(0.25)
+    assert not pace.take(0.25)
+    assert [pace.take(50.0) for _ in range(3)] == [True, True, False]
 
 
-def test_policy_refuses_floor_above_ceiling() -> None:
-    """Floor and ceiling leave room, and a policy is frozen."""
-    with pytest.raises(ValueError, match=r"floor \(61\) must not be above ceiling"):
-        PollingPolicy(floor=61)
-    with pytest.raises(FrozenInstanceError):
-        PLAIN.floor = 1.0  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
+@given(st.integers(1, 100), st.floats(0.1, 1000), st.lists(st.floats(0, 10), min_size=1, max_size=200))
+def test_pace_is_kept(burst: int, rate: float, steps: list[float]) -> None:
+    """Whenever it is asked, in no stretch of time are there more than the burst and what has grown in it."""
+    pace, now, given_at = Pace(burst, rate), 0.0, list[float]()
+    for step in steps:
+        now += step
+        given_at.append(now + pace.wait(now))
+    for first, begin in enumerate(given_at):
+        for count, end in enumerate(given_at[first:], 1):
+            assert count <= burst + rate * (end - begin) + 1 + 1e-6
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mcptasks.testing import Options, TaskServer
+from tests.portal.functions import FUNCTIONS
 from tests.portal.scripts.talk import make_client, say
 from tests.portal.watching import eventually, threads
 
@@ -38,7 +39,7 @@ def target() -> Any:
 
 def cycle() -> None:
     """One client's life, with a bit of everything that holds on to something."""
-    client = make_client(target(), backend).open()
+    client = make_client(target(), backend, **FUNCTIONS).open()
     if what == "use":
         task = client.call_tool("quick", task=True)
         remove = task.on_status_change(lambda status: None)

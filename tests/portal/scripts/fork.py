@@ -11,6 +11,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable
+from concurrent.futures import Future, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ url, backend, others, leaving, pid_file = sys.argv[1:]
 tiny = str(Path(__file__).with_name("tiny_server.py"))
 
 
-def in_child(client: Client, task: Task[Any], updates: Any, unopened: Client) -> None:
+def in_child(client: Client, task: Task[Any], updates: Any, future: Future[Any]) -> None:
     """Use everything that was inherited, and then what is new."""
     inherited: dict[str, Callable[[], object]] = {
         "list_tools": client.list_tools,
@@ -43,6 +44,8 @@ def in_child(client: Client, task: Task[Any], updates: Any, unopened: Client) ->
         "updates": task.updates,
         "next": lambda: next(updates),
         "future": task.future,
+        "outstanding": lambda: future.result(timeout=10),
+        "completed": lambda: next(as_completed([future], timeout=10)).result(),
         "cancel": task.cancel,
         "callback": lambda: task.on_status_change(print),
         "block": task.__enter__,
@@ -84,7 +87,7 @@ with make_client(url, backend) as client, stdio:
     task.on_status_change(lambda status: say("parent's callback", status.status))
     child = os.fork()
     if child == 0:
-        in_child(client, task, updates, make_client(url, backend))
+        in_child(client, task, updates, future)
         del client, task, updates, future, stdio
         gc.collect()
         say("leaving")

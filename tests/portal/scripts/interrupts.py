@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from mcptasks.sync import Task
+from mcptasks.sync import Task, as_completed, gather, wait
 from tests.portal.scripts.talk import hear, make_client, say, say_when_still
 from tests.portal.watching import eventually, loop_tasks, threads
 
@@ -29,6 +29,8 @@ def handler(context: object, params: Any) -> dict[str, str]:
 with make_client(url, backend, elicitation_handler=handler) as client:
     task: Task[Any] = client.call_tool("work", task=True)
     task.status()
+
+    many = [task, client.task(task.task_id), task]
 
     def update() -> None:
         """Wait for the second status, which does not come."""
@@ -48,6 +50,10 @@ with make_client(url, backend, elicitation_handler=handler) as client:
         "plain": lambda: client.call_tool("must"),
         "create": lambda: client.call_tool("work", task=True),
         "status": task.status,
+        "gather": lambda: gather(*many, cancel_on_error=True),
+        "completed": lambda: list(as_completed(many)),
+        "wait for many": lambda: wait(many),
+        "map": lambda: list(client.map("must", [None, None, None])),
         "open": lambda: make_client(url, backend).open(),
         "with": lambda: make_client(url, backend).__enter__(),
     }

@@ -16,6 +16,7 @@ if sys.argv[3] == "atexit-before":
 
 import atexit
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -64,6 +65,30 @@ def in_a_thread() -> None:
     say("result", task.result(timeout=10).data)
 
 
+def say_when_it_ends() -> None:
+    """Say so when the main thread waits for the background thread at the end of the program."""
+    main = threading.main_thread().ident
+
+    def stands() -> tuple[str, int] | None:
+        frame = sys._current_frames().get(main or 0)
+        last = frame and (frame.f_code.co_name, frame.f_lasti)
+        while frame is not None:
+            if frame.f_code.co_name == "shut_down":
+                return last
+            frame = frame.f_back
+        return None
+
+    def watch() -> None:
+        before = None
+        while before is None or stands() != before:
+            before = stands()
+            time.sleep(0.02)
+        say("ending")
+
+    # Now, since an exit handler can start no thread.
+    threading.Thread(target=watch, daemon=True).start()
+
+
 called = threading.Event()
 kept: list[object] = []
 tiny = str(Path(__file__).with_name("tiny_server.py"))
@@ -104,6 +129,9 @@ match way:
         atexit.register(before_the_end)
     case "dropped":
         del client, stdio, task
+    case "hurried":
+        use()
+        say_when_it_ends()
     case "closed":
         # Left by an exception, which does not wait for callbacks.
         with suppress(ValueError), client, stdio:
