@@ -165,12 +165,15 @@ def test_cpu_row() -> None:
     row = many.cpu_row("fastmcp 4", 1000, 2, run_of(1000, 1.0, finished=999), other)
     assert (row.reached, row.finished) == (False, False)
     assert "only 999 finished" in row.ours
+    assert row.ratio == "-"
 
 
 def test_growth_memory_and_local_rows() -> None:
     """The other rows about many tasks."""
     assert many.growth_row("x", run_of(500, 1.0), run_of(5000, 12.0)).reached
     assert not many.growth_row("x", run_of(500, 1.0), run_of(5000, 13.0)).reached
+    row = many.growth_row("x", run_of(500, 1.0), run_of(5000, 1.0, finished=4))
+    assert (row.reached, row.finished, row.ratio) == (False, False, "-")
     row = many.memory_row("x", 12_000.0, 24_000.0)
     assert (row.reached, row.ratio, row.ours) == (True, "0.50", "12.0 KB")
     assert many.memory_row("x", None, 1.0).reached is None

@@ -45,7 +45,7 @@ def in_process_row(backend: str, batch: int, result: Mapping[str, Any]) -> Row:
 
 def threads(quick: bool) -> list[Row]:
     """Figure 5."""
-    params = {"workers": _WORKERS, "calls": 1 if quick else 10, "rounds": 2 if quick else 7}
+    params = {"workers": _WORKERS, "calls": 1 if quick else 5, "rounds": 2 if quick else 5}
     with Server("scriptable") as server:
         return [threads_row(run_client("ours", {**params, "url": server.url("ours")}, 240, script="threads"))]
 
