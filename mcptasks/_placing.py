@@ -135,9 +135,10 @@ def _closing_in(low: float, high: float, *, interval: float, soonest: float) -> 
 
 
 def _on_the_way(first: float, interval: float) -> Iterator[float]:
-    """Looks before the first one that is placed, so that there are never more than two intervals without any."""
+    """Looks before the first one that is placed, so that there are never more than two intervals without any; none of
+    them comes ahead of the interval."""
     for number in range(math.ceil(first / interval / 2) - 1, 0, -1):
-        yield first - 2 * interval * number
+        yield max(first - 2 * interval * number, interval)
 
 
 def _usual(*, interval: float, soonest: float, growth: float) -> Iterator[float]:
