@@ -103,7 +103,7 @@ def places(runs: Sequence[Run], *, interval: float, soonest: float, growth: floa
     if alike == len(runs) or alike >= _ENOUGH:
         looks = _closing_in(low, high, interval=interval, soonest=soonest)
     else:
-        ends = [(run.low + run.high) / 2 for run in runs]
+        ends = [_end(run) for run in runs]
         usual = _lateness(_usual(interval=interval, soonest=soonest, growth=growth), ends)
         looks = _best(ends, interval=interval, soonest=soonest)
         if _lateness(looks, ends) > _CLEARLY * usual:
@@ -121,6 +121,12 @@ def _margin(length: float) -> float:
 
 def _fine(length: float) -> float:
     return max(_FINE, _FINE_PART * length)
+
+
+def _end(run: Run) -> float:
+    """When a run was over, as far as can be told: where it is known well enough, not before it was seen to be."""
+    low = max(run.low, run.least)
+    return run.high if run.high - low <= _fine(run.high) else (low + run.high) / 2
 
 
 def _closing_in(low: float, high: float, *, interval: float, soonest: float) -> tuple[float, ...]:

@@ -46,7 +46,7 @@ class _History:
         self.found.clear()
         self.seen += 1
         self.quiet += 1
-        if in_common(self.runs)[2] < min(len(self.runs), self.quiet + 1):
+        if in_common(self.runs)[2] < min(len(self.runs), self.quiet):
             self.doubts, self.quiet = min(self.doubts + 1, _DOUBTS), 0
         elif self.quiet >= 4 * 2**self.doubts:
             self.doubts, self.quiet = max(self.doubts - 1, 0), 0
