@@ -32,6 +32,8 @@ _ENOUGH = 5
 """This many runs of one length in a row count more than others before them."""
 _SELDOM = 1
 """More of the latest runs than this that were a little longer than the others are not alike."""
+_SAME = 1e-6
+"""An age is the difference of two readings of a clock: by so much it may be off."""
 _GUARDS = 3
 """Looks before the first one that is placed, for runs that end much sooner than those before."""
 
@@ -62,10 +64,10 @@ class Places:
             age: When the task was looked at last.
             guarded: Whether early looks are made at all.
         """
-        due = next((look for look in self.looks if look > age), None)
+        due = next((look for look in self.looks if look > age + _SAME), None)
         if due is None or not guarded:
             return due
-        return next((guard for guard in self.guards if guard > age), due)
+        return next((guard for guard in self.guards if guard > age + _SAME), due)
 
 
 def in_common(runs: Sequence[Run]) -> tuple[float, float, int]:

@@ -91,6 +91,9 @@ def test_which_look_is_next() -> None:
     assert [found.after(age, guarded=True) for age in ages] == [0.2, 0.8, 0.8, 7.0, 7.0, 12.0, None, None]
     assert [found.after(age, guarded=False) for age in ages] == [7.0, 7.0, 7.0, 7.0, 7.0, 12.0, None, None]
     assert Places().after(0.0, guarded=True) is None
+    # What a clock may be off makes no second look at the same place.
+    assert found.after(0.2 - 1e-9, guarded=True) == 0.8
+    assert found.after(7.0 - 1e-9, guarded=True) == 12.0
 
 
 @pytest.mark.parametrize(
