@@ -5,8 +5,8 @@ acknowledged with the ids that the server agreed to; only those count as covered
 One stream is opened at a time, so that an acknowledgement can only be for that one.
 
 A few streams serve any number of tasks: where there are enough of them, a new one takes over the ids of the smallest,
-and of any that is no larger than what was gathered by then. So an id moves seldom, and what each task costs hardly
-grows with their number.
+and of any that is at most twice as large as what was gathered by then; one that is half full is left alone. So an id
+moves some ten times at the most, and what each task costs does not grow with their number.
 """
 
 from __future__ import annotations
@@ -40,8 +40,12 @@ _LASTING_SECONDS = 5.0
 _LINGER_SECONDS = 5.0
 """A stream stays this long for tasks that nobody is interested in: readers come back."""
 _MAX_STREAMS = 4
+"""Besides those that are half full."""
 _MAX_IDS = 2000
 """Ids of one stream: some 80 KB, below what common web servers take for a body."""
+_MUCH_LARGER = 2
+"""A stream that is more than so many times as large as what was gathered stays: to move its ids would cost too much for
+so few. Where this is 1, the smallest grows one by one for long before the next one joins it."""
 _REOPENINGS = 6
 """How many times in a row a stream may end unacknowledged before this connection is polled only."""
 
@@ -193,12 +197,12 @@ class PushStreams:
     def _to_replace(self, size: int) -> list[_Stream]:
         """The streams that a new one with so many ids takes over; they end when it is acknowledged."""
         open_ones = sorted(self._streams, key=lambda stream: stream.live)
-        roomy = [stream for stream in open_ones if stream.live + size <= _MAX_IDS]
+        roomy = [stream for stream in open_ones if stream.live <= min(_MAX_IDS // 2, _MAX_IDS - size)]
         replaced: list[_Stream] = []
         if len(roomy) < _MAX_STREAMS:
             return replaced
         for stream in roomy:
-            if (replaced and stream.live > size) or stream.live + size > _MAX_IDS:
+            if (replaced and stream.live > _MUCH_LARGER * size) or stream.live + size > _MAX_IDS:
                 break
             replaced.append(stream)
             size += stream.live
