@@ -18,11 +18,9 @@ from attrs import frozen
 _MARGIN = 0.03
 _MARGIN_PART = 0.01
 """A look comes this much, and this part of a run, later than such a run would end: no two are exactly as long."""
-_FINE = 0.32
+_FINE = 0.35
 _FINE_PART = 0.03
 """Seconds, and part of a run, to within which it is enough to know how long it takes."""
-_FINE_EARLY = 0.1
-"""The same for runs that end before the first interval is over: a look that comes too soon costs little there."""
 _CLEARLY = 0.5
 """Looks that were placed for runs of several lengths must be late by no more than this part of what the usual ones are:
 what is found in a handful of runs is partly chance."""
@@ -34,6 +32,8 @@ _ENOUGH = 5
 """This many runs of one length in a row count more than others before them."""
 _SELDOM = 1
 """More of the latest runs than this that were a little longer than the others are not alike."""
+_SAME = 1e-6
+"""An age is the difference of two readings of a clock: by so much it may be off."""
 _GUARDS = 3
 """Looks before the first one that is placed, for runs that end much sooner than those before."""
 
@@ -64,10 +64,10 @@ class Places:
             age: When the task was looked at last.
             guarded: Whether early looks are made at all.
         """
-        due = next((look for look in self.looks if look > age), None)
+        due = next((look for look in self.looks if look > age + _SAME), None)
         if due is None or not guarded:
             return due
-        return next((guard for guard in self.guards if guard > age), due)
+        return next((guard for guard in self.guards if guard > age + _SAME), due)
 
 
 def in_common(runs: Sequence[Run]) -> tuple[float, float, int]:
@@ -78,9 +78,8 @@ def in_common(runs: Sequence[Run]) -> tuple[float, float, int]:
     """
     low, high, alike = 0.0, math.inf, 0
     for run in reversed(runs):
-        bound = max(run.least, run.low)
-        least, most = max(low, bound), min(high, run.high)
-        if least > most and least > most + _margin(most):
+        least, most = max(low, run.low, run.least), min(high, run.high)
+        if least > most + _margin(most):
             break
         low, high, alike = least, most, alike + 1
     if low < high:
@@ -106,7 +105,7 @@ def places(runs: Sequence[Run], *, interval: float, soonest: float, growth: floa
     if alike == len(runs) or alike >= _ENOUGH:
         looks = _closing_in(low, high, interval=interval, soonest=soonest)
     else:
-        ends = [(run.low + run.high) / 2 for run in runs]
+        ends = [_end(run) for run in runs]
         usual = _lateness(_usual(interval=interval, soonest=soonest, growth=growth), ends)
         looks = _best(ends, interval=interval, soonest=soonest)
         if _lateness(looks, ends) > _CLEARLY * usual:
@@ -118,11 +117,6 @@ def places(runs: Sequence[Run], *, interval: float, soonest: float, growth: floa
     return Places(tuple(guard for guard in guards if guard <= until), looks)
 
 
-def drift(length: float) -> float:
-    """How much shorter a run may be at the most than it was when it was last found out how long it is."""
-    return 3 * _fine(length)
-
-
 def _margin(length: float) -> float:
     return _MARGIN + _MARGIN_PART * length
 
@@ -131,21 +125,28 @@ def _fine(length: float) -> float:
     return max(_FINE, _FINE_PART * length)
 
 
+def _end(run: Run) -> float:
+    """When a run was over, as far as can be told: where it is known well enough, not before it was seen to be."""
+    low = max(run.low, run.least)
+    return run.high if run.high - low <= _fine(run.high) else (low + run.high) / 2
+
+
 def _closing_in(low: float, high: float, *, interval: float, soonest: float) -> tuple[float, ...]:
     """Looks at a run that takes as long as those before. A look in the middle that comes too soon halves what is not
     known as well as one that does not; on average it finds the end no later than the usual rhythm would."""
     if low >= high:
         return (max(low + _margin(low), soonest),)
     last, middle = max(high, soonest), max((low + high) / 2, soonest)
-    if high - low <= (_FINE_EARLY if last <= interval else _fine(high)) or middle >= high:
+    if high - low <= _fine(high) or middle >= high:
         return (last,)
-    return (middle, last if last <= interval else max(last, middle + interval))
+    return (middle, last if last <= interval else min(max(last, middle + interval), middle + 2 * interval))
 
 
 def _on_the_way(first: float, interval: float) -> Iterator[float]:
-    """Looks before the first one that is placed, so that there are never more than two intervals without any."""
+    """Looks before the first one that is placed, so that there are never more than two intervals without any; none of
+    them comes ahead of the interval."""
     for number in range(math.ceil(first / interval / 2) - 1, 0, -1):
-        yield first - 2 * interval * number
+        yield max(first - 2 * interval * number, interval)
 
 
 def _usual(*, interval: float, soonest: float, growth: float) -> Iterator[float]:

@@ -5,7 +5,6 @@ It learns from every run that this process saw from its creation to its end, and
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
 from datetime import timedelta
 from typing import TypeAlias
@@ -13,16 +12,14 @@ from typing import TypeAlias
 from attrs import define, evolve, field
 
 from mcptasks._models import Kind, TaskStatus
-from mcptasks._placing import Places, Run, drift, in_common, places
+from mcptasks._placing import Places, Run, in_common, places
 
-_RUNS = 24
+_RUNS = 8
 """Runs that are remembered of one tool."""
 _TOOLS = 256
 """Tools that are remembered of one server."""
 _DOUBTS = 6
 """The higher, the longer it takes until a tool whose runs differed is believed to be steady."""
-_SLIPS = 2
-"""More runs than this that were a little longer than those before them are no chance: the lengths differ."""
 _SLACK = 0.02
 """Seconds at both ends of what was seen in which a server's times are not told from the times of the looks."""
 
@@ -34,35 +31,25 @@ Tool: TypeAlias = tuple[Kind, str]
 @define(eq=False)
 class _History:
     runs: tuple[Run, ...] = ()
-    common: tuple[float, float, int] = (0.0, math.inf, 0)
-    """What these have in common; see `_placing.in_common`."""
     seen: int = 0
     """Counts all runs, also those that are forgotten."""
     doubts: int = 0
     """How often runs turned out not to be alike."""
     quiet: int = 0
     """How many runs came since then."""
-    slips: int = 0
-    """How many runs were a little longer than those before them."""
     found: dict[tuple[float, float, float], Places] = field(factory=dict[tuple[float, float, float], Places])
     """What follows from the runs, by interval, earliest look and growth."""
 
     def take(self, run: Run) -> None:
         """Remember a run, and whether it is like those before it."""
-        _, high, alike = self.common
-        self.slips += bool(alike and run.high > run.low >= high)
-        self.runs = (*self.runs, _with_memory(run, self.runs, self.common))[-_RUNS:]
-        self.common = in_common(self.runs)
+        self.runs = (*self.runs, _with_memory(run, self.runs))[-_RUNS:]
         self.found.clear()
         self.seen += 1
         self.quiet += 1
-        if self.slips > _SLIPS:
-            self.doubts, self.quiet, self.slips = max(self.doubts, 1) + 1, 0, 0
-        elif self.common[2] < min(len(self.runs), self.quiet + 1):
-            self.doubts, self.quiet = self.doubts + 1, 0
+        if in_common(self.runs)[2] < min(len(self.runs), self.quiet):
+            self.doubts, self.quiet = min(self.doubts + 1, _DOUBTS), 0
         elif self.quiet >= 4 * 2**self.doubts:
-            self.doubts, self.quiet, self.slips = max(self.doubts - 1, 0), 0, 0
-        self.doubts = min(self.doubts, _DOUBTS)
+            self.doubts, self.quiet = max(self.doubts - 1, 0), 0
 
     @property
     def erratic(self) -> bool:
@@ -128,14 +115,7 @@ def _run(status: TaskStatus, low: float, high: float) -> Run:
     return Run(low, high)
 
 
-def _with_memory(run: Run, before: tuple[Run, ...], common: tuple[float, float, int]) -> Run:
-    """A run that may have been as long as those before was, then, no shorter than they were.
-
-    When the run that showed it is forgotten, so is this but for a little: the next looks come somewhat sooner, and find
-    out whether the tool has become faster.
-    """
-    low, high, alike = common
-    if not alike or run.low > high or low >= run.high:
-        return run
-    shown = max((other.low for other in before[len(before) - alike :] if other.low < run.high), default=0.0)
-    return evolve(run, least=low if low <= shown else max(shown, run.high - drift(run.high)))
+def _with_memory(run: Run, before: tuple[Run, ...]) -> Run:
+    """A run that may have been as long as those before was, then, no shorter than they were."""
+    low, high, alike = in_common(before)
+    return evolve(run, least=low) if alike and run.low <= high and low < run.high else run

@@ -151,7 +151,7 @@ def next_look(
         delay = policy.default_interval if interval is None or not math.isfinite(interval) else interval
         if pushed:
             delay = max(delay, policy.push_interval)
-        elif early and (places is None or not places.looks):
+        elif early:
             delay = min(delay, max(policy.first - age, age * (policy.growth - 1)))
         delay *= 1 + policy.jitter * spread * (1 if crowded else _FEW)
     if policy.custom is not None:

@@ -297,8 +297,9 @@ class Monitor:
 
     def _look_for_missed(self, watch: Watch) -> None:
         """Look at a task whose pushes may have been missed: at once, where there are not too many such tasks."""
+        planned = watch.again and watch.entry
         watch.again = True
-        if self._plannable(watch):
+        if self._plannable(watch) and not planned:
             now = anyio.current_time()
             self._schedule(watch, now + min(self._missed.wait(now), self._policy.spacing(watch.interval)))
 

@@ -5,8 +5,8 @@ acknowledged with the ids that the server agreed to; only those count as covered
 One stream is opened at a time, so that an acknowledgement can only be for that one.
 
 A few streams serve any number of tasks: where there are enough of them, a new one takes over the ids of the smallest,
-and of any that is no larger than what was gathered by then. So an id moves seldom, and what each task costs hardly
-grows with their number.
+and of any that is at most twice as large as what was gathered by then; one that is half full is left alone. So an id
+moves some ten times at the most, and what each task costs does not grow with their number.
 """
 
 from __future__ import annotations
@@ -35,13 +35,19 @@ from mcptasks._wire import modern
 _GATHER_SECONDS = 0.03
 _ACKNOWLEDGE_SECONDS = 10.0
 """How long a server may take to acknowledge a stream."""
+_OVERLAP_SECONDS = 0.25
+"""How long a stream stays that was replaced: what it brought before the other began may still be on its way."""
 _LASTING_SECONDS = 5.0
 """A stream that lasted this long is opened again without a long pause."""
 _LINGER_SECONDS = 5.0
 """A stream stays this long for tasks that nobody is interested in: readers come back."""
 _MAX_STREAMS = 4
+"""Besides those that are half full."""
 _MAX_IDS = 2000
 """Ids of one stream: some 80 KB, below what common web servers take for a body."""
+_MUCH_LARGER = 2
+"""A stream that is more than so many times as large as what was gathered stays: to move its ids would cost too much for
+so few. Where this is 1, the smallest grows one by one for long before the next one joins it."""
 _REOPENINGS = 6
 """How many times in a row a stream may end unacknowledged before this connection is polled only."""
 
@@ -72,6 +78,7 @@ class PushStreams:
         """The streams that name an id."""
         self._streams: list[_Stream] = []
         self._opening: _Stream | None = None
+        self._replacing = False
         self._refused = False
         self._declined: set[str] = set()
         self._agreed = False
@@ -162,7 +169,7 @@ class PushStreams:
                     # New ids share a stream.
                     await anyio.sleep(_GATHER_SECONDS)
                 self._wake = anyio.Event()
-                if not self._refused and self._opening is None and self._new:
+                if not self._refused and self._opening is None and not self._replacing and self._new:
                     self._open(tg)
 
     def _close_idle(self) -> float:
@@ -193,12 +200,12 @@ class PushStreams:
     def _to_replace(self, size: int) -> list[_Stream]:
         """The streams that a new one with so many ids takes over; they end when it is acknowledged."""
         open_ones = sorted(self._streams, key=lambda stream: stream.live)
-        roomy = [stream for stream in open_ones if stream.live + size <= _MAX_IDS]
+        roomy = [stream for stream in open_ones if stream.live <= min(_MAX_IDS // 2, _MAX_IDS - size)]
         replaced: list[_Stream] = []
         if len(roomy) < _MAX_STREAMS:
             return replaced
         for stream in roomy:
-            if (replaced and stream.live > size) or stream.live + size > _MAX_IDS:
+            if (replaced and stream.live > _MUCH_LARGER * size) or stream.live + size > _MAX_IDS:
                 break
             replaced.append(stream)
             size += stream.live
@@ -228,10 +235,16 @@ class PushStreams:
         """Wait for the acknowledgement, then end the streams that this one replaces."""
         with anyio.move_on_after(_ACKNOWLEDGE_SECONDS):
             await stream.settled.wait()
-        if stream.acknowledged:
+        if stream.acknowledged and replaced:
+            self._replacing = True
+            try:
+                await anyio.sleep(_OVERLAP_SECONDS)
+            finally:
+                self._replacing = False
+                self._wake.set()
             for old in replaced:
                 old.scope.cancel()
-        elif not stream.settled.is_set():
+        elif not stream.acknowledged and not stream.settled.is_set():
             stream.silent = True
             stream.scope.cancel()
 

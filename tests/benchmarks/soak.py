@@ -5,6 +5,8 @@ the process to its working size; a long one follows. After each, all tasks are l
 counted. It prints both counts, and fails where a result was wrong or missing or where something was left behind.
 """
 
+# ruff: noqa: T201 - a command
+
 from __future__ import annotations
 
 import argparse
@@ -16,7 +18,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -82,10 +84,9 @@ class Soak:
         task: Any = await self.client.call_tool("work", arguments, task=True)
         told: list[str] = []
         if way == "callback":
-            task.on_status_change(lambda status: told.append(status.status))
+            task.on_status_change(lambda status: told.append(str(status)))
         elif way == "updates":
-            async for status in task.updates():
-                told.append(status.status)
+            told = [status.status async for status in task.updates()]
         elif way == "detached":
             try:
                 await task.result(timeout=self.chance.uniform(0.1, 3))
@@ -131,7 +132,7 @@ def left_behind(before: Held, after: Held) -> list[str]:
 
 
 @contextmanager
-def serving(era: str, seed: int) -> Iterator[str]:
+def serving(era: str, seed: int) -> Generator[str]:
     """The server in a process of its own: its URL."""
     command = [sys.executable, "-m", "tests.benchmarks.servers.soak_server", era, str(seed)]
     with subprocess.Popen(

@@ -111,18 +111,14 @@ async def test_everything_is_seen_without_looking(era: Era, over: str) -> None:
     server = make_server(era, poll_interval_ms=LONG_INTERVAL)
     async with target_of(server, over) as target, connected(target, polling=PUSH_ONLY) as client:
         task, steered, told = await follow_pushed(client, server)
-        if era == "modern":
-            # For what happened before the acknowledgement.
-            await server.requests.wait_for("tasks/get")
-        looks = server.requests.count("tasks/get")
-        assert looks <= 1
         for n in range(3):
             steered.set_working(f"step {n}")
             await told.until_message(f"step {n}")
         steered.complete("done")
         assert (await told.until_over()).status == "completed"
         assert (await task.result()).data == "done"
-        assert server.requests.count("tasks/get") == looks
+        # 2026-07-28: for what happened before the acknowledgement, unless a push was there first.
+        assert server.requests.count("tasks/get") <= (1 if era == "modern" else 0)
         assert server.requests.count("tasks/result") == (1 if era == "legacy" else 0)
 
 

@@ -1,138 +1,386 @@
-"""How a few streams of pushes serve many tasks: what they cost, and that nothing is lost where one takes over others."""
+"""Few streams for any number of tasks (2026-07-28): merged as tasks come, at little cost, and without losing an end."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from itertools import pairwise
+from typing import Any, cast
 
 import anyio
 import pytest
+from attrs import evolve
+from mcp.server.context import CallNext, HandlerResult
 
+from mcptasks import PollingPolicy
 from mcptasks._async import push
-from mcptasks.testing import Drop, ServerTask, TaskServer
+from mcptasks._async.push import PushStreams
+from mcptasks.testing import Delay, Drop, Fault, RpcError, ServerTask, TaskServer
 from tests.core.support import LONG_INTERVAL, PUSH_ONLY, Recorder, begin, connected, make_server, virtual_clock
-from tests.core.test_push import MOST_STREAMS, Streams, follow_pushed, push_until_seen
+from tests.core.test_push import MOST_STREAMS, Streams, until
+from tests.core.worlds import async_only, both_worlds
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow]
-
-_APART = 0.1
-"""Seconds between two tasks that shall not be gathered into one stream."""
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, both_worlds]
 
 
-def listens(server: TaskServer) -> list[list[str]]:
-    """The ids that each request for a stream named."""
-    found: list[list[str]] = []
-    for request in server.requests.of("subscriptions/listen"):
-        notifications: Any = request.params["notifications"]
-        found.append(list(notifications["taskIds"]))
+def pushing(**options: Any) -> tuple[TaskServer, Streams]:
+    """A server that pushes, and wants no looks."""
+    server = make_server("modern", poll_interval_ms=LONG_INTERVAL, **options)
+    return server, Streams(server)
+
+
+def ids_sent(server: TaskServer) -> list[list[str]]:
+    """The ids in each request for a stream."""
+    return [request.params["notifications"]["taskIds"] for request in server.requests.of("subscriptions/listen")]
+
+
+def streams_of(client: Any) -> PushStreams:
+    """The client's side of them."""
+    found: PushStreams = client._session.core.push
     return found
 
 
-async def follow(client: Any, server: TaskServer, count: int) -> list[tuple[ServerTask, Recorder]]:
-    """Watched tasks, each with a stream of its own until that is merged."""
-    found: list[tuple[ServerTask, Recorder]] = []
+async def watch(
+    client: Any, server: TaskServer, count: int, *, pause: float = 0.2
+) -> list[tuple[ServerTask, Recorder]]:
+    """So many tasks with callbacks, each with its stream open before the next one comes."""
+    watched: list[tuple[ServerTask, Recorder]] = []
     for _ in range(count):
         task, steered = await begin(client, server)
-        recorder = Recorder()
-        task.on_status_change(recorder)
-        found.append((steered, recorder))
-        await anyio.sleep(_APART)
-    return found
+        told = Recorder()
+        task.on_status_change(told)
+        watched.append((steered, told))
+        if pause:
+            await anyio.sleep(pause)
+    return watched
+
+
+async def end(watched: list[tuple[ServerTask, Recorder]], *, within: float) -> None:
+    """Every task ends, and every callback is told so in time."""
+    for steered, _ in watched:
+        steered.complete()
+    with anyio.fail_after(within):
+        for _, told in watched:
+            assert (await told.until_over()).status == "completed"
+
+
+# --- what it costs ------------------------------------------------------------------------------------------------
 
 
 @virtual_clock()
-async def test_many_that_come_one_after_the_other() -> None:
-    """Three hundred tasks that come one by one have five streams at most, each is looked at once at most, each id is
-    sent a few times, and every end is pushed."""
-    server, count = make_server("modern", poll_interval_ms=LONG_INTERVAL), 300
-    streams = Streams(server)
-    async with connected(server, limit=600, polling=PUSH_ONLY) as client:
-        found = await follow(client, server, count)
-        looks = server.requests.count("tasks/get")
-        for steered, _ in found:
-            steered.complete()
-        for _, recorder in found:
-            assert (await recorder.until_over()).status == "completed"
-        assert server.requests.count("tasks/get") == looks <= count
+async def test_what_is_covered_is_not_looked_at_again() -> None:
+    """Each task is looked at once, after the acknowledgement of its first stream, however often streams are merged."""
+    server, _ = pushing()
+    async with connected(server, limit=100, polling=PUSH_ONLY) as client:
+        watched = await watch(client, server, 30)
+        assert server.requests.count("subscriptions/listen") == 30
+        for steered, _ in watched:
+            assert server.requests.count("tasks/get", steered.task_id) == 1
+        assert sum(len(ids) for ids in ids_sent(server)) > 30
+        await end(watched, within=0.1)
+        assert server.requests.count("tasks/get") == 30
+
+
+@virtual_clock()
+async def test_very_many_one_after_the_other() -> None:
+    """Of 500 tasks that come one after the other there are never more than four streams, and one that takes their
+    place; all ids that are sent are no more than n log n, and every end is pushed."""
+    count = 500
+    server, streams = pushing()
+    async with connected(server, limit=1000, polling=PUSH_ONLY) as client:
+        watched = await watch(client, server, count)
         assert streams.most <= MOST_STREAMS
-        assert sum(map(len, listens(server))) <= count * math.log2(count)
-
-
-@virtual_clock()
-async def test_tasks_at_once_are_gathered() -> None:
-    """Tasks that come within some tens of milliseconds share one stream."""
-    server = make_server("modern", poll_interval_ms=LONG_INTERVAL)
-    async with connected(server, limit=60, polling=PUSH_ONLY) as client:
-        for _ in range(20):
-            task, _ = await begin(client, server)
-            task.on_status_change(Recorder())
-        await anyio.sleep(1)
-        assert [len(ids) for ids in listens(server)] == [20]
-
-
-@virtual_clock()
-async def test_a_stream_names_so_many_ids_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server takes no request of any size, so further ids have further streams."""
-    monkeypatch.setattr(push, "_MAX_IDS", 10)
-    server = make_server("modern", poll_interval_ms=LONG_INTERVAL)
-    async with connected(server, limit=60, polling=PUSH_ONLY) as client:
-        found: list[tuple[ServerTask, Recorder]] = []
-        for _ in range(75):
-            task, steered = await begin(client, server)
-            found.append((steered, Recorder()))
-            task.on_status_change(found[-1][1])
-        await anyio.sleep(5)
-        assert max(map(len, listens(server))) == 10
-        for steered, recorder in found:
-            steered.complete()
-            assert (await recorder.until_over()).status == "completed"
-
-
-@virtual_clock()
-async def test_ids_of_tasks_that_are_over_are_dropped() -> None:
-    """Where streams are merged, tasks that nobody waits for any more are not named again."""
-    server = make_server("modern", poll_interval_ms=LONG_INTERVAL)
-    async with connected(server, limit=60, polling=PUSH_ONLY) as client:
-        for steered, recorder in await follow(client, server, 3):
-            steered.complete()
-            await recorder.until_over()
-        ((last, _),) = await follow(client, server, 1)
-        ((newest, _),) = await follow(client, server, 1)
-        assert set(listens(server)[-1]) <= {last.task_id, newest.task_id}
-
-
-@virtual_clock()
-async def test_a_stream_that_fails_to_take_over() -> None:
-    """A stream that is lost before it is acknowledged takes nothing away from those that it was to replace, and is
-    opened again."""
-    server = make_server("modern", poll_interval_ms=LONG_INTERVAL)
-    async with connected(server, limit=60, polling=PUSH_ONLY) as client:
-        found = [await follow_pushed(client, server) for _ in range(4)]
-        server.faults.add("subscriptions/listen", Drop(), times=3)
-        _, steered, told = await follow_pushed(client, server)
-        for _, other, others_told in found:
-            await push_until_seen(other, others_told, "still here")
-        for _, other, others_told in [*found, (None, steered, told)]:
-            other.complete()
-            assert (await others_told.until_over()).status == "completed"
-
-
-@virtual_clock()
-async def test_no_end_is_missed_between_two_streams() -> None:
-    """A task that ends while a new stream takes its place is told of once, whichever stream brings it."""
-    server = make_server("modern", poll_interval_ms=LONG_INTERVAL)
-    streams = Streams(server)
-    async with connected(server, limit=60, polling=PUSH_ONLY) as client:
-        found = [await follow_pushed(client, server) for _ in range(4)]
-        before = server.requests.count("subscriptions/listen")
-        task, _ = await begin(client, server)
-        task.on_status_change(Recorder())
-        await server.requests.wait_for("subscriptions/listen", before + 1)
-        for _, steered, _ in found:
-            steered.complete()
-        for _, _, told in found:
-            await told.until_over()
+        await anyio.sleep(1)  # A stream that was replaced stays for a moment.
+        assert streams.open <= 4
+        assert sum(len(ids) for ids in ids_sent(server)) <= count * math.log2(count)
+        # Ids come in order, none twice.
+        assert all(before < after for ids in ids_sent(server) for before, after in pairwise(ids))
+        await end(watched, within=0.1)
+        assert server.requests.count("tasks/get") == count
         await anyio.sleep(10)
-        for _, _, told in found:
-            assert [status.status for status in told.statuses].count("completed") == 1
+        assert streams.open == 0
+
+
+@async_only("one event loop")
+@pytest.mark.parametrize("count", [100, 1000, 2000, 10_000])
+async def test_ids_are_sent_seldom(count: int) -> None:
+    """However many tasks come one after the other, each is named some ten times on average, and never in more streams
+    than four and one for each thousand."""
+    streams, sent = PushStreams(cast("Any", None), cast("Any", None)), 0
+    for _ in range(count):
+        replaced = streams._to_replace(1)
+        live = 1 + sum(stream.live for stream in replaced)
+        streams._streams = [stream for stream in streams._streams if stream not in replaced]
+        streams._streams.append(push._Stream(frozenset(), live))
+        sent += live
+        assert live <= 2000
+    assert sent <= 11 * count
+    assert len(streams._streams) <= 4 + count // 1000
+
+
+@async_only("one event loop")
+async def test_ids_of_one_stream() -> None:
+    """A request for a stream names 2,000 ids at most, which is less than what web servers take for a body."""
+    assert push._MAX_IDS == 2000
+
+
+@virtual_clock()
+async def test_as_many_streams_as_the_ids_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No stream names more ids than allowed; where all of them are full there are more of them, and all is covered."""
+    monkeypatch.setattr(push, "_MAX_IDS", 20)
+    server, streams = pushing()
+    async with connected(server, limit=100, polling=PUSH_ONLY) as client:
+        watched = await watch(client, server, 130, pause=0)
+        await anyio.sleep(5)
+        assert max(map(len, ids_sent(server))) == 20
+        assert streams.open == 7
+        watched += await watch(client, server, 20)
+        assert max(map(len, ids_sent(server))) <= 20
+        await anyio.sleep(1)  # A stream that was replaced stays for a moment.
+        assert streams.open <= 7 + 4
+        await end(watched, within=0.1)
+        await anyio.sleep(10)
+        assert streams.open == 0
+
+
+# --- what goes ----------------------------------------------------------------------------------------------------
+
+
+@virtual_clock()
+async def test_what_is_over_is_dropped_at_the_next_merge() -> None:
+    """A new stream does not name tasks that are over or that nobody watches any more, and nothing is left of them."""
+    server, streams = pushing()
+    async with connected(server, limit=1000, polling=PUSH_ONLY) as client:
+        gone: set[str] = set()
+        last: list[tuple[ServerTask, Recorder]] = []
+        for _ in range(8):
+            watched = await watch(client, server, 7)
+            left, remove = watched[-1], None
+            task, steered = await begin(client, server)
+            remove = task.on_status_change(Recorder())
+            await anyio.sleep(0.2)
+            remove()
+            before = len(ids_sent(server))
+            await end(watched[:-1], within=0.1)
+            gone |= {steered.task_id, *(each.task_id for each, _ in watched[:-1])}
+            last.append(left)
+            # With each of these streams are merged.
+            last += await watch(client, server, 3)
+            assert not gone & {each for ids in ids_sent(server)[before:] for each in ids}
+        await end(last, within=0.1)
+        await anyio.sleep(10)
+        inner = streams_of(client)
+        assert streams.open == 0
+        assert (inner._streams, inner._named, inner._wanted, inner._new) == ([], {}, {}, {})
+        assert inner._declined == set()
+
+
+@virtual_clock()
+async def test_streams_whose_tasks_went_are_closed() -> None:
+    """A stream closes some seconds after the last of its tasks went, while those of others stay open."""
+    server, streams = pushing()
+    async with connected(server, limit=100, polling=PUSH_ONLY) as client:
+        watched = await watch(client, server, 4)
+        assert streams.open == 4
+        await end(watched[:2], within=0.1)
+        await anyio.sleep(4)
+        assert streams.open == 4
+        await anyio.sleep(2)
+        assert streams.open == 2
+        await end(watched[2:], within=0.1)
+
+
+# --- between make and break ---------------------------------------------------------------------------------------
+
+
+@virtual_clock()
+async def test_a_push_between_make_and_break() -> None:
+    """What is pushed while the old streams and the one that replaces them are open is told once."""
+    server, streams = pushing()
+    async with connected(server, limit=100, polling=PUSH_ONLY) as client:
+        watched = await watch(client, server, 4)
+        task, steered = await begin(client, server)
+        told = Recorder()
+        task.on_status_change(told)
+        await until(lambda: len(server.engine._listeners) == MOST_STREAMS)
+        for each, _ in watched:
+            each.set_working("between")
+        await anyio.sleep(1)
+        assert streams.open < MOST_STREAMS
+        assert [recorder.messages.count("between") for _, recorder in watched] == [1] * 4
+        for each, _ in watched:
+            each.set_working("after")
+        await end([*watched, (steered, told)], within=0.1)
+        assert [recorder.messages.count("after") for _, recorder in watched] == [1] * 4
+
+
+@virtual_clock()
+async def test_a_declined_id_takes_no_others_with_it() -> None:
+    """A task that the server does not know is named once and then left out of what is merged, and those that came with
+    it are pushed."""
+    server, streams = pushing()
+    async with connected(server, limit=100, polling=PUSH_ONLY) as client:
+        watched = await watch(client, server, 5)
+        client.task("nobody-knows-me").on_status_change(Recorder())
+        watched += await watch(client, server, 10)
+        assert sum(ids.count("nobody-knows-me") for ids in ids_sent(server)) == 1
         assert streams.most <= MOST_STREAMS
+        assert client.task_support.push is True
+        await end(watched, within=0.1)
+
+
+# --- faults on merging --------------------------------------------------------------------------------------------
+
+FAULTS: dict[str, tuple[Fault, ...]] = {
+    "silent": (Drop(),),
+    "slow": (Delay(3),),
+    "refused": (RpcError(-32603, "Too many streams"),),
+    "lost": (RpcError(-32000, "Connection closed"),),
+    "lost late": (Delay(5), RpcError(-32000, "Connection closed")),
+}
+
+
+@virtual_clock()
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_a_fault_on_merging(fault: str) -> None:
+    """Where the stream that shall replace others meets a fault before its acknowledgement, those go on, so that ends
+    are pushed all the time; that of the new task is found by a stream that is opened again, or by a look."""
+    server, streams = pushing()
+    server.faults.add("subscriptions/listen", *FAULTS[fault], skip=4)
+    policy = PollingPolicy(ceiling=30, push_interval=3600)
+    async with connected(server, limit=200, polling=policy) as client:
+        watched = await watch(client, server, 4)
+        new = await watch(client, server, 1)
+        await server.requests.wait_for("subscriptions/listen", MOST_STREAMS)
+        for wait, each in zip((0.0, 1.0, 8.0, 15.0), watched, strict=True):
+            await anyio.sleep(wait)
+            await end([each], within=0.1)
+        await end(new, within=31)
+        assert streams.most <= MOST_STREAMS
+
+
+@virtual_clock()
+async def test_lost_just_after_the_acknowledgement() -> None:
+    """Where the stream that replaced others ends as soon as it was acknowledged, its tasks are covered again, and what
+    ended in between is found at once."""
+    server, streams = pushing()
+    async with connected(server, limit=200, polling=PUSH_ONLY) as client:
+        watched = await watch(client, server, 4)
+        server.options = evolve(server.options, listen_drop_after=0)
+        watched += await watch(client, server, 1, pause=0)
+        await server.requests.wait_for("subscriptions/listen", MOST_STREAMS)
+        server.options = evolve(server.options, listen_drop_after=None)
+        for number, each in enumerate(watched):
+            await end([each], within=3)
+            await anyio.sleep(0.05 * number)
+        watched = await watch(client, server, 3)
+        await end(watched, within=0.1)
+        assert streams.most <= MOST_STREAMS
+
+
+@virtual_clock()
+async def test_streams_that_are_lost_again_and_again() -> None:
+    """While every stream ends with its first push, and streams are merged all the time, no end is lost."""
+    server, streams = pushing(listen_drop_after=1)
+    async with connected(server, limit=1000, polling=PUSH_ONLY) as client:
+        watched: list[tuple[ServerTask, Recorder]] = []
+        for _ in range(10):
+            watched += await watch(client, server, 5)
+            await end([watched.pop(0), watched.pop(1)], within=60)
+        await end(watched, within=60)
+        assert streams.most <= MOST_STREAMS
+
+
+# --- looks for what was missed ------------------------------------------------------------------------------------
+
+
+class Looks:
+    """When which task was looked at."""
+
+    def __init__(self, server: TaskServer) -> None:
+        self.made: list[tuple[float, str]] = []
+        server.middleware.insert(0, self._note)
+
+    async def _note(self, ctx: Any, call_next: CallNext) -> HandlerResult:
+        if ctx.method == "tasks/get":
+            self.made.append((anyio.current_time(), ctx.params["taskId"]))
+        return await call_next(ctx)
+
+    def most_within(self, seconds: float) -> int:
+        """The highest number in any stretch of time that is so long."""
+        times = [time for time, _ in self.made]
+        return max(sum(begin <= time <= begin + seconds for time in times) for begin in times)
+
+
+async def lose_stream(server: TaskServer, watched: list[tuple[ServerTask, Recorder]]) -> None:
+    """The one stream that there is ends, and can be opened again."""
+    server.options = evolve(server.options, listen_drop_after=1)
+    listens = server.requests.count("subscriptions/listen")
+    # What it waits for counts by the options that it finds then.
+    watched[0][0].set_working("the last push")
+    await watched[0][1].until_message("the last push")
+    server.options = evolve(server.options, listen_drop_after=None)
+    await server.requests.wait_for("subscriptions/listen", listens + 1)
+
+
+@virtual_clock()
+async def test_looks_after_a_stream_was_lost() -> None:
+    """What 300 tasks missed is found by looks of which 64 are made at once and 20 a second after that."""
+    server, streams = pushing()
+    async with connected(server, limit=1000, polling=PUSH_ONLY) as client:
+        watched = await watch(client, server, 300, pause=0)
+        looks = Looks(server)
+        await anyio.sleep(60)
+        assert {task_id for _, task_id in looks.made} == {steered.task_id for steered, _ in watched}
+        assert len(looks.made) == 300
+        assert looks.most_within(0.5) <= 64 + 10 + 1
+        assert looks.most_within(5.0) <= 64 + 100 + 1
+        looks.made.clear()
+        lost = anyio.current_time()
+        await lose_stream(server, watched)
+        await anyio.sleep(60)
+        assert streams.open == 1
+        assert len({task_id for _, task_id in looks.made}) >= 299
+        # Those that were looked at before the stream was open again are looked at once more.
+        assert len(looks.made) <= 300 + 64 + 10
+        assert looks.most_within(0.5) <= 64 + 10 + 1
+        assert looks.most_within(5.0) <= 64 + 100 + 1
+        assert looks.made[-1][0] - lost <= (300 + 64 + 10 - 64) / 20 + 1
+        await end(watched, within=0.1)
+
+
+@virtual_clock()
+async def test_a_push_makes_a_look_needless() -> None:
+    """A task that is pushed while it waits for its look for what was missed is not looked at."""
+    server, _ = pushing()
+    async with connected(server, limit=1000, polling=PUSH_ONLY) as client:
+        watched = await watch(client, server, 300, pause=0)
+        looks = Looks(server)
+        await anyio.sleep(1)
+        assert 64 <= len(looks.made) <= 64 + 20 + 1
+        for steered, _ in watched[:280]:
+            steered.set_working("pushed")
+        for _, told in watched[:280]:
+            await told.until_message("pushed")
+        await anyio.sleep(60)
+        assert len(looks.made) <= 64 + 20 + 20 + 1
+        assert server.requests.count("tasks/get") == len(looks.made)
+        await end(watched, within=0.1)
+
+
+@virtual_clock()
+async def test_looks_for_what_was_missed_are_no_later_than_usual() -> None:
+    """Where the server wants looks more often than those for what was missed would come, tasks are looked at then."""
+    server = make_server("modern", poll_interval_ms=2000)
+    server.faults.add("subscriptions/listen", RpcError(-32603, "Not now"), skip=1)
+    async with connected(server, limit=1000) as client:
+        watched = await watch(client, server, 300, pause=0)
+        await anyio.sleep(60)
+        server.options = evolve(server.options, listen_drop_after=1)
+        watched[0][0].set_working("the last push")
+        await anyio.sleep(0.1)
+        for steered, _ in watched:
+            if not steered.done:
+                steered.complete()
+        with anyio.fail_after(2.5):
+            for _, told in watched:
+                await told.until_over()

@@ -239,7 +239,7 @@ async def test_a_state_that_cannot_come_any_more(server: TaskServer) -> None:
         task, steered = await begin(client, server)
 
         async def wait(state: Any) -> None:
-            with pytest.raises(TaskStateError, match=r"cancelled \(gone\); .*cannot come") as caught:
+            with pytest.raises(TaskStateError, match=r"cancelled \('gone'\); .*cannot come") as caught:
                 await task.wait(state=state)
             assert caught.value.reference == task.reference
 
