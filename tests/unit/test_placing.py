@@ -31,7 +31,7 @@ def placed(*runs: tuple[float, float], soonest: float = EARLY, interval: float =
         ([(200, 200)], (), ()),
         ([(159, 160.1)], (), ()),
         # One run, whose length is not known well: a look in the middle, and one where it was over.
-        ([(7.768, 12.021)], (0.2, 0.8), (5.0, 10.021, 15.021)),
+        ([(7.768, 12.273)], (0.2, 0.8), (5.0, 10.021, 15.021)),
         ([(4.916, 7.768)], (0.2, 0.8), (6.342, 11.342)),
         ([(1.969, 3.112)], (0.2, 0.8), (2.541, 3.112)),
         # Known well enough: the one where it was over.
@@ -45,7 +45,7 @@ def placed(*runs: tuple[float, float], soonest: float = EARLY, interval: float =
         ([(10.03, 10.03)], (0.2, 0.8), (5.0, 10.16)),
         ([(30, 30)], (0.2, 0.8), (5.0, 10.33, 20.33, 30.33)),
         # Several that may have been equally long.
-        ([(7.768, 12.021), (10, 15)], (0.2, 0.8), (5.0, 11.136, 16.136)),
+        ([(7.768, 12.273), (10, 15)], (0.2, 0.8), (5.0, 11.136, 16.136)),
         ([(1, 9), (5, 6)], (0.2,), (5.5, 10.5)),
         ([(2, 2), (2.01, 2.01)], (0.2, 0.8), (2.06,)),
         # Five alike in a row count more than what was before.
@@ -80,7 +80,7 @@ def test_looks_without_early_ones(runs: list[tuple[float, float]], looks: tuple[
 
 def test_a_short_interval() -> None:
     """Where the server wants looks more often, they are that much finer."""
-    assert placed((7.768, 12.021), interval=1.0).looks == (1.0, 2.021, 4.021, 6.021, 8.021, 10.021, 12.273)
+    assert placed((7.768, 12.273), interval=1.0).looks == (1.0, 2.021, 4.021, 6.021, 8.021, 10.021, 12.021)
     assert placed((33, 33), interval=1.0) == Places()
 
 
