@@ -9,7 +9,6 @@ from typing import Any, cast
 import anyio
 import pytest
 from attrs import evolve
-from mcp.server.context import CallNext, HandlerResult
 
 from mcptasks import PollingPolicy
 from mcptasks._async import push
