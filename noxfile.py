@@ -116,6 +116,13 @@ def bench(session: nox.Session) -> None:
     session.run("python", "-m", "tests.benchmarks", *session.posargs)
 
 
+@nox.session(python=MAIN, default=False)
+def soak(session: nox.Session) -> None:
+    """Two thousand tasks that come and go for ten minutes under faults; `nox -s soak -- --backend trio` on trio."""
+    session.install("-e", ".[test]")
+    session.run("python", "-m", "tests.benchmarks.soak", *session.posargs)
+
+
 @nox.session(python=MAIN)
 def docs(session: nox.Session) -> None:
     """Every example of the README and of docs/, and every link between those files."""

@@ -35,8 +35,9 @@ from mcptasks._wire import modern
 _GATHER_SECONDS = 0.03
 _ACKNOWLEDGE_SECONDS = 10.0
 """How long a server may take to acknowledge a stream."""
-_OVERLAP_SECONDS = 0.25
-"""How long a stream stays that was replaced: what it brought before the other began may still be on its way."""
+_OVERLAP_SECONDS = 0.5
+"""How long streams go on after the one that replaces them was acknowledged: what was sent on them before that may still
+be on its way, on another TCP connection."""
 _LASTING_SECONDS = 5.0
 """A stream that lasted this long is opened again without a long pause."""
 _LINGER_SECONDS = 5.0
@@ -49,7 +50,7 @@ _MUCH_LARGER = 2
 """A stream that is more than so many times as large as what was gathered stays: to move its ids would cost too much for
 so few. Where this is 1, the smallest grows one by one for long before the next one joins it."""
 _REOPENINGS = 6
-"""How many times in a row a stream may end unacknowledged before this connection is polled only."""
+"""How many times in a row a stream may end unacknowledged before a connection on which none ever was is polled only."""
 
 
 @define(eq=False)
@@ -63,6 +64,8 @@ class _Stream:
     idle_since: float = math.inf
     silent: bool = False
     """It was given up because no acknowledgement came."""
+    outgoing: bool = False
+    """Another stream has taken its place."""
 
 
 class PushStreams:
@@ -78,7 +81,6 @@ class PushStreams:
         """The streams that name an id."""
         self._streams: list[_Stream] = []
         self._opening: _Stream | None = None
-        self._replacing = False
         self._refused = False
         self._declined: set[str] = set()
         self._agreed = False
@@ -169,7 +171,8 @@ class PushStreams:
                     # New ids share a stream.
                     await anyio.sleep(_GATHER_SECONDS)
                 self._wake = anyio.Event()
-                if not self._refused and self._opening is None and not self._replacing and self._new:
+                swapping = self._opening is not None or any(stream.outgoing for stream in self._streams)
+                if self._new and not swapping and not self._refused:
                     self._open(tg)
 
     def _close_idle(self) -> float:
@@ -224,7 +227,7 @@ class PushStreams:
             # It was lost: polling covers until it is opened again.
             lasted = stream.acknowledged and anyio.current_time() - opened >= _LASTING_SECONDS
             self._failures = 0 if lasted else self._failures + 1
-            if self._failures >= _REOPENINGS and not stream.acknowledged:
+            if self._failures >= _REOPENINGS and not self._agreed:
                 self._refused = True
                 return
             await anyio.sleep(retry_delay(self._failures + 1, retry_after=None, spread=random.random()))
@@ -235,16 +238,17 @@ class PushStreams:
         """Wait for the acknowledgement, then end the streams that this one replaces."""
         with anyio.move_on_after(_ACKNOWLEDGE_SECONDS):
             await stream.settled.wait()
-        if stream.acknowledged and replaced:
-            self._replacing = True
-            try:
-                await anyio.sleep(_OVERLAP_SECONDS)
-            finally:
-                self._replacing = False
-                self._wake.set()
+        if stream.acknowledged:
             for old in replaced:
-                old.scope.cancel()
-        elif not stream.acknowledged and not stream.settled.is_set():
+                old.outgoing = True
+            await anyio.sleep(_OVERLAP_SECONDS if replaced else 0)
+            for old in replaced:
+                # Where the new one is gone already, they stay.
+                old.outgoing = stream in self._streams
+                if old.outgoing:
+                    old.scope.cancel()
+            self._wake.set()
+        elif not stream.settled.is_set():
             stream.silent = True
             stream.scope.cancel()
 
@@ -272,6 +276,6 @@ class PushStreams:
         stream.settled.set()
         if self._opening is stream:
             self._opening = None
-            self._wake.set()
+        self._wake.set()
         lost = [task_id for task_id in stream.acknowledged if not self._covered(task_id)]
         self._monitor().push_lost(self._watches(lost))

@@ -14,7 +14,7 @@ import anyio
 from attrs import define, field
 
 _AT_ONCE = 32
-_SOON = 0.1
+_SOON = 0.3
 """Seconds after which a request that is not over gives its turn away: it waits for the server, and may for long."""
 
 

@@ -18,7 +18,7 @@ from tests.core.worlds import both_worlds
 
 pytestmark = [pytest.mark.anyio, both_worlds]
 
-EXACT = PollingPolicy(jitter=0)
+EXACT = PollingPolicy(first=0.2, growth=1.58, jitter=0)
 USUAL = [0.2, 0.316, 0.499, 0.789, 1.246, 1.969, 3.112, 4.916, 7.768, 12.273, 17.273]
 """The looks at a tool that was never seen, where the server wants five seconds between two."""
 
@@ -180,7 +180,9 @@ async def test_a_crowd_is_not_looked_at_early() -> None:
     """Of more than a hundred tasks that are watched none is looked at ahead of the interval, but for those that were
     about to be before there were as many; fewer are all looked at early."""
     server, looks = timed_server()
-    async with connected(server, limit=100, polling=PollingPolicy(jitter=0, learn=False)) as client:
+    async with connected(
+        server, limit=100, polling=PollingPolicy(first=0.2, growth=1.58, jitter=0, learn=False)
+    ) as client:
         found = await watch_many(client, looks, 300)
         assert sorted(found) == [[0.2, 5.2]] * 100 + [[5.0]] * 200
         assert await watch_many(client, looks, 100) == [USUAL[:7]] * 100
@@ -190,7 +192,7 @@ async def test_a_crowd_is_not_looked_at_early() -> None:
 async def test_a_crowd_is_spread() -> None:
     """Tasks of a crowd that were made at the same moment are looked at at moments of their own."""
     server, looks = timed_server()
-    async with connected(server, limit=100, polling=PollingPolicy(learn=False)) as client:
+    async with connected(server, limit=100, polling=PollingPolicy(first=0.2, growth=1.58, learn=False)) as client:
         found = await watch_many(client, looks, 300)
     ages = sorted(ages[0] for ages in found if len(ages) == 1)
     assert len(ages) == 200
@@ -209,7 +211,9 @@ async def test_a_rule_of_its_own() -> None:
         told.append(context)
         return 1.5
 
-    async with connected(server, limit=100, polling=PollingPolicy(jitter=0, custom=rule)) as client:
+    async with connected(
+        server, limit=100, polling=PollingPolicy(first=0.2, growth=1.58, jitter=0, custom=rule)
+    ) as client:
         assert await run(client, looks, 4.0) == [1.5, 3.0, 4.5]
         await run(client, looks, 4.0)
     assert {context.name for context in told} == {"work"}
@@ -229,7 +233,9 @@ async def test_what_somebody_answered_is_not_learned(era: Era) -> None:
         told.append(context.runs)
         return 0.5
 
-    async with connected(server, limit=100, polling=PollingPolicy(jitter=0, custom=rule)) as client:
+    async with connected(
+        server, limit=100, polling=PollingPolicy(first=0.2, growth=1.58, jitter=0, custom=rule)
+    ) as client:
 
         async def begin() -> tuple[Any, ServerTask]:
             task = await client.call_tool("steered", task=True)

@@ -9,12 +9,12 @@ from typing import Any, cast
 import anyio
 import pytest
 from attrs import evolve
-from mcp.server.context import CallNext, HandlerResult
 
 from mcptasks import PollingPolicy
 from mcptasks._async import push
 from mcptasks._async.push import PushStreams
 from mcptasks.testing import Delay, Drop, Fault, RpcError, ServerTask, TaskServer
+from mcptasks.testing._modern import ListenStream
 from tests.core.support import LONG_INTERVAL, PUSH_ONLY, Recorder, begin, connected, make_server, virtual_clock
 from tests.core.test_push import MOST_STREAMS, Streams, until
 from tests.core.worlds import async_only, both_worlds
@@ -40,7 +40,7 @@ def streams_of(client: Any) -> PushStreams:
 
 
 async def watch(
-    client: Any, server: TaskServer, count: int, *, pause: float = 0.2
+    client: Any, server: TaskServer, count: int, *, pause: float = 0.7
 ) -> list[tuple[ServerTask, Recorder]]:
     """So many tasks with callbacks, each with its stream open before the next one comes."""
     watched: list[tuple[ServerTask, Recorder]] = []
@@ -89,7 +89,6 @@ async def test_very_many_one_after_the_other() -> None:
     async with connected(server, limit=1000, polling=PUSH_ONLY) as client:
         watched = await watch(client, server, count)
         assert streams.most <= MOST_STREAMS
-        await anyio.sleep(1)  # A stream that was replaced stays for a moment.
         assert streams.open <= 4
         assert sum(len(ids) for ids in ids_sent(server)) <= count * math.log2(count)
         # Ids come in order, none twice.
@@ -135,8 +134,7 @@ async def test_as_many_streams_as_the_ids_need(monkeypatch: pytest.MonkeyPatch) 
         assert streams.open == 7
         watched += await watch(client, server, 20)
         assert max(map(len, ids_sent(server))) <= 20
-        await anyio.sleep(1)  # A stream that was replaced stays for a moment.
-        assert streams.open <= 7 + 4
+        assert streams.open <= 7 + MOST_STREAMS
         await end(watched, within=0.1)
         await anyio.sleep(10)
         assert streams.open == 0
@@ -214,6 +212,29 @@ async def test_a_push_between_make_and_break() -> None:
 
 
 @virtual_clock()
+async def test_a_push_that_is_under_way_when_streams_are_merged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was sent on the old streams before the new one was acknowledged, and comes after that, is told."""
+    at_once = ListenStream.next
+
+    async def later(stream: ListenStream) -> Any:
+        params = await at_once(stream)
+        await anyio.sleep(0.3)
+        return params
+
+    monkeypatch.setattr(ListenStream, "next", later)
+    server, streams = pushing()
+    async with connected(server, limit=100, polling=PUSH_ONLY) as client:
+        watched = await watch(client, server, 4)
+        # Until then, the new stream does not hear of anything.
+        server.faults.add("subscriptions/listen", Delay(0.1))
+        watched += await watch(client, server, 1, pause=0)
+        await server.requests.wait_for("subscriptions/listen", MOST_STREAMS)
+        await end(watched[:4], within=0.4)
+        await anyio.sleep(1)
+        assert streams.open <= 2
+
+
+@virtual_clock()
 async def test_a_declined_id_takes_no_others_with_it() -> None:
     """A task that the server does not know is named once and then left out of what is merged, and those that came with
     it are pushed."""
@@ -288,99 +309,3 @@ async def test_streams_that_are_lost_again_and_again() -> None:
             await end([watched.pop(0), watched.pop(1)], within=60)
         await end(watched, within=60)
         assert streams.most <= MOST_STREAMS
-
-
-# --- looks for what was missed ------------------------------------------------------------------------------------
-
-
-class Looks:
-    """When which task was looked at."""
-
-    def __init__(self, server: TaskServer) -> None:
-        self.made: list[tuple[float, str]] = []
-        server.middleware.insert(0, self._note)
-
-    async def _note(self, ctx: Any, call_next: CallNext) -> HandlerResult:
-        if ctx.method == "tasks/get":
-            self.made.append((anyio.current_time(), ctx.params["taskId"]))
-        return await call_next(ctx)
-
-    def most_within(self, seconds: float) -> int:
-        """The highest number in any stretch of time that is so long."""
-        times = [time for time, _ in self.made]
-        return max(sum(begin <= time <= begin + seconds for time in times) for begin in times)
-
-
-async def lose_stream(server: TaskServer, watched: list[tuple[ServerTask, Recorder]]) -> None:
-    """The one stream that there is ends, and can be opened again."""
-    server.options = evolve(server.options, listen_drop_after=1)
-    listens = server.requests.count("subscriptions/listen")
-    # What it waits for counts by the options that it finds then.
-    watched[0][0].set_working("the last push")
-    await watched[0][1].until_message("the last push")
-    server.options = evolve(server.options, listen_drop_after=None)
-    await server.requests.wait_for("subscriptions/listen", listens + 1)
-
-
-@virtual_clock()
-async def test_looks_after_a_stream_was_lost() -> None:
-    """What 300 tasks missed is found by looks of which 64 are made at once and 20 a second after that."""
-    server, streams = pushing()
-    async with connected(server, limit=1000, polling=PUSH_ONLY) as client:
-        watched = await watch(client, server, 300, pause=0)
-        looks = Looks(server)
-        await anyio.sleep(60)
-        assert {task_id for _, task_id in looks.made} == {steered.task_id for steered, _ in watched}
-        assert len(looks.made) == 300
-        assert looks.most_within(0.5) <= 64 + 10 + 1
-        assert looks.most_within(5.0) <= 64 + 100 + 1
-        looks.made.clear()
-        lost = anyio.current_time()
-        await lose_stream(server, watched)
-        await anyio.sleep(60)
-        assert streams.open == 1
-        assert len({task_id for _, task_id in looks.made}) >= 299
-        # Those that were looked at before the stream was open again are looked at once more.
-        assert len(looks.made) <= 300 + 64 + 10
-        assert looks.most_within(0.5) <= 64 + 10 + 1
-        assert looks.most_within(5.0) <= 64 + 100 + 1
-        assert looks.made[-1][0] - lost <= (300 + 64 + 10 - 64) / 20 + 1
-        await end(watched, within=0.1)
-
-
-@virtual_clock()
-async def test_a_push_makes_a_look_needless() -> None:
-    """A task that is pushed while it waits for its look for what was missed is not looked at."""
-    server, _ = pushing()
-    async with connected(server, limit=1000, polling=PUSH_ONLY) as client:
-        watched = await watch(client, server, 300, pause=0)
-        looks = Looks(server)
-        await anyio.sleep(1)
-        assert 64 <= len(looks.made) <= 64 + 20 + 1
-        for steered, _ in watched[:280]:
-            steered.set_working("pushed")
-        for _, told in watched[:280]:
-            await told.until_message("pushed")
-        await anyio.sleep(60)
-        assert len(looks.made) <= 64 + 20 + 20 + 1
-        assert server.requests.count("tasks/get") == len(looks.made)
-        await end(watched, within=0.1)
-
-
-@virtual_clock()
-async def test_looks_for_what_was_missed_are_no_later_than_usual() -> None:
-    """Where the server wants looks more often than those for what was missed would come, tasks are looked at then."""
-    server = make_server("modern", poll_interval_ms=2000)
-    server.faults.add("subscriptions/listen", RpcError(-32603, "Not now"), skip=1)
-    async with connected(server, limit=1000) as client:
-        watched = await watch(client, server, 300, pause=0)
-        await anyio.sleep(60)
-        server.options = evolve(server.options, listen_drop_after=1)
-        watched[0][0].set_working("the last push")
-        await anyio.sleep(0.1)
-        for steered, _ in watched:
-            if not steered.done:
-                steered.complete()
-        with anyio.fail_after(2.5):
-            for _, told in watched:
-                await told.until_over()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from mcptasks.testing import Delay, Drop, TaskServer
+from mcptasks.testing import Delay, Drop, RpcError, TaskServer
 from tests.core.support import (
     LONG_INTERVAL,
     PUSH_ONLY,
@@ -261,3 +261,30 @@ async def test_a_stranger_does_not_end_push() -> None:
         await anyio.sleep(1)
         with anyio.fail_after(30):
             await follow_pushed(client, server)
+
+
+@virtual_clock()
+async def test_an_outage_does_not_end_push() -> None:
+    """Where no stream can be opened for some time, on a connection that had some, pushes come again after it; one that
+    never had any is polled from then on."""
+    server = make_server("modern", poll_interval_ms=LONG_INTERVAL)
+    async with connected(server, limit=300, polling=PUSH_ONLY) as client:
+        await follow_pushed(client, server)
+        outage = server.faults.add("subscriptions/listen", RpcError(-32000, "Connection closed"), times=20)
+        task, steered = await begin(client, server)
+        told = Recorder()
+        task.on_status_change(told)
+        await server.faults.wait_fired(outage, 20)
+        with anyio.fail_after(10):
+            await push_until_seen(steered, told, "again")
+        assert client.task_support.push is True
+    server = make_server("modern", poll_interval_ms=1000)
+    server.faults.add("subscriptions/listen", RpcError(-32000, "Connection closed"), times=None)
+    async with connected(server, limit=300) as client:
+        task, steered = await begin(client, server)
+        task.on_status_change(Recorder())
+        await anyio.sleep(200)
+        assert 2 <= server.requests.count("subscriptions/listen") < 10
+        assert client.task_support.push is False
+        steered.complete("done")
+        assert (await task).data == "done"

@@ -79,8 +79,8 @@ async def test_status_asks_the_server_always(server: TaskServer) -> None:
             assert task.last_status is not None
             assert task.last_status.statusMessage == f"step {n}"
             assert server.requests.count("tasks/get") == n
-        steered.complete()
         before = task.done
+        steered.complete()
         assert (await task.status()).status == "completed"
         assert (before, task.done) == (False, True)
         assert server.requests.count("tasks/get") == 4

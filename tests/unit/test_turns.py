@@ -7,10 +7,17 @@ import anyio.lowlevel
 import pytest
 from anyio.abc import TaskGroup
 
+from mcptasks._transport import turns
 from mcptasks._transport.turns import Turns
 from tests.unit.test_asking import virtual
 
 AT_ONCE, SOON = 32, 0.3
+
+
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No turn is given away, however slow the machine."""
+    monkeypatch.setattr(turns, "_SOON", 3600.0)
 
 
 class Line:
@@ -59,6 +66,7 @@ class Line:
 
 
 @pytest.mark.anyio
+@pytest.mark.usefixtures("kept")
 async def test_turns_in_order() -> None:
     """At most 32 requests are under way; the others begin in the order in which they came, as those end."""
     line = Line()
@@ -75,6 +83,7 @@ async def test_turns_in_order() -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.usefixtures("kept")
 async def test_nobody_overtakes() -> None:
     """Who comes when a turn has just become free begins after those who waited for it."""
     line = Line()
@@ -113,6 +122,7 @@ async def test_a_turn_is_given_away() -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.usefixtures("kept")
 @pytest.mark.parametrize("which", [AT_ONCE, AT_ONCE + 1, AT_ONCE + 3], ids=["first", "second", "last"])
 async def test_who_waits_gives_up(which: int) -> None:
     """A request that is given up while it waits leaves the line; the others have their turns."""
@@ -128,6 +138,7 @@ async def test_who_waits_gives_up(which: int) -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.usefixtures("kept")
 async def test_given_up_with_the_turn_in_hand() -> None:
     """A request that is given up just when it is woken for its turn passes it on."""
     line = Line()
@@ -147,6 +158,7 @@ async def test_given_up_with_the_turn_in_hand() -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.usefixtures("kept")
 async def test_given_up_under_way() -> None:
     """A request that is given up while it is under way passes its turn on."""
     line = Line()
@@ -173,14 +185,15 @@ async def test_the_first_in_line_gives_up_while_it_watches() -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.usefixtures("kept")
 async def test_a_turn_is_over_once() -> None:
     """To say twice that a request is over frees one turn."""
-    turns = Turns()
-    taken = [await turns.take() for _ in range(AT_ONCE)]
-    turns.over(taken[0])
-    turns.over(taken[0])
-    await turns.take()
+    line = Turns()
+    taken = [await line.take() for _ in range(AT_ONCE)]
+    line.over(taken[0])
+    line.over(taken[0])
+    await line.take()
     with anyio.move_on_after(0.01) as scope:
-        await turns.take()
+        await line.take()
     assert scope.cancelled_caught
-    assert len(turns._taken) == AT_ONCE
+    assert len(line._taken) == AT_ONCE

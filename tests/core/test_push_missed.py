@@ -1,0 +1,110 @@
+"""What tasks missed while nobody pushed (2026-07-28) is found by looks: not all at once, and no more than needed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+import pytest
+from attrs import evolve
+from mcp.server.context import CallNext, HandlerResult
+
+from mcptasks.testing import RpcError, ServerTask, TaskServer
+from tests.core.support import PUSH_ONLY, Recorder, connected, make_server, virtual_clock
+from tests.core.test_push_merging import end, pushing, watch
+from tests.core.worlds import both_worlds
+
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, both_worlds]
+
+
+class Looks:
+    """When which task was looked at."""
+
+    def __init__(self, server: TaskServer) -> None:
+        self.made: list[tuple[float, str]] = []
+        server.middleware.insert(0, self._note)
+
+    async def _note(self, ctx: Any, call_next: CallNext) -> HandlerResult:
+        if ctx.method == "tasks/get":
+            self.made.append((anyio.current_time(), ctx.params["taskId"]))
+        return await call_next(ctx)
+
+    def most_within(self, seconds: float) -> int:
+        """The highest number in any stretch of time that is so long."""
+        times = [time for time, _ in self.made]
+        return max(sum(begin <= time <= begin + seconds for time in times) for begin in times)
+
+
+async def lose_stream(server: TaskServer, watched: list[tuple[ServerTask, Recorder]]) -> None:
+    """The one stream that there is ends, and can be opened again."""
+    server.options = evolve(server.options, listen_drop_after=1)
+    listens = server.requests.count("subscriptions/listen")
+    # What it waits for counts by the options that it finds then.
+    watched[0][0].set_working("the last push")
+    await watched[0][1].until_message("the last push")
+    server.options = evolve(server.options, listen_drop_after=None)
+    await server.requests.wait_for("subscriptions/listen", listens + 1)
+
+
+@virtual_clock()
+async def test_looks_after_a_stream_was_lost() -> None:
+    """What 300 tasks missed is found by looks of which 64 are made at once and 20 a second after that."""
+    server, streams = pushing()
+    async with connected(server, limit=1000, polling=PUSH_ONLY) as client:
+        watched = await watch(client, server, 300, pause=0)
+        looks = Looks(server)
+        await anyio.sleep(60)
+        assert {task_id for _, task_id in looks.made} == {steered.task_id for steered, _ in watched}
+        assert len(looks.made) == 300
+        assert looks.most_within(0.5) <= 64 + 10 + 1
+        assert looks.most_within(5.0) <= 64 + 100 + 1
+        looks.made.clear()
+        lost = anyio.current_time()
+        await lose_stream(server, watched)
+        await anyio.sleep(60)
+        assert streams.open == 1
+        assert len({task_id for _, task_id in looks.made}) >= 299
+        # Those that were looked at before the stream was open again are looked at once more.
+        assert len(looks.made) <= 300 + 64 + 10
+        assert looks.most_within(0.5) <= 64 + 10 + 1
+        assert looks.most_within(5.0) <= 64 + 100 + 1
+        assert looks.made[-1][0] - lost <= (300 + 64 + 10 - 64) / 20 + 1
+        await end(watched, within=0.1)
+
+
+@virtual_clock()
+async def test_a_push_makes_a_look_needless() -> None:
+    """A task that is pushed while it waits for its look for what was missed is not looked at."""
+    server, _ = pushing()
+    async with connected(server, limit=1000, polling=PUSH_ONLY) as client:
+        watched = await watch(client, server, 300, pause=0)
+        looks = Looks(server)
+        await anyio.sleep(1)
+        assert 64 <= len(looks.made) <= 64 + 20 + 1
+        for steered, _ in watched[:280]:
+            steered.set_working("pushed")
+        for _, told in watched[:280]:
+            await told.until_message("pushed")
+        await anyio.sleep(60)
+        assert len(looks.made) <= 64 + 20 + 20 + 1
+        assert server.requests.count("tasks/get") == len(looks.made)
+        await end(watched, within=0.1)
+
+
+@virtual_clock()
+async def test_looks_for_what_was_missed_are_no_later_than_usual() -> None:
+    """Where the server wants looks more often than those for what was missed would come, tasks are looked at then."""
+    server = make_server("modern", poll_interval_ms=2000)
+    server.faults.add("subscriptions/listen", RpcError(-32603, "Not now"), skip=1)
+    async with connected(server, limit=1000) as client:
+        watched = await watch(client, server, 300, pause=0)
+        await anyio.sleep(60)
+        server.options = evolve(server.options, listen_drop_after=1)
+        watched[0][0].set_working("the last push")
+        await anyio.sleep(0.1)
+        for steered, _ in watched:
+            if not steered.done:
+                steered.complete()
+        with anyio.fail_after(2.5):
+            for _, told in watched:
+                await told.until_over()
