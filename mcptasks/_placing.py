@@ -30,6 +30,8 @@ _LONGEST = 32.0
 """Runs of more intervals than this are looked at in the usual rhythm: it is fine enough for them."""
 _ENOUGH = 5
 """This many runs of one length in a row count more than others before them."""
+_MANY = 8
+"""After so many in a row, looks on the way to their length come at every second interval only."""
 _SELDOM = 1
 """More of the latest runs than this that were a little longer than the others are not alike."""
 _SAME = 1e-6
@@ -97,7 +99,8 @@ def places(runs: Sequence[Run], *, interval: float, soonest: float, growth: floa
         runs: The latest runs, oldest first.
         interval: How long the server wants clients to wait between two looks.
         soonest: The age for the first look at the earliest: less than the interval where early looks are made.
-        growth: How many times as old as at the look before a task is at the next early one.
+        growth: How many times as old as at the look before a task is at the next early one; not sooner than `soonest`
+            after it, though.
     """
     if not runs or max(run.high for run in runs) > _LONGEST * interval:
         return Places()
@@ -110,9 +113,8 @@ def places(runs: Sequence[Run], *, interval: float, soonest: float, growth: floa
         looks = _best(ends, interval=interval, soonest=soonest)
         if _lateness(looks, ends) > _CLEARLY * usual:
             return Places()
-    looks = (*_on_the_way(looks[0], interval), *looks)
-    # Looks behind a guard keep the interval where they come that late at all.
-    until = looks[0] - interval if looks[0] > interval else looks[0] / 2
+    looks = (*_on_the_way(looks[0], interval, soonest, rare=alike >= _MANY), *looks)
+    until = looks[0] / 2
     guards = (soonest * 4.0**number for number in range(_GUARDS)) if soonest < interval else ()
     return Places(tuple(guard for guard in guards if guard <= until), looks)
 
@@ -142,11 +144,15 @@ def _closing_in(low: float, high: float, *, interval: float, soonest: float) -> 
     return (middle, last if last <= interval else min(max(last, middle + interval), middle + 2 * interval))
 
 
-def _on_the_way(first: float, interval: float) -> Iterator[float]:
-    """Looks before the first one that is placed, so that there are never more than two intervals without any; none of
-    them comes ahead of the interval."""
-    for number in range(math.ceil(first / interval / 2) - 1, 0, -1):
-        yield max(first - 2 * interval * number, interval)
+def _on_the_way(first: float, interval: float, soonest: float, *, rare: bool) -> Iterator[float]:
+    """Looks before the first one that is placed, so that there are never more than one or (`rare`) two intervals
+    without any. What is believed of a tool may be wrong, after a cold start say: as long as few runs were alike, a
+    shorter run is to be found no later than in the usual rhythm."""
+    step = 2 * interval if rare else interval
+    for number in range(math.ceil(first / step) - 1, 0, -1):
+        look = first - step * number
+        if rare or look >= soonest:
+            yield max(look, interval) if rare else look
 
 
 def _usual(*, interval: float, soonest: float, growth: float) -> Iterator[float]:
@@ -154,7 +160,7 @@ def _usual(*, interval: float, soonest: float, growth: float) -> Iterator[float]
     age = soonest
     while True:
         yield age
-        age += min(interval, age * (growth - 1)) if soonest < interval else interval
+        age += min(interval, max(soonest, age * (growth - 1))) if soonest < interval else interval
 
 
 def _lateness(looks: Iterable[float], ends: Sequence[float]) -> float:

@@ -57,9 +57,9 @@ class PollingPolicy:
     early: bool = True
     """Look a few times soon after creation, so that quick tools are not held up by a long server interval;
     False never looks more often than the server asks."""
-    first: float = 0.23
-    """The first early look comes this long after creation."""
-    growth: float = 1.52
+    first: float = 0.16
+    """The first early look comes this long after creation, and no early look comes sooner after the one before."""
+    growth: float = 1.5
     """Each later early look comes when the task is this many times as old as at the one before, until that is more than
     the server's interval."""
     learn: bool = True
@@ -152,7 +152,7 @@ def next_look(
         if pushed:
             delay = max(delay, policy.push_interval)
         elif early:
-            delay = min(delay, max(policy.first - age, age * (policy.growth - 1)))
+            delay = min(delay, max(policy.first, age * (policy.growth - 1)))
         delay *= 1 + policy.jitter * spread * (1 if crowded else _FEW)
     if policy.custom is not None:
         known = LookContext(

@@ -19,7 +19,7 @@ from tests.core.worlds import both_worlds
 pytestmark = [pytest.mark.anyio, both_worlds]
 
 EXACT = PollingPolicy(first=0.2, growth=1.58, jitter=0)
-USUAL = [0.2, 0.316, 0.499, 0.789, 1.246, 1.969, 3.112, 4.916, 7.768, 12.273, 17.273]
+USUAL = [0.2, 0.4, 0.632, 0.999, 1.578, 2.493, 3.939, 6.223, 9.832, 14.832, 19.832]
 """The looks at a tool that was never seen, where the server wants five seconds between two."""
 
 
@@ -84,12 +84,12 @@ async def test_looks_close_in(era: Era) -> None:
         found = [await run(client, looks, 7.0) for _ in range(7)]
         assert found == [
             USUAL[:9],
-            [0.2, 0.8, 6.342, 11.342],
-            [0.2, 0.8, 7.055],
-            [0.2, 0.8, 6.698, 11.698],
-            [0.2, 0.8, 6.877, 11.877],
-            [0.2, 0.8, 7.055],
-            [0.2, 0.8, 7.055],
+            [0.2, 0.8, 3.028, 8.028],
+            [0.2, 0.8, 2.125, 7.125],
+            [0.2, 0.8, 1.674, 6.674, 11.674],
+            [0.2, 0.8, 1.9, 6.9, 11.9],
+            [0.2, 0.8, 2.125, 7.125],
+            [0.2, 0.8, 2.125, 7.125],
         ]
         # What was learned of one tool says nothing of another.
         assert await run(client, looks, 7.0, "other") == USUAL[:9]
@@ -103,7 +103,7 @@ async def test_the_interval_counts() -> None:
         for _ in range(8):
             await run(client, looks, 7.0)
         server.options = Options(poll_interval_ms=2000, **POLLED)
-        assert await run(client, looks, 7.0) == [0.2, 0.8, 3.055, 7.055]
+        assert await run(client, looks, 7.0) == [0.2, 0.8, 3.125, 7.125]
 
 
 @virtual_clock()
@@ -127,7 +127,7 @@ async def test_learned_without_early_looks() -> None:
     server, looks = timed_server()
     async with connected(server, limit=1000, polling=PollingPolicy(early=False, jitter=0)) as client:
         found = [await run(client, looks, 11.5) for _ in range(4)]
-        assert found == [[5.0, 10.0, 15.0], [5.0, 12.5], [5.0, 11.25, 16.25], [5.0, 11.875]]
+        assert found == [[5.0, 10.0, 15.0], [7.5, 12.5], [6.25, 11.25, 16.25], [6.875, 11.875]]
 
 
 @virtual_clock()
@@ -143,11 +143,11 @@ async def test_a_sister_ends() -> None:
 
         for after in (0.0, 2.0, 4.0):
             group.start_soon(one, after)
-    # The first is found at 4.916, which is told when the second is 2.916 s old, and the third 0.916 s.
+    # The first is found at 6.223, which is told when the second is 4.223 s old, and the third 2.223 s.
     assert found[0.0] == USUAL[:8]
-    assert found[2.0] == [*USUAL[:6], 4.014]
-    # A guard was due by then. At 6.014 the second tells that the tool takes between 3.112 and 4.014.
-    assert found[4.0] == [*USUAL[:4], 0.916, 3.563, 4.014]
+    assert found[2.0] == [*USUAL[:7], 5.081]
+    # At 7.081 the second tells that the tool takes between 3.939 and 5.081.
+    assert found[4.0] == [*USUAL[:5], 4.51]
 
 
 @virtual_clock()

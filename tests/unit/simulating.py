@@ -29,7 +29,7 @@ class Watched:
 class Simulation:
     """A client that watches one run after the other."""
 
-    policy: PollingPolicy = field(factory=lambda: PollingPolicy(first=0.2, growth=1.58, jitter=0))
+    policy: PollingPolicy = field(factory=lambda: PollingPolicy(first=0.2, growth=1.5, jitter=0))
     interval: float = 5.0
     times: RunTimes = field(factory=RunTimes)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import random
 import statistics
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from mcptasks import PollingPolicy, TaskStatus
@@ -16,7 +17,7 @@ from mcptasks._placing import Places
 from mcptasks._runtimes import RunTimes
 from tests.unit.simulating import COMPLETED, TOOL, Simulation
 
-USUAL = PollingPolicy(first=0.2, growth=1.58, jitter=0, learn=False)
+USUAL = PollingPolicy(first=0.2, growth=1.5, jitter=0, learn=False)
 CREATED = datetime(2026, 7, 28, 12, 0, 0, 250_000, tzinfo=UTC)
 
 
@@ -30,7 +31,7 @@ def looks_after(status: TaskStatus, low: float, high: float) -> tuple[float, ...
     """Where looks are placed after one run that was seen like that."""
     times = RunTimes()
     times.add(TOOL, status, low=low, high=high)
-    found = times.places(TOOL, interval=5.0, soonest=0.2, growth=1.58)
+    found = times.places(TOOL, interval=5.0, soonest=0.2, growth=1.5)
     assert found is not None
     return tuple(round(look, 3) for look in found.looks)
 
@@ -43,11 +44,11 @@ def test_server_times_are_taken(seconds: float) -> None:
     """Where the server's times lie within what was seen, one run tells how long the tool takes, to the point."""
     found = looks_after(ended(seconds), 7.77, 12.27)
     assert found[-1] == pytest.approx(seconds * 1.01 + 0.03, abs=0.001)
-    assert len(found) <= 2
+    assert len(found) <= 3
 
 
 WHOLE = CREATED.replace(microsecond=0)
-BRACKETED = (5.0, 10.02, 15.02)
+BRACKETED = (5.02, 10.02, 15.02)
 """What follows where nothing is known but the looks: over between 7.77 and 12.27."""
 
 
@@ -79,12 +80,17 @@ def test_server_times_are_not_taken(status: TaskStatus) -> None:
 @example(20.4)
 @example(25.0)
 def test_a_steady_tool_is_found(length: float) -> None:
-    """A tool that always takes as long is found within 0.35 s or 3 % after five runs, with at most five looks."""
+    """A tool that always takes as long is found within 0.35 s or 3 % after five runs, with at most five looks for the
+    first fifteen seconds; after many runs with fewer than one for every interval."""
     client = Simulation()
     client.runs([length] * 5)
     found = client.run(length)
     assert found.late <= max(0.35, 0.03 * found.looks[-1])
-    assert len(found.looks) <= 5
+    assert len(found.looks) <= max(5, 3 + length / 5)
+    client.runs([length] * 10)
+    found = client.run(length)
+    assert found.late <= max(0.35, 0.03 * found.looks[-1])
+    assert len(found.looks) <= 3 + math.ceil(length / 10)
 
 
 @given(st.floats(0.3, 25.0))
@@ -131,7 +137,7 @@ def test_erratic_tools_are_found_no_later(tool: str) -> None:
         chance = random.Random(seed)
         lengths = [TOOLS[tool](chance) for _ in range(200)]
         for learn in (True, False):
-            for run in Simulation(PollingPolicy(first=0.2, growth=1.58, jitter=0, learn=learn)).runs(lengths):
+            for run in Simulation(PollingPolicy(first=0.2, growth=1.5, jitter=0, learn=learn)).runs(lengths):
                 late[learn].append(run.late)
                 looks[learn] += len(run.looks)
     assert statistics.mean(late[True]) <= 1.1 * statistics.mean(late[False])
@@ -157,6 +163,18 @@ def test_an_erratic_tool_that_becomes_steady() -> None:
     assert len(found.looks) <= 5
 
 
+@given(st.floats(1.0, 60.0), st.floats(0.3, 25.0))
+@example(20.0, 8.0)
+@example(25.1, 15.3)
+@example(15.2, 5.2)
+def test_a_wrong_belief_is_no_worse_than_none(cold: float, length: float) -> None:
+    """Whatever the first run lets a client believe, in the end it is late by less than an interval."""
+    assume(length < cold)
+    client = Simulation()
+    client.runs([cold, *[length] * 20])
+    assert client.run(length).late <= 5
+
+
 @pytest.mark.parametrize("cold", [20.0, 60.0, 200.0, 500.0])
 @pytest.mark.parametrize("length", [0.4, 1.0, 3.0, 8.0, 20.0])
 def test_a_cold_start_does_no_lasting_harm(cold: float, length: float) -> None:
@@ -171,12 +189,14 @@ def test_a_cold_start_does_no_lasting_harm(cold: float, length: float) -> None:
 
 @pytest.mark.parametrize("length", [1.0, 4.0, 9.0])
 def test_a_single_slow_run_in_between(length: float) -> None:
-    """One run that was much longer than the others makes few of the next ones later, and is forgotten after eight."""
+    """One run that was much longer than the others makes few of the next ones later than they would be if nothing were
+    learned, and is forgotten after eight."""
+    usual = Simulation(USUAL).run(length)
     client = Simulation()
     client.runs([length] * 8)
     client.run(30.0)
     found = client.runs([length] * 9)
-    assert statistics.median(run.late for run in found) <= 0.35
+    assert statistics.median(run.late for run in found) <= max(0.35, usual.late)
     assert found[0].late <= 0.35
     assert found[-1].late <= 0.35
 
@@ -199,7 +219,7 @@ def test_runs_that_are_kept() -> None:
         times.add(TOOL, COMPLETED, low=number, high=number + 1)
     assert times.runs(TOOL) == tuple(range(13, 21))
     assert times.runs(("tool", "another")) == ()
-    assert times.places(("tool", "another"), interval=5, soonest=0.2, growth=1.58) is None
+    assert times.places(("tool", "another"), interval=5, soonest=0.2, growth=1.5) is None
 
 
 def test_tools_that_are_kept() -> None:
@@ -220,7 +240,7 @@ def test_places_that_are_kept() -> None:
     times.add(TOOL, COMPLETED, low=7.77, high=12.27)
 
     def at(interval: float) -> Places | None:
-        return times.places(TOOL, interval=interval, soonest=0.2, growth=1.58)
+        return times.places(TOOL, interval=interval, soonest=0.2, growth=1.5)
 
     assert at(5.0) is at(5.0)
     before = at(5.0)

@@ -62,24 +62,24 @@ def looks(
 @pytest.mark.parametrize(
     ("policy", "interval", "until", "expected"),
     [
-        (PLAIN, 5.0, 18, [0.2, 0.316, 0.499, 0.789, 1.246, 1.969, 3.112, 4.916, 7.768, 12.273, 17.273]),
-        (PLAIN, 1.0, 5, [0.2, 0.316, 0.499, 0.789, 1.246, 1.969, 2.969, 3.969, 4.969]),
-        (PLAIN, 0.15, 0.7, [0.15, 0.25, 0.395, 0.545, 0.695]),
-        (PLAIN, None, 9, [0.2, 0.316, 0.499, 0.789, 1.246, 1.969, 3.112, 4.916, 6.916, 8.916]),
+        (PLAIN, 5.0, 18, [0.2, 0.4, 0.632, 0.999, 1.578, 2.493, 3.939, 6.223, 9.832, 14.832]),
+        (PLAIN, 1.0, 5, [0.2, 0.4, 0.632, 0.999, 1.578, 2.493, 3.493, 4.493]),
+        (PLAIN, 0.15, 0.7, [0.15, 0.3, 0.45, 0.6]),
+        (PLAIN, None, 9, [0.2, 0.4, 0.632, 0.999, 1.578, 2.493, 3.939, 5.939, 7.939]),
         (PollingPolicy(first=0.2, growth=2, jitter=0), 5.0, 17, [0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 11.4, 16.4]),
-        (PollingPolicy(first=0.2, growth=1.01, jitter=0), 5.0, 0.5, [0.2, 0.3, 0.4, 0.5]),
+        (PollingPolicy(first=0.2, growth=1.01, jitter=0), 5.0, 0.9, [0.2, 0.4, 0.6, 0.8]),
         (PLAIN, 0.0, 0.5, [0.1, 0.2, 0.3, 0.4, 0.5]),
         (NOT_EARLY, 5.0, 17, [5.0, 10.0, 15.0]),
         (NOT_EARLY, None, 7, [2.0, 4.0, 6.0]),
         (PollingPolicy.strict(), 5.0, 17, [5.0, 10.0, 15.0]),
-        (PollingPolicy(first=1, growth=1.58, jitter=0), 5.0, 15, [1.0, 1.58, 2.496, 3.944, 6.232, 9.847, 14.847]),
+        (PollingPolicy(first=1, growth=1.58, jitter=0), 5.0, 15, [1.0, 2.0, 3.16, 4.993, 7.889, 12.464]),
         (PollingPolicy(first=30, jitter=0), 5.0, 16, [5.0, 10.0, 15.0]),
         (PollingPolicy(floor=1, growth=1.58, jitter=0), 5.0, 5, [1.0, 2.0, 3.16, 4.993]),
     ],
 )
 def test_looks_of_a_life(policy: PollingPolicy, interval: float | None, until: float, expected: list[float]) -> None:
-    """With each early look the task is 1.58 times as old as at the one before, until the server's interval is reached;
-    without them it alone counts."""
+    """With each early look the task is 1.58 times as old as at the one before, but for the first few, which are as far
+    apart as the first is from the creation, until the server's interval is reached; without them it alone counts."""
     assert looks(policy, interval, until) == pytest.approx(expected)
 
 
