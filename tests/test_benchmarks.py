@@ -188,8 +188,8 @@ def test_middle_of_runs() -> None:
 
 def test_rows_of_the_other_figures() -> None:
     """Limits from above and from below."""
-    result = {"ours": [1.3], "bare": [1.0], "sent": {"tools/call": 1.0}}
-    assert not overhead.in_process_row("trio", 1, result).reached
+    result = {"ours": [1.3], "streams": [1.1], "direct": [1.0], "sent": {"tools/call": 1.0}}
+    assert [row.reached for row in overhead.in_process_rows("trio", 1, result)] == [True, False]
     assert overhead.threads_row({"threads": [8.0], "tasks": [10.0]}).reached
     assert not overhead.threads_row({"threads": [7.0], "tasks": [10.0]}).reached
     times = {"mcp": [1.0, 2.0], "Client": [1.2, 2.4], "lazy": [0.1, 0.1]}

@@ -1,8 +1,9 @@
 """Figure 4: tasks of a server in this process, through our client and as the bare requests that it sends for them.
 
 Both are given the same server and the same work, batch by batch in turn. After each batch of ours the server's log says
-what was sent; the bare batch sends as many requests of each kind. What is measured is processor time, of which the
-server's share is the same for both: most of the time on the clock would be waiting for the work.
+what was sent; the bare batches send as many requests of each kind, once over streams in memory, as our client does,
+and once by the SDK's direct calls, which have neither streams nor JSON-RPC. What is measured is processor time, of
+which the server's share is the same for all: most of the time on the clock would be waiting for the work.
 
 Parameters: `batch`, how many tasks at once; `rounds`; `seconds` of work; `backend`. Results: the processor times of the
 batches, and the requests of ours.
@@ -26,6 +27,7 @@ from mcptasks._wire import modern
 from mcptasks.testing import TaskServer
 from tests.benchmarks.clients import measuring
 from tests.benchmarks.servers.scriptable_server import make_server
+from tests.testing.wire import in_process
 
 RAW: TypeAdapter[Any] = TypeAdapter(dict[str, Any])
 
@@ -108,21 +110,28 @@ async def run(params: dict[str, Any]) -> dict[str, Any]:
     """Measure."""
     batch, seconds = params["batch"], params["seconds"]
     server = make_server()
-    times: dict[str, list[float]] = {"ours": [], "bare": []}
+    times: dict[str, list[float]] = {"ours": [], "streams": [], "direct": []}
     sent: Counter[str] = Counter()
-    async with server.running(), Client(server) as client, mcp.Client(server, extensions=[BareExtension()]) as plain:
+    async with (
+        server.running(),
+        Client(server) as client,
+        mcp.Client(in_process(server), extensions=[BareExtension()]) as over_streams,
+        mcp.Client(server, extensions=[BareExtension()]) as direct,
+    ):
         for number in range(params["rounds"] + 3):
+            found: dict[str, float] = {}
             count(server)
-            before = time.process_time()
-            await ours(client, batch, seconds)
-            between = time.process_time()
-            asked = count(server)
             start = time.process_time()
-            await bare(plain, asked, batch, seconds)
-            end = time.process_time()
+            await ours(client, batch, seconds)
+            found["ours"] = time.process_time() - start
+            asked = count(server)
+            for side, plain in (("streams", over_streams), ("direct", direct)):
+                start = time.process_time()
+                await bare(plain, asked, batch, seconds)
+                found[side] = time.process_time() - start
             if number >= 3:
-                times["ours"].append((between - before) / batch)
-                times["bare"].append((end - start) / batch)
+                for side, value in found.items():
+                    times[side].append(value / batch)
                 sent += asked
     return {**times, "sent": {method: times / params["rounds"] / batch for method, times in sent.items()}}
 

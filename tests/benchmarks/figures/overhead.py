@@ -24,23 +24,29 @@ def in_process(quick: bool) -> list[Row]:
     for backend in ("asyncio", "trio"):
         for batch, rounds in ((1, 40), (100, 25)):
             params = {"batch": batch, "rounds": 3 if quick else rounds, "seconds": 0.1, "backend": backend}
-            rows.append(in_process_row(backend, batch, run_client("ours", params, 120, script="in_process")))
+            rows += in_process_rows(backend, batch, run_client("ours", params, 240, script="in_process"))
     return rows
 
 
-def in_process_row(backend: str, batch: int, result: Mapping[str, Any]) -> Row:
-    """One way to do it."""
-    times = {side: statistics.median(result[side]) * 1000 for side in ("ours", "bare")}
+def in_process_rows(backend: str, batch: int, result: Mapping[str, Any]) -> list[Row]:
+    """One way to do it, beside bare requests on the same kind of connection, and beside the SDK's direct calls."""
+    times = {side: statistics.median(result[side]) * 1000 for side in ("ours", "streams", "direct")}
     sent = ", ".join(f"{count:.2f} {method}" for method, count in sorted(result["sent"].items()))
-    found = paired_ratio(result["ours"], result["bare"])
-    return Row(
-        figure=f"4 CPU per task in process, {backend}, {'one by one' if batch == 1 else f'{batch} at once'}",
-        ours=f"{times['ours']:.2f} ms ({sent})",
-        other=f"bare requests: {times['bare']:.2f} ms",
-        ratio=f"{found:.2f}",
-        limit=str(_BARE),
-        reached=found <= _BARE,
-    )
+    how = f"{backend}, {'one by one' if batch == 1 else f'{batch} at once'}"
+    rows: list[Row] = []
+    for side, words in (("streams", "bare requests"), ("direct", "bare requests without streams")):
+        found = paired_ratio(result["ours"], result[side])
+        rows.append(
+            Row(
+                figure=f"4 CPU per task in process, {how}",
+                ours=f"{times['ours']:.2f} ms ({sent})",
+                other=f"{words}: {times[side]:.2f} ms",
+                ratio=f"{found:.2f}",
+                limit=str(_BARE),
+                reached=found <= _BARE,
+            )
+        )
+    return rows
 
 
 def threads(quick: bool) -> list[Row]:
