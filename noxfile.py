@@ -20,8 +20,8 @@ from packaging.utils import canonicalize_name
 OLDEST = (3, 11)
 PROJECT = nox.project.load_toml("pyproject.toml")
 QUICK = ("-m", "not interop and not slow")
-IN_TWO_PROCESSES = ("-n", "2", "--dist", "worksteal")
-"""Nearly all tests wait, for servers and threads, more than half of their time."""
+SIDE_BY_SIDE = ("-n", "3", "--dist", "worksteal")
+"""Nearly all tests wait, for servers and threads, a good part of their time: three keep two cores busy."""
 NEAR_THE_INTERPRETER = ("tests/portal", "tests/notebooks", "tests/test_docs.py::test_readme_script")
 """Threads, signals, forks, the end of a program, notebooks: what a Python may do in its own way. These run in full on
 the oldest Python and on the newest."""
@@ -123,9 +123,9 @@ def soak(session: nox.Session) -> None:
     session.run("python", "-m", "tests.benchmarks.soak", *session.posargs)
 
 
-@nox.session(python=MAIN)
+@nox.session(python=MAIN, default=False)
 def docs(session: nox.Session) -> None:
-    """Every example of the README and of docs/, and every link between those files."""
+    """Every example of the README and of docs/, and every link between those files; `tests` runs these too."""
     session.install("-e", ".[test]")
     _pytest(session, "tests/test_docs.py")
 
@@ -169,7 +169,7 @@ def lowest(session: nox.Session) -> None:
     constraints = Path(session.create_tmp(), "lowest.txt")
     constraints.write_text("\n".join(_lowest_pins()) + "\n", encoding="utf-8")
     session.install("-e", ".[test]", "-c", str(constraints), "-c", "tests/constraints-lowest.txt")
-    _pytest(session, *QUICK, *IN_TWO_PROCESSES)
+    _pytest(session, *QUICK, *SIDE_BY_SIDE)
 
 
 @nox.session(python=[*(python for python in PYTHONS if python != MAIN), MAIN])
@@ -180,12 +180,12 @@ def tests(session: nox.Session) -> None:
     if session.python == MAIN and session.posargs:
         _pytest(session)
     elif session.python == MAIN:
-        _pytest(session, *IN_TWO_PROCESSES, "-m", "not alone")
+        _pytest(session, *SIDE_BY_SIDE, "-m", "not alone")
         _pytest(session, "-m", "alone")
     elif session.python in (PYTHONS[0], PYTHONS[-1]):
         if session.python == PYTHONS[-1]:  # On the oldest one `lowest` runs them.
-            _pytest(session, *QUICK, *IN_TWO_PROCESSES)
-        _pytest(session, *IN_TWO_PROCESSES, "-m", "slow and not alone", *NEAR_THE_INTERPRETER)
+            _pytest(session, *QUICK, *SIDE_BY_SIDE)
+        _pytest(session, *SIDE_BY_SIDE, "-m", "slow and not alone", *NEAR_THE_INTERPRETER)
         _pytest(session, "-m", "slow and alone", *NEAR_THE_INTERPRETER)
     else:
         _pytest(session, *QUICK, "tests/unit")

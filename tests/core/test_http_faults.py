@@ -156,7 +156,10 @@ async def test_twenty_tasks_survive(era: Era, fault: str) -> None:
     server = make_server(era)
     with http(server) as url:
         # A creating call is not repeated, however long it takes on a busy machine; reads are, and soon.
-        async with connected(url, limit=30) as patient, connected(url, timeout=0.5, limit=30) as client:
+        async with (
+            connected(url, limit=60) as patient,
+            connected(url, timeout=1.0, limit=60, reconnect_timeout=30.0) as client,
+        ):
             begun = [await begin(patient, server, arguments={"n": n}) for n in range(20)]
 
             async def expect(task: Task[ToolResult], n: int) -> None:
