@@ -556,7 +556,7 @@ async def test_answers_outlive_an_outage(era: Era) -> None:
     """An answer that cannot be sent is kept: the next `result()` sends it, and nobody is asked again."""
     server, oracle = make_server(era), Oracle()
     with http(server) as url:
-        async with connected(url, elicitation_handler=oracle, reconnect_timeout=0.5) as client:
+        async with connected(url, elicitation_handler=oracle, reconnect_timeout=1.5) as client:
             task, steered = await begin(client, server)
             server.faults.add("tasks/update", HttpStatus(503), times=None)
             steered.need_input({"name": NAME})
@@ -595,7 +595,7 @@ async def test_answers_are_secret(era: Era) -> None:
     """What a handler answered shows in the `repr` of nothing, while it is kept and while it is under way."""
     server, oracle = make_server(era), Oracle(**{"Who?": {"value": "sesame"}})
     texts: list[str] = []
-    async with connected(server, elicitation_handler=oracle, reconnect_timeout=0.5) as client:
+    async with connected(server, elicitation_handler=oracle, reconnect_timeout=1.5) as client:
         task, steered = await begin(client, server)
         questions = task._core.questions
         send = questions.send

@@ -152,7 +152,7 @@ async def test_given_up_with_the_turn_in_hand(monkeypatch: pytest.MonkeyPatch) -
         with monkeypatch.context() as patch:
             patch.setattr(Turns, "over", over_and_give_up)
             await line.end(0)
-        assert line.begun == [*range(AT_ONCE), AT_ONCE + 1]
+        assert AT_ONCE + 1 in line.begun
         await line.end(*range(AT_ONCE + 2))
     line.assert_empty()
 
@@ -179,7 +179,7 @@ async def test_the_first_in_line_gives_up_while_it_watches() -> None:
         await anyio.sleep(SOON / 2)
         await line.give_up(AT_ONCE)
         await anyio.sleep(SOON)
-        assert line.begun == [*range(AT_ONCE), AT_ONCE + 1]
+        assert AT_ONCE + 1 in line.begun
         await line.end(*range(AT_ONCE + 2))
     line.assert_empty()
 
