@@ -138,11 +138,14 @@ async def test_who_waits_gives_up(which: int) -> None:
 
 @pytest.mark.anyio
 @pytest.mark.usefixtures("kept")
-async def test_given_up_with_the_turn_in_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request that is given up just when it is woken for its turn passes it on."""
+@pytest.mark.parametrize("woken_first", [True, False])
+async def test_given_up_with_the_turn_in_hand(monkeypatch: pytest.MonkeyPatch, woken_first: bool) -> None:
+    """A request that is given up just when it is woken for its turn, or just before, passes it on."""
     line, over = Line(), Turns.over
 
     def over_and_give_up(self: Turns, turn: object) -> None:
+        if not woken_first:
+            line.scopes[AT_ONCE].cancel()
         over(self, turn)
         line.scopes[AT_ONCE].cancel()
 
