@@ -72,6 +72,11 @@ class Places:
         return next((guard for guard in self.guards if guard > age + _SAME), due)
 
 
+def early_delay(age: float, *, first: float, growth: float) -> float:
+    """Seconds from one early look to the next: the older a task is, the longer, and never less than to the first."""
+    return max(first, age * (growth - 1))
+
+
 def in_common(runs: Sequence[Run]) -> tuple[float, float, int]:
     """The lengths that as many of the latest runs as possible may all have had, and how many these are.
 
@@ -149,10 +154,10 @@ def _on_the_way(first: float, interval: float, soonest: float, *, rare: bool) ->
     without any. What is believed of a tool may be wrong, after a cold start say: as long as few runs were alike, a
     shorter run is to be found no later than in the usual rhythm."""
     step = 2 * interval if rare else interval
-    for number in range(math.ceil(first / step) - 1, 0, -1):
-        look = first - step * number
-        if rare or look >= soonest:
-            yield max(look, interval) if rare else look
+    looks = (first - step * number for number in range(math.ceil(first / step) - 1, 0, -1))
+    if rare:
+        return (max(look, interval) for look in looks)
+    return (look for look in looks if look >= soonest)
 
 
 def _usual(*, interval: float, soonest: float, growth: float) -> Iterator[float]:
@@ -160,7 +165,7 @@ def _usual(*, interval: float, soonest: float, growth: float) -> Iterator[float]
     age = soonest
     while True:
         yield age
-        age += min(interval, max(soonest, age * (growth - 1))) if soonest < interval else interval
+        age += min(interval, early_delay(age, first=soonest, growth=growth)) if soonest < interval else interval
 
 
 def _lateness(looks: Iterable[float], ends: Sequence[float]) -> float:

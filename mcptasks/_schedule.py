@@ -13,7 +13,7 @@ from typing import Any, cast
 from attrs import define, field, frozen
 
 from mcptasks._arguments import seconds
-from mcptasks._placing import Places
+from mcptasks._placing import Places, early_delay
 
 logger = logging.getLogger("mcptasks")
 
@@ -152,7 +152,7 @@ def next_look(
         if pushed:
             delay = max(delay, policy.push_interval)
         elif early:
-            delay = min(delay, max(policy.first, age * (policy.growth - 1)))
+            delay = min(delay, early_delay(age, first=policy.first, growth=policy.growth))
         delay *= 1 + policy.jitter * spread * (1 if crowded else _FEW)
     if policy.custom is not None:
         known = LookContext(
