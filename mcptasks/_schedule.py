@@ -202,16 +202,16 @@ class Pace:
         return True
 
 
-def retry_delay(failures: int, *, retry_after: float | None, spread: float) -> float:
+def retry_delay(failures: int, *, retry_after: float | None, spread: float, ceiling: float = _BACKOFF_CEILING) -> float:
     """Seconds to wait before trying again: exponential, half of it jitter, or what the server asked for.
 
     Args:
         failures: How many attempts have failed in a row; at least 1.
         retry_after: The server's own wish in seconds (HTTP Retry-After), if any.
         spread: A random number from 0 to 1.
+        ceiling: The longest wait in seconds, where the server asks for none.
     """
-    ceiling = min(_BACKOFF_FIRST * 2.0 ** min(failures - 1, 16), _BACKOFF_CEILING)
-    delay = ceiling * (0.5 + 0.5 * spread)
+    delay = min(_BACKOFF_FIRST * 2.0 ** min(failures - 1, 16), ceiling) * (0.5 + 0.5 * spread)
     if retry_after is not None and math.isfinite(retry_after) and retry_after > 0:
         delay = max(delay, min(retry_after, _RETRY_AFTER_CEILING))
     return delay

@@ -27,6 +27,7 @@ from mcptasks._exceptions import TaskConnectionError
 from mcptasks._faults import GUARD_KEY
 from mcptasks._json import as_object
 from mcptasks._transport.turns import Turns
+from mcptasks._transport.unasked import Listening
 
 _CONNECT_SECONDS = 30.0
 _SILENCE_SECONDS = 300.0
@@ -85,7 +86,8 @@ def synthetic_error(
     """A response with a JSON-RPC error that says what went wrong below JSON-RPC."""
     guard = {"status": status, **{key: value for key, value in details.items() if value is not None}}
     error = {"code": INTERNAL_ERROR, "message": message, "data": {GUARD_KEY: guard}}
-    return httpx2.Response(status or 502, json={"jsonrpc": "2.0", "id": None, "error": error}, request=request)
+    answer = {"jsonrpc": "2.0", "id": None, "error": error}
+    return httpx2.Response(status or 502, json=answer, request=request, extensions=guard)
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
@@ -174,11 +176,14 @@ class GuardedClient(httpx2.AsyncClient):
         self._guard = guard
         self._foreign = foreign
         self._turns = Turns()
+        self._listening = Listening()
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         """Send a request; see the module's docstring for what is different."""
         if request.method == "DELETE" and self._guard.keep_session:
             return httpx2.Response(204, request=request)
+        if self._listening.concerns(request):
+            return await self._listening.open(partial(self._send, request, **options))
         method = _method(request)
         if not method or method in _HELD:
             return await self._send(request, **options)
@@ -204,12 +209,12 @@ class GuardedClient(httpx2.AsyncClient):
             else:
                 response = await self._forward(request)
         except Exception as exc:
-            if not self._guard.ready or not _is_fault(exc):
+            if not self._covers(request) or not _is_fault(exc):
                 raise
             reason = str(exc) or type(exc).__name__
             return synthetic_error(request, f"{type(exc).__name__}: {reason}", sent=not _never_sent(exc))
-        if not self._guard.ready and response.status_code < 400 and request.method != "GET":
-            return response  # What breaks here must be seen. A stream of unasked messages is not waited for.
+        if not self._covers(request) and response.status_code < 400:
+            return response  # What breaks here must be seen.
         if response.has_redirect_location:
             return await self._redirect(request, response)
         if response.status_code >= 400:
@@ -225,6 +230,10 @@ class GuardedClient(httpx2.AsyncClient):
         response.stream = _GuardedStream(stream, partial(self._tell_of_stream, request, opened=False))
         self._tell_of_stream(request, opened=True)
         return response
+
+    def _covers(self, request: httpx2.Request) -> bool:
+        """Whether faults are answered in the server's place. Nobody waits for the stream of unasked messages."""
+        return self._guard.ready or request.method == "GET"
 
     def _tell_of_stream(self, request: httpx2.Request, *, opened: bool) -> None:
         """Who is to be told is looked up now: a stream may open before the connection is complete."""
@@ -300,7 +309,7 @@ class GuardedClient(httpx2.AsyncClient):
             headers = {"content-type": "application/json"}
             return httpx2.Response(status, headers=headers, content=body, request=request)
         reason = f"HTTP {status} {response.reason_phrase}".rstrip()
-        if not self._guard.ready and status not in _NOT_MODERN:
+        if not self._covers(request) and status not in _NOT_MODERN:
             raise TaskConnectionError(f"the server answered {reason}")
         wait = retry_after(response.headers, time.time())
         refused = (in_session and _is_json_rpc_error(body)) or None
