@@ -304,7 +304,8 @@ class Connection:
         if not self.target.bare:
             # Tasks that are hosted belong to the session in which they were created.
             host = None if self._host is None else self._host()
-            interceptor = Interceptor(self._notify, lambda: self._ended(broken), self._declare, host)
+            give_up = guard.exchanges.give_up
+            interceptor = Interceptor(self._notify, lambda: self._ended(broken), self._declare, host, give_up)
             source = InterceptedTransport(source, interceptor)
         client = self._make_client(source, self._mode, self._prior)
         limit = math.inf if self._patience is None else self._patience

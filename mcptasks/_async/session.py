@@ -160,7 +160,7 @@ class Session:
         def interest(watch: Watch, interested: bool) -> None:
             push.interest(watch, interested)
             streams.consider(watch)
-            if watch.state.terminal:
+            if watch.state.terminal or watch.gone:
                 self._unfinished.pop(watch.task_id, None)
 
         def news(watch: Watch) -> None:

@@ -18,14 +18,16 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any, Protocol, cast
 
+import anyio.lowlevel
 import httpx2
-from attrs import define
+from attrs import define, field
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import INTERNAL_ERROR
 
 from mcptasks._exceptions import TaskConnectionError
 from mcptasks._faults import GUARD_KEY
 from mcptasks._json import as_object
+from mcptasks._transport.exchanges import Exchange, Exchanges
 from mcptasks._transport.turns import Turns
 from mcptasks._transport.unasked import Listening
 
@@ -40,8 +42,6 @@ _KEPT = 5
 _HELD = frozenset({b"subscriptions/listen", b"tasks/result"})
 """What servers hold open by the protocol, so that it takes no turn."""
 
-_LOOK_SECONDS = 60.0
-"""A look that was given up is not called off (see `intercept.py`), so it ends here."""
 _ACCEPT_SECONDS = 10.0
 """How long a server may take to accept a notification. The SDK sends nothing else meanwhile."""
 
@@ -78,6 +78,8 @@ class Guard:
     """Is called when a stream of unasked messages (2025-11-25) is open: what was sent before is lost."""
     stream_ended: Callable[[], None] | None = None
     """Is called when such a stream ends."""
+    exchanges: Exchanges = field(factory=Exchanges)
+    """The requests that are under way."""
 
 
 def synthetic_error(
@@ -116,11 +118,13 @@ class _GuardedStream(httpx2.AsyncByteStream):
 
     def __init__(self, inner: httpx2.AsyncByteStream, ended: Callable[[], None]) -> None:
         self._inner = inner
+        self.exchange = Exchange()
+        """That of the request that it answers."""
         self.ended = [ended]
         """Called at the end."""
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        return _Chunks(aiter(self._inner))
+        return _Chunks(aiter(self._inner), self.exchange)
 
     async def aclose(self) -> None:
         for tell in self.ended:
@@ -131,17 +135,20 @@ class _GuardedStream(httpx2.AsyncByteStream):
 class _Chunks(AsyncIterator[bytes]):
     """The chunks of a guarded body. Not a generator: the SDK leaves bodies half read."""
 
-    def __init__(self, inner: AsyncIterator[bytes]) -> None:
+    def __init__(self, inner: AsyncIterator[bytes], exchange: Exchange) -> None:
         self._inner = inner
+        self._exchange = exchange
 
     async def __anext__(self) -> bytes:
         try:
-            return await anext(self._inner)
+            with self._exchange.step():
+                return await anext(self._inner)
         except Exception as exc:
             if not _is_fault(exc):
                 raise
             # What is missing is found where the body is parsed; that costs this request alone.
             raise StopAsyncIteration from exc
+        raise StopAsyncIteration
 
 
 class _ForeignStream(httpx2.AsyncByteStream):
@@ -185,25 +192,29 @@ class GuardedClient(httpx2.AsyncClient):
         if self._listening.concerns(request):
             return await self._listening.open(partial(self._send, request, **options))
         method = _method(request)
-        if not method or method in _HELD:
+        if not method:
             return await self._send(request, **options)
-        turn = await self._turns.take()
-        stream: Any = None
+        exchange, end = self._guard.exchanges.begin(request.content)
+        ended, response = [end], None
         try:
-            response = await self._send(request, **options)
-            stream = response.stream
+            with exchange.step():
+                await anyio.lowlevel.checkpoint_if_cancelled()
+                if method not in _HELD:
+                    ended.append(partial(self._turns.over, await self._turns.take()))
+                response = await self._send(request, **options)
         finally:
-            if isinstance(stream, _GuardedStream):
-                stream.ended.append(partial(self._turns.over, turn))
+            if response is not None and isinstance(response.stream, _GuardedStream):
+                response.stream.exchange = exchange
+                response.stream.ended += ended
             else:
-                self._turns.over(turn)
-        return response
+                for tell in ended:
+                    tell()
+        return synthetic_error(request, "the request was given up") if response is None else response
 
     async def _send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         try:
-            silence = _patience(request)
-            if silence is not None:
-                request.extensions["timeout"] = {**request.extensions.get("timeout", {}), "read": silence}
+            if request.method == "POST" and not _method(request):
+                request.extensions["timeout"] = {**request.extensions.get("timeout", {}), "read": _ACCEPT_SECONDS}
             if self._foreign is None:
                 response = await super().send(request, **options)
             else:
@@ -322,16 +333,6 @@ def _method(request: httpx2.Request) -> bytes:
     """The JSON-RPC method that a message asks to be answered; empty for notifications and answers of our own."""
     found = _METHOD.match(request.content) if request.method == "POST" else None
     return b"" if found is None or found[1].startswith(b"notifications/") else found[1]
-
-
-def _patience(request: httpx2.Request) -> float | None:
-    """How many seconds of silence to bear, where that is less than usual."""
-    if request.method != "POST":
-        return None
-    method = _method(request)
-    if not method:
-        return _ACCEPT_SECONDS
-    return _LOOK_SECONDS if method in (b"tasks/get", b"tasks/cancel") else None
 
 
 def _of_a_read_body(headers: Any) -> list[tuple[str, str]]:

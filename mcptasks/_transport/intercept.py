@@ -107,6 +107,8 @@ class Interceptor:
     """What the client says of itself, on either kind of connection; None to leave it as the SDK has it."""
     host: TaskHost | None = None
     """Who hosts tasks for the server; None for nobody."""
+    give_up: Callable[[str], None] | None = None
+    """Takes the id of a request whose answer nobody waits for any more, without a word to the server."""
     _declared: tuple[Mapping[str, Any], dict[str, Any]] | None = None
     _hosting: bool = False
     _asked: dict[str, _Asked] = field(factory=dict[str, _Asked])
@@ -153,6 +155,8 @@ class Interceptor:
             if asked is not None and not asked.modern and (asked.augmented or asked.method.startswith("tasks/")):
                 # Giving up on a look or a creating call is no wish to stop any work, and a fastmcp 2.14 or 3 server
                 # drops the whole session if this meets the answer.
+                if self.give_up is not None and not asked.augmented:
+                    self.give_up(request_id)
                 return None
         elif isinstance(message, JSONRPCError) and message.error.code == CONNECTION_CLOSED:
             # The SDK's word, at the end, for a question that is open; the server learns that from the end itself.

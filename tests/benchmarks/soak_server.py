@@ -54,7 +54,12 @@ def script(arguments: Mapping[str, Any]) -> Sequence[Working | Complete]:
 
 
 class CuttableServer(serve_http):
-    """A server whose connections can all be cut while it goes on."""
+    """A server whose connections can all be counted, and cut, while it goes on."""
+
+    @property
+    def under_way(self) -> int:
+        """How many requests the server is at, streams included."""
+        return len(self._app._scopes)
 
     def cut_all(self) -> None:
         """Cut off every request that is under way."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 import subprocess
 import sys
@@ -9,11 +10,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from mcptasks import TaskNotFoundError, TaskReference, ToolError
 from mcptasks.testing import TaskServer
-from tests.core.support import Era, begin, connected, http, legacy_only, make_server, modern_only
+from tests.core.support import Era, begin, connected, http, legacy_only, make_server, modern_only, settle
 from tests.core.worlds import ASYNC, World, both_worlds
 
 pytestmark = [pytest.mark.anyio, both_worlds]
@@ -136,6 +138,24 @@ async def test_forgotten_handles_are_remembered(server: TaskServer) -> None:
     async with connected(server) as client:
         task_id = (await begin(client, server))[1].task_id
         assert [task.task_id for task in await client.list_tasks()] == [task_id]
+
+
+@modern_only
+async def test_what_the_server_forgot_is_not(server: TaskServer) -> None:
+    """A task that the server does not know any more goes with its handle; nothing of it is kept until the end."""
+
+    async def lose() -> None:
+        task, steered = await begin(client, server)
+        steered.forget()
+        with pytest.raises(TaskNotFoundError):
+            await task.result()
+
+    async with connected(server) as client:
+        await lose()
+        with anyio.fail_after(5):
+            while await client.list_tasks():
+                gc.collect()
+                await settle()
 
 
 # --- processes ----------------------------------------------------------------------------------------------------

@@ -1,14 +1,19 @@
 """Many tasks at once on one client against real servers."""
 
+import random
+from typing import Any
+
 import anyio
 import pytest
 
 from mcptasks import Client
+from mcptasks._schedule import attempt_limit
 from tests.interop.targets import new_key
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 COUNT = 1000
+FEWER = 100
 
 
 @pytest.mark.parametrize("generation", [3, 4], indirect=True)
@@ -28,3 +33,33 @@ async def test_a_thousand_tasks(fastmcp_url: str) -> None:
                 for number in range(COUNT):
                     group.start_soon(one, number, name=f"{key}-{number}")
     assert results == {number: number + 1 for number in range(COUNT)}
+
+
+@pytest.mark.parametrize("generation", [2, 3, 4], indirect=True)
+async def test_reads_that_are_given_up(fastmcp_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where reads are given up at any moment, all the time, the server goes on and every task gives its own result."""
+    chance = random.Random(1)
+    given_up = 0
+
+    def hasty(**details: Any) -> float:
+        nonlocal given_up
+        if chance.random() < 0.3:
+            return attempt_limit(**details)
+        given_up += 1
+        return chance.uniform(0.0, 0.05)
+
+    monkeypatch.setattr("mcptasks._async.limits.attempt_limit", hasty)
+    results: dict[int, int] = {}
+
+    async with Client(fastmcp_url) as client:
+
+        async def one(number: int) -> None:
+            task = await client.call_tool("add", {"a": number, "b": 1}, task=True)
+            results[number] = (await task.result()).data
+
+        with anyio.fail_after(120):
+            async with anyio.create_task_group() as group:
+                for number in range(FEWER):
+                    group.start_soon(one, number)
+    assert results == {number: number + 1 for number in range(FEWER)}
+    assert given_up > FEWER

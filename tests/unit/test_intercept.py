@@ -36,10 +36,12 @@ class Ends:
 
     told: list[tuple[str, Mapping[str, Any]]] = field(factory=list[tuple[str, Mapping[str, Any]]])
     ended: int = 0
+    given_up: list[str] = field(factory=list[str])
     passed: Interceptor = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.passed = Interceptor(lambda method, params: self.told.append((method, params)), self._end)
+        told, give_up = self.told, self.given_up.append
+        self.passed = Interceptor(lambda method, params: told.append((method, params)), self._end, give_up=give_up)
 
     def _end(self) -> None:
         self.ended += 1
@@ -142,20 +144,22 @@ def test_nothing_is_remembered_of_settled_requests(ends: Ends, meta: dict[str, A
 
 
 @pytest.mark.parametrize(
-    ("method", "params", "goes_out"),
+    ("method", "params", "goes_out", "given_up"),
     [
-        ("tasks/get", {}, False),
-        ("tasks/result", {}, False),
-        ("tools/call", {"_meta": MARKED}, False),
-        ("tools/call", {}, True),
-        ("tasks/get", {"_meta": MODERN}, True),
+        ("tasks/get", {}, False, True),
+        ("tasks/result", {}, False, True),
+        ("tools/call", {"_meta": MARKED}, False, False),
+        ("tools/call", {}, True, False),
+        ("tasks/get", {"_meta": MODERN}, True, False),
     ],
 )
-def test_what_is_called_off(ends: Ends, method: str, params: dict[str, Any], goes_out: bool) -> None:
+def test_what_is_called_off(ends: Ends, method: str, params: dict[str, Any], goes_out: bool, given_up: bool) -> None:
     """Giving up on a look or on a creating call of 2025-11-25 sends no cancellation: it would end sessions of fastmcp
-    2.14 and 3. A plain call is called off, and so is everything of 2026-07-28, where the transport does it."""
+    2.14 and 3. The look's exchange ends by itself; a creating call's does not, since some servers might take that for a
+    wish to cancel. A plain call is called off, and so is everything of 2026-07-28, where the transport does it."""
     ends.ask(method, {key: dict(value) for key, value in params.items()})
     assert ends.cancel({"requestId": 1}) is goes_out
+    assert ends.given_up == (["1"] if given_up else [])
 
 
 @pytest.mark.parametrize("params", [None, {}, {"requestId": None}, {"requestId": 99}, {"requestId": [1]}])

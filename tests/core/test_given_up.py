@@ -1,0 +1,41 @@
+"""Reads that nobody waits for any more: they hold nothing, and they harm nothing."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from mcptasks.testing import Drop, Fault, NoHttpAnswer
+from tests.benchmarks.soak_server import CuttableServer
+from tests.core.support import POLLED, Era, begin, connected, make_server
+from tests.core.test_push import until
+from tests.core.worlds import ASYNC, World, both_worlds
+
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, both_worlds]
+
+READS: list[tuple[Era, str]] = [("modern", "tasks/get"), ("legacy", "tasks/get"), ("legacy", "tasks/result")]
+TASKS = 40
+"""More than there are requests under way at once."""
+
+
+@pytest.mark.parametrize(("era", "method"), READS)
+@pytest.mark.parametrize("fault", [pytest.param(NoHttpAnswer(), id="silence"), pytest.param(Drop(), id="no-answer")])
+async def test_what_was_given_up_ends(world: World, era: Era, method: str, fault: Fault) -> None:
+    """A read that the server leaves without an answer ends on the wire as well when it is given up: while 40 tasks are
+    read three times in vain, far fewer connections are taken than reads were sent, and afterwards none."""
+    server = make_server(era, **POLLED)
+    silent = server.faults.add(method, fault, times=None)
+    web = CuttableServer(server)
+    with web as url:
+        async with connected(url, timeout=0.3, reconnect_timeout=None) as client:
+            begun = [await begin(client, server) for _ in range(TASKS if world is ASYNC else 4)]
+            for number, (_, steered) in enumerate(begun):
+                steered.complete(number)
+            async with anyio.create_task_group() as group:
+                for task, _ in begun:
+                    group.start_soon(task.result)
+                await server.faults.wait_fired(silent, 3 * len(begun))
+                assert web.under_way < 2 * len(begun)  # The server takes a moment to see that one ended.
+                server.faults.clear()
+            assert [(await task).data for task, _ in begun] == list(range(len(begun)))
+            await until(lambda: web.under_way <= 1)  # One is the stream of pushes.
