@@ -42,7 +42,7 @@ PATIENCE = 240.0
 """Seconds after which a result is said not to come."""
 WARM_UP = 0.3
 """The part of the time that is no measurement."""
-IDLE = 20.0
+IDLE = 60.0
 """Seconds in which what is not needed any more is to be given up."""
 SPARE_DESCRIPTORS = 16
 """Idle connections are kept, more or less of them."""
