@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import anyio
 import pytest
 
@@ -20,14 +22,21 @@ TASKS = 40
 
 @pytest.mark.parametrize(("era", "method"), READS)
 @pytest.mark.parametrize("fault", [pytest.param(NoHttpAnswer(), id="silence"), pytest.param(Drop(), id="no-answer")])
-async def test_what_was_given_up_ends(world: World, era: Era, method: str, fault: Fault) -> None:
+async def test_what_was_given_up_ends(
+    world: World, era: Era, method: str, fault: Fault, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A read that the server leaves without an answer ends on the wire as well when it is given up: while 40 tasks are
     read three times in vain, far fewer connections are taken than reads were sent, and afterwards none."""
+
+    def soon(**_: Any) -> float:
+        return 0.3
+
+    monkeypatch.setattr("mcptasks._async.limits.attempt_limit", soon)
     server = make_server(era, **POLLED)
     silent = server.faults.add(method, fault, times=None)
     web = CuttableServer(server)
     with web as url:
-        async with connected(url, timeout=0.3, reconnect_timeout=None) as client:
+        async with connected(url, limit=60, reconnect_timeout=None) as client:
             begun = [await begin(client, server) for _ in range(TASKS if world is ASYNC else 4)]
             for number, (_, steered) in enumerate(begun):
                 steered.complete(number)

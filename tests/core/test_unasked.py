@@ -20,7 +20,6 @@ TIMES = 4
     "fault",
     [
         pytest.param(Disconnect(), id="reset"),
-        pytest.param(Disconnect(reset=False), id="closed"),
         pytest.param(HttpStatus(503), id="503"),
         pytest.param(HttpStatus(409), id="409"),
         pytest.param(NoHttpAnswer(), id="silence"),
