@@ -29,7 +29,8 @@ GUARD_KEY = f"mcptasks/http-{secrets.token_hex(8)}"
 PATIENCE = 3
 """How many times in a row an answer may be nonsense, or an error without a name, before it is believed."""
 
-_TRANSIENT_HTTP = frozenset({408, 425, 429, 500, 502, 503, 504})
+TRANSIENT_HTTP = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Statuses that speak of the server's condition, whatever the body says."""
 
 
 @frozen(kw_only=True)
@@ -101,7 +102,7 @@ def _judge_http(guard: Mapping[str, Any], message: str) -> Fault:
         # Only a server's own word for it proves that the request was not carried out.
         sent = not guard.get("refused")
         return Fault(action="reopen", meaning="connection", reason=message, retry_after=wait, sent=sent)
-    if status in _TRANSIENT_HTTP:
+    if status in TRANSIENT_HTTP:
         return Fault(action="retry", meaning="connection", reason=message, retry_after=wait)
     if status in (404, 410):
         return Fault(action="retry", meaning="connection", patient=True, reason=message, retry_after=wait)

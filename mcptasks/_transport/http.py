@@ -25,7 +25,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp_types import INTERNAL_ERROR
 
 from mcptasks._exceptions import TaskConnectionError
-from mcptasks._faults import GUARD_KEY
+from mcptasks._faults import GUARD_KEY, TRANSIENT_HTTP
 from mcptasks._json import as_object
 from mcptasks._transport.exchanges import Exchange, Exchanges
 from mcptasks._transport.turns import Turns
@@ -45,8 +45,6 @@ _HELD = frozenset({b"subscriptions/listen", b"tasks/result"})
 _ACCEPT_SECONDS = 10.0
 """How long a server may take to accept a notification. The SDK sends nothing else meanwhile."""
 
-_OUTAGE = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""Statuses that speak of the server's condition, whatever the body says."""
 _NOT_MODERN = frozenset({400, 404, 405, 406, 415})
 """What servers of the older protocol answer the first request of the newer one with."""
 _METHOD = re.compile(rb'\s*\{[^{}]*?"method"\s*:\s*"([^"]*)')
@@ -193,6 +191,8 @@ class GuardedClient(httpx2.AsyncClient):
             return await self._listening.open(partial(self._send, request, **options))
         method = _method(request)
         if not method:
+            if request.method == "POST":
+                request.extensions["timeout"] = {**request.extensions.get("timeout", {}), "read": _ACCEPT_SECONDS}
             return await self._send(request, **options)
         exchange, end = self._guard.exchanges.begin(request.content)
         ended, response = [end], None
@@ -213,8 +213,6 @@ class GuardedClient(httpx2.AsyncClient):
 
     async def _send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         try:
-            if request.method == "POST" and not _method(request):
-                request.extensions["timeout"] = {**request.extensions.get("timeout", {}), "read": _ACCEPT_SECONDS}
             if self._foreign is None:
                 response = await super().send(request, **options)
             else:
@@ -316,7 +314,7 @@ class GuardedClient(httpx2.AsyncClient):
             await response.aclose()
         status = response.status_code
         in_session = status == 404 and "mcp-session-id" in request.headers
-        if _is_json_rpc_error(body) and not in_session and status not in _OUTAGE:
+        if _is_json_rpc_error(body) and not in_session and status not in TRANSIENT_HTTP:
             headers = {"content-type": "application/json"}
             return httpx2.Response(status, headers=headers, content=body, request=request)
         reason = f"HTTP {status} {response.reason_phrase}".rstrip()

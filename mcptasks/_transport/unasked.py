@@ -15,6 +15,7 @@ import anyio
 import httpx2
 from attrs import define, field
 
+from mcptasks._faults import TRANSIENT_HTTP
 from mcptasks._schedule import retry_delay
 
 _ANSWER_SECONDS = 30.0
@@ -24,7 +25,7 @@ _LASTING_SECONDS = 2.0
 second of these, or as long as the server asks."""
 _PAUSE_SECONDS = 30.0
 """The longest pause: looks cover meanwhile."""
-_MAY_PASS = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
+_MAY_PASS = TRANSIENT_HTTP | {409}
 """409: servers allow one stream at a time, and may not have noticed that the one before is dead."""
 
 
