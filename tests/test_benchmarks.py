@@ -187,9 +187,11 @@ def test_middle_of_runs() -> None:
 
 
 def test_rows_of_the_other_figures() -> None:
-    """Limits from above and from below."""
+    """Limits from above and from below; both of what stands beside a task in process are on the page."""
     result = {"ours": [1.3], "streams": [1.1], "direct": [1.0], "sent": {"tools/call": 1.0}}
-    assert [row.reached for row in overhead.in_process_rows("trio", 1, result)] == [True, False]
+    rows = overhead.in_process_rows("trio", 1, result)
+    assert [row.reached for row in rows] == [True, False]
+    assert len(report.merged([], rows)) == len(rows)
     assert overhead.threads_row({"threads": [8.0], "tasks": [10.0]}).reached
     assert not overhead.threads_row({"threads": [7.0], "tasks": [10.0]}).reached
     times = {"mcp": [1.0, 2.0], "Client": [1.2, 2.4], "lazy": [0.1, 0.1]}

@@ -38,9 +38,9 @@ def in_process_rows(backend: str, batch: int, result: Mapping[str, Any]) -> list
         found = paired_ratio(result["ours"], result[side])
         rows.append(
             Row(
-                figure=f"4 CPU per task in process, {how}",
+                figure=f"4 CPU per task in process, {how}, beside {words}",
                 ours=f"{times['ours']:.2f} ms ({sent})",
-                other=f"{words}: {times[side]:.2f} ms",
+                other=f"{times[side]:.2f} ms",
                 ratio=f"{found:.2f}",
                 limit=str(_BARE),
                 reached=found <= _BARE,
