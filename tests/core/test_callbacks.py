@@ -75,6 +75,7 @@ async def test_registered_after_the_end(server: TaskServer) -> None:
         task, steered = await begin(client, server)
         steered.complete()
         await task
+        await settle()
         asked = len(server.requests)
         told = Recorder()
         task.on_status_change(told)

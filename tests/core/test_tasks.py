@@ -141,6 +141,7 @@ async def test_result_of_every_end(server: TaskServer, end: str, waits: bool) ->
             if waits:
                 await settle()
                 ENDS[end](steered)
+        await settle()  # A stream of pushes or a look may have been on its way.
         asked = len(server.requests)
         await assert_outcome(task, end)
         assert len(server.requests) == asked
