@@ -22,6 +22,7 @@ from pydantic import ValidationError
 
 from mcptasks._async.errors import describe
 from mcptasks._async.limits import Budget, WireLimit
+from mcptasks._async.turns import Turns
 from mcptasks._exceptions import (
     TaskConnectionError,
     TaskError,
@@ -95,6 +96,7 @@ class Connection:
         self.target = target
         self.wire_timeout = wire_timeout
         self.limit = WireLimit(wire_timeout)
+        self._turns = Turns()
         self._make_client = make_client
         self._mode = mode
         self._prior: Any = None
@@ -146,6 +148,16 @@ class Connection:
             self._link = None
         link.broken.set()
 
+    async def _ready(self, *, read: bool) -> tuple[Link, object]:
+        """The present link, and a turn to send something over it; raises what `link` does."""
+        await self.link()
+        turn = await self._turns.take(read=read)
+        try:
+            return await self.link(), turn
+        except BaseException:
+            self._turns.over(turn)
+            raise
+
     async def read(
         self, send: Callable[[Link], Awaitable[T]], budget: Budget | None = None, *, about_task: bool = True
     ) -> T:
@@ -167,7 +179,7 @@ class Connection:
         failures = nonsense = 0
         end = math.inf if self._patience is None else anyio.current_time() + self._patience
         while True:
-            link = await self.link()
+            await self.link()
             cause: Exception = TimeoutError("the server asks clients to wait")
             pause = self._paused_until - anyio.current_time()
             if pause > 0 and not budget.single:
@@ -175,15 +187,17 @@ class Connection:
                 await anyio.sleep(max(min(pause, end - anyio.current_time()), 0))
                 if anyio.current_time() >= end:
                     raise self._unreachable(cause)
-                link = await self.link()
             cause = TimeoutError("the server does not answer")
-            with budget.attempt(end):
-                try:
+            link, turn = await self._ready(read=True)
+            try:
+                with budget.attempt(end):
                     return await send(link)
-                except (mcp.MCPError, ValidationError, TaskProtocolError) as exc:
-                    cause = exc
-                except RuntimeError as exc:
-                    cause = _from_sdk(exc, link)
+            except (mcp.MCPError, ValidationError, TaskProtocolError) as exc:
+                cause = exc
+            except RuntimeError as exc:
+                cause = _from_sdk(exc, link)
+            finally:
+                self._turns.over(turn)
             fault = _explain(cause)
             failures += 1
             nonsense += fault.patient
@@ -210,7 +224,7 @@ class Connection:
         failures = 0
         started = anyio.current_time()
         while True:
-            link = await self.link()
+            link, turn = await self._ready(read=False)
             scope, handled = self.limit.begin(), self.limit.handled
             try:
                 with scope:
@@ -244,6 +258,7 @@ class Connection:
                     ) from exc
             finally:
                 self.limit.end(scope)
+                self._turns.over(turn)
             failures += 1
             await anyio.sleep(retry_delay(failures, retry_after=None, spread=random.random()))
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import anyio
 from attrs import define, field
@@ -30,16 +29,12 @@ class Exchange:
     given_up: bool = False
     _scope: anyio.CancelScope | None = None
 
-    @contextmanager
-    def step(self) -> Generator[None]:
-        """Wait for something inside the block, which is left as soon as the request is given up."""
-        with anyio.CancelScope() as self._scope:
-            if self.given_up:
-                self._scope.cancel()
-            try:
-                yield
-            finally:
-                self._scope = None
+    def step(self) -> anyio.CancelScope:
+        """A scope to wait for something in, which is left as soon as the request is given up."""
+        self._scope = anyio.CancelScope()
+        if self.given_up:
+            self._scope.cancel()
+        return self._scope
 
     def give_up(self) -> None:
         """End it."""

@@ -17,6 +17,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any, Protocol, cast
+from urllib.request import getproxies
 
 import anyio.lowlevel
 import httpx2
@@ -28,7 +29,7 @@ from mcptasks._exceptions import TaskConnectionError
 from mcptasks._faults import GUARD_KEY, TRANSIENT_HTTP
 from mcptasks._json import as_object
 from mcptasks._transport.exchanges import Exchange, Exchanges
-from mcptasks._transport.turns import Turns
+from mcptasks._transport.lanes import Lanes
 from mcptasks._transport.unasked import Listening
 
 _CONNECT_SECONDS = 30.0
@@ -38,9 +39,7 @@ _SILENCE_SECONDS = 300.0
 _CONNECTIONS = 256
 """TCP connections of one client at most: a thousand calls at once must not use up the process's descriptors."""
 _KEPT = 5
-"""Those that are kept when they are idle. Each one is looked at for every request (see `turns.py`)."""
-_HELD = frozenset({b"subscriptions/listen", b"tasks/result"})
-"""What servers hold open by the protocol, so that it takes no turn."""
+"""Those that are kept idle in a pool of all of them. Each one is looked at for every request (see `lanes.py`)."""
 
 _ACCEPT_SECONDS = 10.0
 """How long a server may take to accept a notification. The SDK sends nothing else meanwhile."""
@@ -180,7 +179,6 @@ class GuardedClient(httpx2.AsyncClient):
         super().__init__(**options)
         self._guard = guard
         self._foreign = foreign
-        self._turns = Turns()
         self._listening = Listening()
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
@@ -189,26 +187,22 @@ class GuardedClient(httpx2.AsyncClient):
             return httpx2.Response(204, request=request)
         if self._listening.concerns(request):
             return await self._listening.open(partial(self._send, request, **options))
-        method = _method(request)
-        if not method:
+        if not _asks(request):
             if request.method == "POST":
                 request.extensions["timeout"] = {**request.extensions.get("timeout", {}), "read": _ACCEPT_SECONDS}
             return await self._send(request, **options)
         exchange, end = self._guard.exchanges.begin(request.content)
-        ended, response = [end], None
+        response = None
         try:
             with exchange.step():
                 await anyio.lowlevel.checkpoint_if_cancelled()
-                if method not in _HELD:
-                    ended.append(partial(self._turns.over, await self._turns.take()))
                 response = await self._send(request, **options)
         finally:
             if response is not None and isinstance(response.stream, _GuardedStream):
                 response.stream.exchange = exchange
-                response.stream.ended += ended
+                response.stream.ended.append(end)
             else:
-                for tell in ended:
-                    tell()
+                end()
         return synthetic_error(request, "the request was given up") if response is None else response
 
     async def _send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
@@ -231,7 +225,7 @@ class GuardedClient(httpx2.AsyncClient):
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == "application/json":
             return await self._whole(request, response)
-        if response.status_code == 200 and kind != "text/event-stream" and _method(request):
+        if response.status_code == 200 and kind != "text/event-stream" and _asks(request):
             # A gateway's page, say: not this server's answer.
             await response.aclose()
             return synthetic_error(request, f"unexpected content type {kind!r}")
@@ -294,15 +288,14 @@ class GuardedClient(httpx2.AsyncClient):
     async def _whole(self, request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
         """A JSON answer, read to its end here: what goes wrong there would end the SDK's connection."""
         try:
-            body = await response.aread()
+            await response.aread()
         except Exception as exc:
             if not _is_fault(exc):
                 raise
             return synthetic_error(request, f"the answer broke off: {str(exc) or type(exc).__name__}")
         finally:
             await response.aclose()
-        headers = _of_a_read_body(response.headers)
-        return httpx2.Response(response.status_code, headers=headers, content=body, request=request)
+        return response
 
     async def _explained(self, request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
         """An error response whose body is a JSON-RPC error, by the server or by us."""
@@ -327,10 +320,10 @@ class GuardedClient(httpx2.AsyncClient):
         )
 
 
-def _method(request: httpx2.Request) -> bytes:
-    """The JSON-RPC method that a message asks to be answered; empty for notifications and answers of our own."""
+def _asks(request: httpx2.Request) -> bool:
+    """Whether a message asks for an answer, which notifications and answers of our own do not."""
     found = _METHOD.match(request.content) if request.method == "POST" else None
-    return b"" if found is None or found[1].startswith(b"notifications/") else found[1]
+    return found is not None and not found[1].startswith(b"notifications/")
 
 
 def _of_a_read_body(headers: Any) -> list[tuple[str, str]]:
@@ -364,6 +357,8 @@ async def http_transport(
         foreign=http_client,
         headers=headers,
         auth=auth,
+        # With a transport of our own the HTTP library would not see to the proxies that the environment names.
+        transport=None if getproxies() else Lanes(_CONNECTIONS),
         # Whoever waits for a free connection has a deadline of its own.
         timeout=httpx2.Timeout(_CONNECT_SECONDS, read=_SILENCE_SECONDS, pool=None),
         limits=httpx2.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_KEPT),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import anyio
 import pytest
 
@@ -16,6 +18,7 @@ from tests.core.support import (
     http,
     make_server,
     modern_only,
+    settle,
     virtual_clock,
 )
 from tests.core.test_push import MOST_STREAMS, Streams, follow_pushed, over, push_until_seen, target_of
@@ -288,3 +291,25 @@ async def test_an_outage_does_not_end_push() -> None:
         assert client.task_support.push is False
         steered.complete("done")
         assert (await task).data == "done"
+
+
+@virtual_clock()
+@modern_only
+async def test_a_crowd_holds_up_no_stream(server: TaskServer) -> None:
+    """While many calls at once are under way, the first tasks get their stream, a task is cancelled and another one
+    ends, before most of the calls were sent."""
+    server.faults.add("tools/call", Delay(0.1), times=None)
+    async with connected(server, polling=PUSH_ONLY) as client, anyio.create_task_group() as crowd:
+        task, steered = await begin(client, server)
+        other, its_work = await begin(client, server)
+        crowd.start_soon(task.result)
+        for _ in range(500):
+            crowd.start_soon(partial(client.call_tool, "work", task=True))
+        await server.requests.wait_for("subscriptions/listen")
+        await settle()
+        steered.complete()
+        await task.wait()
+        await other.cancel()
+        assert server.requests.count("tools/call") < 150
+        assert its_work.cancel_requested
+        await server.requests.wait_for("tools/call", 502)
