@@ -22,6 +22,9 @@ _BACKOFF_CEILING = 5.0
 _RETRY_AFTER_CEILING = 120.0
 _FEW = 0.2
 """The part of the jitter that counts where few tasks are watched: it makes results late."""
+_COVERED_SECONDS = 1.0
+"""The age at which pushes for a task arrive at the latest, as a rule; none is looked at ahead of the server's interval
+until then."""
 _PLACED_JITTER = 0.05
 """Seconds by which a look at a moment that was learned may be spread: it is late by as much."""
 
@@ -122,6 +125,7 @@ def next_look(
     spread: float,
     places: Places | None = None,
     crowded: bool = False,
+    awaited: bool = False,
     name: str | None = None,
     runs: tuple[float, ...] = (),
 ) -> float:
@@ -136,6 +140,7 @@ def next_look(
         spread: A random number from 0 to 1.
         places: The looks that were learned for this tool, if any.
         crowded: Whether so many tasks are watched that looks ahead of the interval would be too many.
+        awaited: Whether pushes for new tasks can be expected to arrive soon.
         name: What the task runs, for a rule of the program's own.
         runs: How long earlier runs took, for the same.
     """
@@ -154,6 +159,9 @@ def next_look(
         elif early:
             delay = min(delay, early_delay(age, first=policy.first, growth=policy.growth))
         delay *= 1 + policy.jitter * spread * (1 if crowded else _FEW)
+    if awaited and not pushed:
+        # Where they begin there is a look anyhow.
+        delay = max(delay, min(_COVERED_SECONDS - age, policy.spacing(interval)))
     if policy.custom is not None:
         known = LookContext(
             name=name, age=age, interval=interval, remaining=remaining, pushed=pushed, runs=runs, default=delay
@@ -193,6 +201,10 @@ class Pace:
         """Take one; seconds until it is there."""
         self._until = max(self._until, now) + 1 / self.rate
         return max(self._until - now - self.burst / self.rate, 0.0)
+
+    def ready(self, now: float) -> float:
+        """When the next one is there."""
+        return now + max(self._until + 1 / self.rate - now - self.burst / self.rate, 0.0)
 
     def take(self, now: float) -> bool:
         """Take one if it is there."""

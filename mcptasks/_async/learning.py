@@ -65,7 +65,7 @@ class Learning:
         tool = _tool(watch)
         return (other for other in others if tool is not None and _tool(other) == tool)
 
-    def delay(self, watch: Watch, *, crowded: bool) -> float:
+    def delay(self, watch: Watch, *, crowded: bool, awaited: bool) -> float:
         """Seconds from the latest look at a task, which there was, to the next one."""
         policy, tool = self._policy, _tool(watch)
         assert watch.looked is not None
@@ -78,6 +78,7 @@ class Learning:
             spread=random.random(),
             places=None if tool is None or not policy.learn else self._places(tool, watch.interval),
             crowded=crowded,
+            awaited=awaited,
             name=None if watch.reference is None else watch.reference.name,
             runs=() if tool is None or policy.custom is None else self._times.runs(tool),
         )

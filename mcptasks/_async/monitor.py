@@ -10,6 +10,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -20,12 +21,13 @@ from mcptasks._async.connection import is_outage
 from mcptasks._async.errors import copy_error, missing
 from mcptasks._async.learning import Learning
 from mcptasks._async.limits import Budget
+from mcptasks._async.missed import Missed
 from mcptasks._async.plan import Plan
 from mcptasks._async.requests import Requests
-from mcptasks._async.watch import Watch
+from mcptasks._async.watch import Watch, without
 from mcptasks._exceptions import TaskError, TaskNotFoundError, TaskProtocolError
 from mcptasks._faults import PATIENCE
-from mcptasks._schedule import Pace, PollingPolicy
+from mcptasks._schedule import PollingPolicy
 from mcptasks._state import (
     ConnectionLost,
     Emit,
@@ -50,8 +52,6 @@ _ANNOUNCED = 16
 """Questions that a task may announce ahead (see `Watch.announced`)."""
 _CROWD = 100
 """Where more tasks than this are watched, none is looked at ahead of the server's interval."""
-_LOOKS_AT_ONCE, _LOOKS_A_SECOND = 64, 20
-"""Looks for what was missed while nobody pushed. Most become needless by a push, so many are not made at once."""
 _AFTER_TROUBLE = 5.0
 """Seconds until a task that only callbacks watch is looked at again after trouble."""
 
@@ -68,17 +68,19 @@ class Monitor:
         *,
         on_interest: Callable[[Watch, bool], None],
         on_news: Callable[[Watch], None],
+        expects_push: Callable[[], bool],
     ) -> None:
         self._requests = requests
         self._policy = policy
         self._on_interest = on_interest
         self._on_news = on_news
+        self._expects_push = expects_push
         self._arrival: anyio.Event | None = None
         self._watches: WeakValueDictionary[str, Watch] = WeakValueDictionary()
         self._learning = Learning(endpoint, policy)
         self._plan = Plan()
         self._watched = 0
-        self._missed = Pace(_LOOKS_AT_ONCE, _LOOKS_A_SECOND)
+        self._missed = Missed()
         self._asking = Asking(self._ask, wire_timeout)
         self._wake = anyio.Event()
         self._planned_until = math.inf
@@ -133,11 +135,11 @@ class Monitor:
             return
         watch.pushed = True
         watch.pushes += 1
-        planned = watch.entry
+        planned, doubted = watch.entry, watch.again
         self.feed(watch, event)
         if not watch.busy:
             watch.again = False  # It tells all that a look would.
-            if planned and watch.entry == planned:
+            if watch.entry == planned and (planned or doubted):
                 self._schedule_next(watch)
 
     def observe(self, event: Seen) -> None:
@@ -187,12 +189,7 @@ class Monitor:
 
     @contextmanager
     def interest(self, watch: Watch, *, deadline: float = math.inf) -> Generator[None]:
-        """Have a task watched inside the block.
-
-        Args:
-            watch: The task.
-            deadline: When the one who is interested gives up, by the event loop's clock.
-        """
+        """Have a task watched inside the block; the deadline is when the one who is interested gives up."""
         self.enter(watch, deadline)
         try:
             yield
@@ -210,7 +207,7 @@ class Monitor:
             self.check(watch)
         watch.interest += 1
         if deadline < math.inf:
-            watch.deadlines.append(deadline)
+            watch.deadlines = (*watch.deadlines, deadline)
             if watch.budget is not None:
                 watch.budget.tighten(deadline)
         watch.gone = False
@@ -225,7 +222,7 @@ class Monitor:
         """End one's interest in a task."""
         watch.interest -= 1
         if deadline < math.inf:
-            watch.deadlines.remove(deadline)
+            watch.deadlines = without(watch.deadlines, deadline)
         if watch.interest == 0:
             self._watched -= 1
             self._plan.drop(watch)
@@ -258,7 +255,7 @@ class Monitor:
         for effect in effects:
             match effect:
                 case Emit(status):
-                    for listener in tuple(watch.listeners):
+                    for listener in watch.listeners:
                         listener(status)
                 case Fetch():
                     self._enqueue(watch, fetch=True)
@@ -292,16 +289,16 @@ class Monitor:
         if watch.looked is None or watch.again:
             self._schedule(watch, now)
             return
-        delay = self._learning.delay(watch, crowded=self._watched > _CROWD)
+        delay = self._learning.delay(watch, crowded=self._watched > _CROWD, awaited=self._expects_push())
         self._schedule(watch, max(now, watch.looked + delay))
 
     def _look_for_missed(self, watch: Watch) -> None:
         """Look at a task whose pushes may have been missed: at once, where there are not too many such tasks."""
-        planned = watch.again and watch.entry
-        watch.again = True
+        planned, watch.again = watch.again, True
         if self._plannable(watch) and not planned:
-            now = anyio.current_time()
-            self._schedule(watch, now + min(self._missed.wait(now), self._policy.spacing(watch.interval)))
+            self._plan.drop(watch)
+            self._missed.add(watch, self._policy.spacing(watch.interval))
+            self._wake.set()
 
     def _plan_anew(self, ended: Watch) -> None:
         """More is known of how long a tool takes: see to the others that run it."""
@@ -331,15 +328,16 @@ class Monitor:
         async with anyio.create_task_group() as tg:
             while True:
                 self._wake = anyio.Event()
-                for watch in self._plan.due(anyio.current_time()):
+                now = anyio.current_time()
+                for watch in chain(self._plan.due(now), self._missed.due(now, self._plannable)):
                     self._enqueue(watch, fetch=False)
                 self._asking.start(tg)
-                self._planned_until = min(self._plan.until, self._asking.until)
+                self._planned_until = min(self._plan.until, self._missed.until(now), self._asking.until)
                 with anyio.CancelScope(deadline=self._planned_until):
                     await self._wake.wait()
 
     async def _ask(self, watch: Watch, budget: Budget, fetch: bool) -> None:
-        watch.again = False
+        doubted, watch.again = watch.again, False
         asked = anyio.current_time()
         try:
             event = await self._answer(watch, budget, fetch)
@@ -349,6 +347,9 @@ class Monitor:
                 self._wake.set()
         if event is not None:
             self.feed(watch, event, asked=asked)
+            if doubted:
+                self._missed.looked(watch)
+                self._wake.set()
         if not watch.entry and self._plannable(watch):
             if isinstance(event, Trouble):
                 self._schedule(watch, anyio.current_time() + _AFTER_TROUBLE)

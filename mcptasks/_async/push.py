@@ -98,6 +98,11 @@ class PushStreams:
         """Whether any task is covered at present."""
         return any(stream.acknowledged for stream in self._streams)
 
+    @property
+    def well(self) -> bool:
+        """Whether a new task can be expected to be covered soon."""
+        return self.works and not self._failures
+
     def interest(self, watch: Watch, interested: bool) -> None:
         """Somebody began or ceased to be interested in a task."""
         task_id = watch.task_id

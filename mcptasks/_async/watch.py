@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 from attrs import define, field
@@ -15,6 +15,7 @@ from mcptasks._state import Outcome, TaskState
 
 Listener = Callable[[TaskStatus], None]
 Observer = Callable[[], None]
+ItemT = TypeVar("ItemT")
 
 
 @define(eq=False)
@@ -26,13 +27,13 @@ class Watch:
     """When this client first knew the task, by the event loop's clock."""
     reference: TaskReference | None = None
     state: TaskState = field(factory=TaskState)
-    listeners: list[Listener] = field(factory=list[Listener])
+    listeners: tuple[Listener, ...] = ()
     """Told of every status, in order."""
     ended: Callable[[], None] | None = None
     """Called once when the task is over."""
     interest: int = 0
     """How many wait, read or listen."""
-    deadlines: list[float] = field(factory=list[float])
+    deadlines: tuple[float, ...] = ()
     """When those who wait with a deadline give up."""
     trouble: Exception | None = None
     """The latest error that kept the monitor from an answer."""
@@ -66,6 +67,8 @@ class Watch:
     """The age at which it was last known to run."""
     again: bool = False
     """Whether to look at once: the latest answer, also one that is under way, may be older than the pushes."""
+    doubted: float = 0.0
+    """When it was last found that pushes may have been missed, by the event loop's clock."""
     entry: int = 0
     """Number of the valid entry in the monitor's plan (`plan.py`); 0 for none."""
     _changed: anyio.Event | None = None
@@ -129,3 +132,10 @@ class Watch:
         if self._changed is not None:
             self._changed.set()
             self._changed = None
+
+
+def without(items: tuple[ItemT, ...], item: ItemT) -> tuple[ItemT, ...]:
+    """All but the first that is equal to this one, which is among them. Idle tasks share the empty tuple; lists take
+    memory of their own."""
+    at = items.index(item)
+    return (*items[:at], *items[at + 1 :])

@@ -9,12 +9,15 @@ import pytest
 from attrs import evolve
 from mcp.server.context import CallNext, HandlerResult
 
-from mcptasks.testing import RpcError, ServerTask, TaskServer
+from mcptasks.testing import Delay, RpcError, ServerTask, TaskServer
 from tests.core.support import PUSH_ONLY, Recorder, connected, make_server, virtual_clock
 from tests.core.test_push_merging import end, pushing, watch
 from tests.core.worlds import both_worlds
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow, both_worlds]
+
+
+AT_ONCE, A_SECOND = 32, 16
 
 
 class Looks:
@@ -48,7 +51,7 @@ async def lose_stream(server: TaskServer, watched: list[tuple[ServerTask, Record
 
 @virtual_clock()
 async def test_looks_after_a_stream_was_lost() -> None:
-    """What 300 tasks missed is found by looks of which 64 are made at once and 20 a second after that."""
+    """What 300 tasks may have missed is seen to by looks of which 32 are made at once and 16 a second after that."""
     server, streams = pushing()
     async with connected(server, limit=1000, polling=PUSH_ONLY) as client:
         watched = await watch(client, server, 300, pause=0)
@@ -56,8 +59,8 @@ async def test_looks_after_a_stream_was_lost() -> None:
         await anyio.sleep(60)
         assert {task_id for _, task_id in looks.made} == {steered.task_id for steered, _ in watched}
         assert len(looks.made) == 300
-        assert looks.most_within(0.5) <= 64 + 10 + 1
-        assert looks.most_within(5.0) <= 64 + 100 + 1
+        assert looks.most_within(0.5) <= AT_ONCE + 8 + 1
+        assert looks.most_within(5.0) <= AT_ONCE + 80 + 1
         looks.made.clear()
         lost = anyio.current_time()
         await lose_stream(server, watched)
@@ -65,10 +68,10 @@ async def test_looks_after_a_stream_was_lost() -> None:
         assert streams.open == 1
         assert len({task_id for _, task_id in looks.made}) >= 299
         # Those that were looked at before the stream was open again are looked at once more.
-        assert len(looks.made) <= 300 + 64 + 10
-        assert looks.most_within(0.5) <= 64 + 10 + 1
-        assert looks.most_within(5.0) <= 64 + 100 + 1
-        assert looks.made[-1][0] - lost <= (300 + 64 + 10 - 64) / 20 + 1
+        assert len(looks.made) <= 300 + AT_ONCE + 8
+        assert looks.most_within(0.5) <= AT_ONCE + 8 + 1
+        assert looks.most_within(5.0) <= AT_ONCE + 80 + 1
+        assert looks.made[-1][0] - lost <= (300 + 8) / A_SECOND + 1
         await end(watched, within=0.1)
 
 
@@ -80,15 +83,35 @@ async def test_a_push_makes_a_look_needless() -> None:
         watched = await watch(client, server, 300, pause=0)
         looks = Looks(server)
         await anyio.sleep(1)
-        assert 64 <= len(looks.made) <= 64 + 20 + 1
+        assert AT_ONCE <= len(looks.made) <= AT_ONCE + A_SECOND + 1
         for steered, _ in watched[:280]:
             steered.set_working("pushed")
         for _, told in watched[:280]:
             await told.until_message("pushed")
         await anyio.sleep(60)
-        assert len(looks.made) <= 64 + 20 + 20 + 1
+        assert len(looks.made) <= AT_ONCE + A_SECOND + 20 + 1
         assert server.requests.count("tasks/get") == len(looks.made)
         await end(watched, within=0.1)
+
+
+@virtual_clock()
+async def test_what_is_found_brings_more_looks() -> None:
+    """Where tasks ended before their stream began, all such are found at once, though the looks begin with few."""
+    server, _ = pushing()
+    server.faults.add("subscriptions/listen", Delay(0.5))
+    async with connected(server, limit=1000, polling=PUSH_ONLY) as client:
+        watched = await watch(client, server, 300, pause=0)
+        looks = Looks(server)
+        for steered, _ in watched[100:]:
+            steered.complete()
+        begun = anyio.current_time()
+        for _, told in watched[100:]:
+            await told.until_over()
+        # The first 100 were not over: they take the pace.
+        assert anyio.current_time() - begun <= 0.5 + (100 - AT_ONCE) / A_SECOND + 0.5
+        assert len(looks.made) == 300
+        await end(watched[:100], within=0.1)
+        assert len(looks.made) == 300
 
 
 @virtual_clock()

@@ -26,7 +26,7 @@ def knows(learning: Learning, name: str = "work") -> bool:
     """Whether a new task of this tool is looked at otherwise than in the usual rhythm."""
     watch = Watch("b", 0.0, reference=TaskReference(task_id="b", kind="tool", name=name), timed=True)
     watch.looked = 0.8
-    return learning.delay(watch, crowded=True) != POLICY.default_interval
+    return learning.delay(watch, crowded=True, awaited=False) != POLICY.default_interval
 
 
 @pytest.mark.anyio

@@ -27,6 +27,7 @@ def look(
     spread: float = 0.0,
     places: Places | None = None,
     crowded: bool = False,
+    awaited: bool = False,
 ) -> float:
     """`next_look` for an old task that the server wants looked at every five seconds."""
     return next_look(
@@ -38,6 +39,7 @@ def look(
         spread=spread,
         places=places,
         crowded=crowded,
+        awaited=awaited,
     )
 
 
@@ -302,6 +304,20 @@ def test_not_early_never_looks_sooner_than_asked(
     assert delay >= min(interval, policy.ceiling)
 
 
+def test_pushes_that_are_awaited() -> None:
+    """Where pushes are about to begin, no look comes ahead of the server's interval in a task's first second, neither
+    an early one nor one that was learned; later, and where the server wants them, they come as ever."""
+    learned = Places(looks=(0.3, 7.0))
+    for places in (None, learned):
+        assert look(age=0.0, places=places, awaited=True) == 1.0
+        assert look(age=0.4, places=places, awaited=True) >= 0.6
+        assert look(age=1.5, places=places, awaited=True) == look(age=1.5, places=places)
+    assert look(age=0.0, interval=0.3, awaited=True) == 0.3
+    assert look(age=0.0, interval=None, awaited=True) == 1.0
+    assert look(age=0.0, pushed=True, awaited=True) == look(age=0.0, pushed=True)
+    assert look(NOT_EARLY, age=0.0, awaited=True) == 5.0
+
+
 # --- a bounded supply ---------------------------------------------------------------------------------------------
 
 
@@ -315,12 +331,16 @@ def test_pace() -> None:
 
 
 def test_pace_takes_what_is_there() -> None:
-    """Taking takes only what is there: what is not costs nothing, so that the next one comes no later."""
+    """Taking takes only what is there: what is not costs nothing, so that the next one comes no later, when it says."""
     pace = Pace(2, 4)
+    assert pace.ready(0.0) == 0.0
     assert [pace.take(0.0) for _ in range(4)] == [True, True, False, False]
+    assert pace.ready(0.1) == pytest.approx(0.25)
     assert not pace.take(0.2)
     assert pace.take(0.25)
     assert not pace.take(0.25)
+    assert pace.ready(0.25) == pytest.approx(0.5)
+    assert pace.ready(7.0) == 7.0
     assert [pace.take(50.0) for _ in range(3)] == [True, True, False]
 
 
