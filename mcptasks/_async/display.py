@@ -19,7 +19,7 @@ from attrs import define, field
 from mcptasks import _detached, _html
 from mcptasks._async.core import Core
 from mcptasks._async.pulse import in_kernel
-from mcptasks._async.watch import Listener, Watch
+from mcptasks._async.watch import Listener, Watch, without
 from mcptasks._exceptions import TaskError
 from mcptasks._models import TaskStatus
 
@@ -139,7 +139,7 @@ class Page:
         elif self._follower is not None:
             self._watch.wake()  # The task may have changed since this was shown.
         else:
-            self._watch.listeners.append(told)
+            self._watch.listeners = (*self._watch.listeners, told)
             # In no task group of the client's: no error here may end it, and its end does not wait for this.
             self._follower = _detached.start(lambda: self._run(task, told), "mcptasks display")
 
@@ -165,7 +165,7 @@ class Page:
         except TaskError:
             logger.debug("the client was closed before task %r could be followed", task.task_id, exc_info=True)
         finally:
-            self._watch.listeners.remove(told)
+            self._watch.listeners = without(self._watch.listeners, told)
             self._follower = None
             self._update(task, closed=True)
 

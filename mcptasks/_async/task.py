@@ -20,7 +20,7 @@ from mcptasks._async.errors import copy_error, missing
 from mcptasks._async.handlers import InputContext
 from mcptasks._async.updates import Updates
 from mcptasks._async.waiting import ONE_LOOK, Waiter, deadline_of, named, said, says_what
-from mcptasks._async.watch import Watch
+from mcptasks._async.watch import Watch, without
 from mcptasks._exceptions import TaskError, TaskStateError
 from mcptasks._models import TERMINAL, Kind, Status, TaskReference, TaskStatus
 from mcptasks._outcome import Decoding, decode
@@ -260,7 +260,7 @@ class Task(Generic[ResultT_co]):
             nonlocal registered
             if registered:
                 registered = False
-                watch.listeners.remove(listener)
+                watch.listeners = without(watch.listeners, listener)
                 monitor.leave(watch)
 
         def remove() -> None:
@@ -268,7 +268,7 @@ class Task(Generic[ResultT_co]):
             queue.clear()
 
         monitor.enter(watch)
-        watch.listeners.append(listener)
+        watch.listeners = (*watch.listeners, listener)
         return remove
 
     async def answer(self, key: str, value: Any) -> None:

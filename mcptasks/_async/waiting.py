@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio
 import anyio.lowlevel
@@ -47,21 +47,24 @@ class Waiter:
         # A program that calls again and again lets the others have their turn.
         await anyio.lowlevel.checkpoint()
 
-        def news() -> bool | None:
-            found = self.news(failures)
-            return None if once and found is False else found
-
         if once or watch.outcome is not None:
-            await self.until(news, deadline, wanted=True, once=once)
+            await self.until(lambda: self.news(failures) or None, deadline, wanted=True, once=once)
             return
-
-        async def answered() -> None:
-            while not await self._found(news, watch.troubles):
-                await self.answer()
-
         self.core.monitor.want(watch)
         # One interest for the whole: where it ends for a moment, so does the stream that the answers are wanted on.
-        await self._watched(answered, deadline)
+        self.core.monitor.enter(watch, deadline)
+        await self._watched(self._answered(failures), deadline)
+
+    async def _answered(self, failures: int) -> None:
+        """Wait for the outcome. What it holds and awaits takes memory for as long as the task does."""
+        troubles = self.watch.troubles
+        while not (found := self.news(failures)):
+            if found is None:
+                self.complain(troubles)
+                await self.watch.change()
+            else:
+                await self.answer()
+                troubles = self.watch.troubles
 
     def news(self, failures: int) -> bool | None:
         """What there is for one who waits for the outcome: True where it is known, False where there are questions to
@@ -139,21 +142,19 @@ class Waiter:
                 raise self.timed_out()
         if found is not None:
             return found
-        troubles = self.watch.troubles
-        return await self._watched(lambda: self._found(check, troubles), deadline)
+        self.core.monitor.enter(self.watch, deadline)
+        return await self._watched(self._found(check, self.watch.troubles), deadline)
 
-    async def _watched(self, wait: Callable[[], Awaitable[_FoundT]], deadline: float) -> _FoundT:
-        """Wait while the monitor watches the task, until the deadline."""
-        monitor = self.core.monitor
-        monitor.enter(self.watch, deadline)
+    async def _watched(self, wait: Coroutine[Any, Any, _FoundT], deadline: float) -> _FoundT:
+        """Wait until the deadline, then end the interest in the task, which was begun before."""
         try:
             if deadline == math.inf:  # Most have none, and a scope takes memory for as long as the task does.
-                return await wait()
+                return await wait
             with anyio.CancelScope(deadline=deadline):
-                return await wait()
+                return await wait
             raise self.timed_out()
         finally:
-            monitor.leave(self.watch, deadline)
+            self.core.monitor.leave(self.watch, deadline)
 
     async def _found(self, check: Callable[[], _FoundT | None], troubles: int) -> _FoundT:
         """Wait until `check` finds something, or there is trouble."""

@@ -337,11 +337,11 @@ async def test_nothing_is_left_of_a_display(server: TaskServer, notebook: Notebo
         task, work = await begin(client, server)
         notebook.show(task)
         await settle()
-        assert len(task._watch.listeners) == task._watch.interest == 1
+        assert (len(list(task._watch.listeners)), task._watch.interest) == (1, 1)
         work.complete()
         await task
         await settle()
-        assert len(task._watch.listeners) == task._watch.interest == 0
+        assert (len(list(task._watch.listeners)), task._watch.interest) == (0, 0)
         assert task._page._follower is None
 
 

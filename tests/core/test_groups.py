@@ -60,7 +60,7 @@ def requests_about(server: TaskServer, task: Any) -> int:
 async def assert_detached(world: World, tasks: Iterable[Any]) -> None:
     """Nobody is interested in the tasks any more."""
     watches = [world.inner(task)._watch for task in tasks]
-    nothing: list[Any] = [(0, None, [], [])] * len(watches)
+    nothing: list[Any] = [(0, None, (), ())] * len(watches)
     found: list[Any] = []
     for _ in range(100):
         # The thread of an interrupted call may hold on to its iterator until it has ended.

@@ -73,7 +73,7 @@ def watch(name: object, deadline: float | None = None) -> Watch:
     """A task."""
     found = Watch(str(name), 0.0)
     if deadline is not None:
-        found.deadlines.append(deadline)
+        found.deadlines = (deadline,)
     return found
 
 
@@ -220,7 +220,7 @@ async def test_the_nearest_deadline_counts() -> None:
     server = Server()
     asking = Asking(server.ask, 7.0)
     patient, hurried = watch("patient"), watch("hurried", 90.0)
-    hurried.deadlines.append(60.0)
+    hurried.deadlines = (60.0,)
     async with anyio.create_task_group() as group:
         asking.add(patient, fetch=False)
         asking.add(hurried, fetch=False)
