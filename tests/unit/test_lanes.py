@@ -96,6 +96,15 @@ async def web() -> AsyncGenerator[Web]:
         group.cancel_scope.cancel()
 
 
+async def at_once(client: httpx2.AsyncClient, server: Web, count: int) -> None:
+    """So many requests that are under way at the same moment."""
+    async with anyio.create_task_group() as group:
+        for _ in range(count):
+            group.start_soon(client.get, f"{server.url}/held")
+        await server.until_asked(count)
+        server.go.set()
+
+
 async def test_one_after_the_other() -> None:
     """Requests that do not overlap share one connection."""
     async with web() as server, httpx2.AsyncClient(transport=Lanes(8)) as client:
@@ -107,11 +116,7 @@ async def test_one_after_the_other() -> None:
 async def test_at_once() -> None:
     """Those that do overlap have one each, which later ones use: the one that became idle last is the first to be."""
     async with web() as server, httpx2.AsyncClient(transport=Lanes(8)) as client:
-        async with anyio.create_task_group() as group:
-            for _ in range(5):
-                group.start_soon(client.get, f"{server.url}/held")
-            await server.until_asked(5)
-            server.go.set()
+        await at_once(client, server, 5)
         assert server.connections == 5
         for _ in range(20):
             await client.get(server.url)
@@ -183,11 +188,7 @@ async def test_refused() -> None:
 async def test_old_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was idle for longer than servers keep a connection is closed at the next request."""
     async with web() as server, httpx2.AsyncClient(transport=Lanes(8)) as client:
-        async with anyio.create_task_group() as group:
-            for _ in range(5):
-                group.start_soon(client.get, f"{server.url}/held")
-            await server.until_asked(5)
-            server.go.set()
+        await at_once(client, server, 5)
         await client.get(server.url)
         assert len(server.open) == 5
         monkeypatch.setattr(lanes, "_IDLE_SECONDS", -1.0)
@@ -200,11 +201,7 @@ async def test_left() -> None:
     async with web() as server:
         transport = Lanes(8)
         async with httpx2.AsyncClient(transport=transport) as client:
-            async with anyio.create_task_group() as group:
-                for _ in range(3):
-                    group.start_soon(client.get, f"{server.url}/held")
-                await server.until_asked(3)
-                server.go.set()
+            await at_once(client, server, 3)
             response = await client.send(client.build_request("GET", server.url), stream=True)
             assert len(server.open) == 3
         await server.until_open(0)
