@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import cast
 
@@ -67,11 +68,11 @@ class Lanes(httpx2.AsyncBaseTransport):
         return response
 
     async def aclose(self) -> None:
-        """Close all connections."""
-        lanes = [*self._busy, *(lane for _, lane in self._idle)]
-        self._idle.clear()
-        for lane in lanes:
-            await lane.aclose()
+        """Close all connections, whatever becomes of some of them."""
+        async with AsyncExitStack() as stack:
+            for lane in (*self._busy, *(lane for _, lane in self._idle)):
+                stack.push_async_callback(lane.aclose)
+            self._idle.clear()
 
     def _new(self) -> httpx2.AsyncHTTPTransport:
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=1, keepalive_expiry=_IDLE_SECONDS)

@@ -78,7 +78,7 @@ async def test_a_fault_for_ever(era: Era, faults: dict[str, Fault], subtests: py
     errors: dict[str, TaskError] = {}
 
     async def wait(name: str) -> None:
-        with anyio.fail_after(5):
+        with anyio.fail_after(10):
             try:
                 await tasks[name].result()
             except TaskError as error:
@@ -88,7 +88,7 @@ async def test_a_fault_for_ever(era: Era, faults: dict[str, Fault], subtests: py
         async with AsyncExitStack() as clients:
             # A client for each fault, since some faults end the connection; all at once, to wait once.
             for name, fault in faults.items():
-                client = await clients.enter_async_context(connected(url, timeout=2.0, reconnect_timeout=1.0))
+                client = await clients.enter_async_context(connected(url, timeout=2.0, reconnect_timeout=2.0))
                 tasks[name], steered = await begin(client, server)
                 server.faults.add("tasks/get", fault, times=None, task_id=steered.task_id)
                 steered.complete(name)
