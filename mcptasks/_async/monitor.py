@@ -68,7 +68,7 @@ class Monitor:
         *,
         on_interest: Callable[[Watch, bool], None],
         on_news: Callable[[Watch], None],
-        expects_push: Callable[[], bool],
+        expects_push: Callable[[bool], bool],
     ) -> None:
         self._requests = requests
         self._policy = policy
@@ -289,7 +289,8 @@ class Monitor:
         if watch.looked is None or watch.again:
             self._schedule(watch, now)
             return
-        delay = self._learning.delay(watch, crowded=self._watched > _CROWD, awaited=self._expects_push())
+        crowded = self._watched > _CROWD
+        delay = self._learning.delay(watch, crowded=crowded, awaited=self._expects_push(crowded))
         self._schedule(watch, max(now, watch.looked + delay))
 
     def _look_for_missed(self, watch: Watch) -> None:

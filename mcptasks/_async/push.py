@@ -98,10 +98,13 @@ class PushStreams:
         """Whether any task is covered at present."""
         return any(stream.acknowledged for stream in self._streams)
 
+    def well(self, *, crowded: bool) -> bool:
+        """Whether a new task can be expected to be covered soon; in a crowd, also where streams are being merged."""
+        return self.works and not self._failures and (crowded or not self._swapping)
+
     @property
-    def well(self) -> bool:
-        """Whether a new task can be expected to be covered soon."""
-        return self.works and not self._failures
+    def _swapping(self) -> bool:
+        return any(stream.outgoing for stream in self._streams)
 
     def interest(self, watch: Watch, interested: bool) -> None:
         """Somebody began or ceased to be interested in a task."""
@@ -176,8 +179,7 @@ class PushStreams:
                     # New ids share a stream.
                     await anyio.sleep(_GATHER_SECONDS)
                 self._wake = anyio.Event()
-                swapping = self._opening is not None or any(stream.outgoing for stream in self._streams)
-                if self._new and not swapping and not self._refused:
+                if self._new and self._opening is None and not self._swapping and not self._refused:
                     self._open(tg)
 
     def _close_idle(self) -> float:

@@ -192,7 +192,7 @@ class Session:
             config.target.endpoint if config.target.lasting else None,
             on_interest=interest,
             on_news=news,
-            expects_push=lambda: push.well,
+            expects_push=lambda crowded: push.well(crowded=crowded),
         )
         questions = Questions(config.answerer, requests, monitor, lambda: connection.latest, self._group)
         callbacks = Callbacks(self._group)

@@ -115,6 +115,22 @@ async def test_what_is_found_brings_more_looks() -> None:
 
 
 @virtual_clock()
+async def test_quick_tasks_one_after_the_other() -> None:
+    """Each result comes soon after the end, also while streams are merged, so that no new one is opened."""
+    server = make_server("modern", poll_interval_ms=5000)
+    async with connected(server, limit=1000) as client:
+        for _ in range(30):
+            task = await client.call_tool("work", task=True)
+            steered = await server.next_task()
+            async with anyio.create_task_group() as waiters:
+                waiters.start_soon(task.result)
+                await anyio.sleep(0.1)
+                steered.complete()
+                ended = anyio.current_time()
+            assert anyio.current_time() - ended <= 0.1
+
+
+@virtual_clock()
 async def test_looks_for_what_was_missed_are_no_later_than_usual() -> None:
     """Where the server wants looks more often than those for what was missed would come, tasks are looked at then."""
     server = make_server("modern", poll_interval_ms=2000)
