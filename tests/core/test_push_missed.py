@@ -122,12 +122,12 @@ async def test_quick_tasks_one_after_the_other() -> None:
         for _ in range(30):
             task = await client.call_tool("work", task=True)
             steered = await server.next_task()
+            begun = anyio.current_time()
             async with anyio.create_task_group() as waiters:
                 waiters.start_soon(task.result)
                 await anyio.sleep(0.1)
                 steered.complete()
-                ended = anyio.current_time()
-            assert anyio.current_time() - ended <= 0.1
+            assert anyio.current_time() - begun <= 0.2
 
 
 @virtual_clock()
