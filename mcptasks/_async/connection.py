@@ -148,10 +148,10 @@ class Connection:
             self._link = None
         link.broken.set()
 
-    async def _ready(self, *, read: bool) -> tuple[Link, object]:
+    async def _ready(self) -> tuple[Link, object]:
         """The present link, and a turn to send something over it; raises what `link` does."""
         await self.link()
-        turn = await self._turns.take(read=read)
+        turn = await self._turns.take()
         try:
             return await self.link(), turn
         except BaseException:
@@ -188,7 +188,7 @@ class Connection:
                 if anyio.current_time() >= end:
                     raise self._unreachable(cause)
             cause = TimeoutError("the server does not answer")
-            link, turn = await self._ready(read=True)
+            link, turn = await self._ready()
             try:
                 with budget.attempt(end):
                     return await send(link)
@@ -224,7 +224,7 @@ class Connection:
         failures = 0
         started = anyio.current_time()
         while True:
-            link, turn = await self._ready(read=False)
+            link, turn = await self._ready()
             scope, handled = self.limit.begin(), self.limit.handled
             try:
                 with scope:

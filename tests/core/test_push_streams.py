@@ -296,12 +296,10 @@ async def test_an_outage_does_not_end_push() -> None:
 @virtual_clock()
 @modern_only
 async def test_a_crowd_holds_up_no_stream(server: TaskServer) -> None:
-    """While many calls at once are under way, the first tasks get their stream, a task is cancelled and another one
-    ends, before most of the calls were sent."""
+    """While many calls at once are under way, the first task gets its stream, and ends, before most were sent."""
     server.faults.add("tools/call", Delay(0.1), times=None)
     async with connected(server, polling=PUSH_ONLY) as client, anyio.create_task_group() as crowd:
         task, steered = await begin(client, server)
-        other, its_work = await begin(client, server)
         crowd.start_soon(task.result)
         for _ in range(500):
             crowd.start_soon(partial(client.call_tool, "work", task=True))
@@ -309,7 +307,5 @@ async def test_a_crowd_holds_up_no_stream(server: TaskServer) -> None:
         await settle()
         steered.complete()
         await task.wait()
-        await other.cancel()
         assert server.requests.count("tools/call") < 150
-        assert its_work.cancel_requested
-        await server.requests.wait_for("tools/call", 502)
+        await server.requests.wait_for("tools/call", 501)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import anyio
 import pytest
 from anyio.abc import TaskGroup
@@ -31,17 +29,17 @@ class Line:
         self._ends: dict[int, anyio.Event] = {}
         self._count = 0
 
-    async def join(self, group: TaskGroup, count: int, *, read: bool = False) -> None:
+    async def join(self, group: TaskGroup, count: int) -> None:
         """So many more, one after the other."""
         for number in range(self._count, self._count + count):
             self._ends[number], self.scopes[number] = anyio.Event(), anyio.CancelScope()
-            group.start_soon(self._request, number, read)
+            group.start_soon(self._request, number)
             await anyio.wait_all_tasks_blocked()
         self._count += count
 
-    async def _request(self, number: int, read: bool) -> None:
+    async def _request(self, number: int) -> None:
         with self.scopes[number]:
-            turn = await self.turns.take(read=read)
+            turn = await self.turns.take()
             try:
                 self.begun.append(number)
                 await self._ends[number].wait()
@@ -63,8 +61,7 @@ class Line:
     def assert_empty(self) -> None:
         """Nothing is left of any request."""
         assert not self.turns._taken
-        assert not self.turns._calls
-        assert not self.turns._reads
+        assert not self.turns._waiting
 
 
 @pytest.mark.anyio
@@ -97,49 +94,6 @@ async def test_nobody_overtakes() -> None:
         assert line.begun == list(range(AT_ONCE + 2))
         await line.end(*range(AT_ONCE + 3))
         assert line.begun == list(range(AT_ONCE + 3))
-    line.assert_empty()
-
-
-@pytest.mark.anyio
-@pytest.mark.usefixtures("kept")
-@pytest.mark.parametrize("first", [True, False])
-async def test_reads_and_calls_in_turn(first: bool) -> None:
-    """Of those that wait, a read and a call begin in turn, whichever came first and however many there are of one kind;
-    where there are none of the other kind, all turns are theirs."""
-    line = Line()
-    reads, calls = [*range(32, 52)], [*range(52, 55)]
-    if not first:
-        reads, calls = [*range(35, 55)], [*range(32, 35)]
-    async with anyio.create_task_group() as group:
-        await line.join(group, AT_ONCE)
-        for some in sorted((reads, calls)):
-            await line.join(group, len(some), read=some is reads)
-        await line.end(0, 1, 2, 3, 4, 5)
-        begun = line.begun[AT_ONCE:]
-        assert [number for number in begun if number in reads] == reads[:3]
-        assert [number for number in begun if number in calls] == calls
-        assert all((one in reads) is not (other in reads) for one, other in pairwise(begun))
-        await line.end(*range(6, 23))
-        assert line.begun[AT_ONCE + 6 :] == reads[3:]
-        await line.end(*range(55))
-    line.assert_empty()
-
-
-@pytest.mark.anyio
-@pytest.mark.usefixtures("kept")
-async def test_the_next_of_the_other_line_gives_up() -> None:
-    """Where the read whose turn it is is given up, also when all turns are free, the calls go on."""
-    line = Line()
-    async with anyio.create_task_group() as group:
-        await line.join(group, AT_ONCE)
-        await line.join(group, 1, read=True)
-        await line.join(group, 3)
-        for number in range(AT_ONCE):
-            line._ends[number].set()
-        line.scopes[AT_ONCE].cancel()
-        await anyio.wait_all_tasks_blocked()
-        assert line.begun == [*range(AT_ONCE), *range(AT_ONCE + 1, AT_ONCE + 4)]
-        await line.end(*range(AT_ONCE + 4))
     line.assert_empty()
 
 
@@ -237,11 +191,11 @@ async def test_the_first_in_line_gives_up_while_it_watches() -> None:
 async def test_a_turn_is_over_once() -> None:
     """To say twice that a request is over frees one turn."""
     line = Turns()
-    taken = [await line.take(read=True) for _ in range(AT_ONCE)]
+    taken = [await line.take() for _ in range(AT_ONCE)]
     line.over(taken[0])
     line.over(taken[0])
-    await line.take(read=True)
+    await line.take()
     with anyio.move_on_after(0.01) as scope:
-        await line.take(read=True)
+        await line.take()
     assert scope.cancelled_caught
     assert len(line._taken) == AT_ONCE
