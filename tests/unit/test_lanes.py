@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import anyio
 import httpx2
 import pytest
-from anyio.abc import SocketAttribute, SocketStream
+from anyio.abc import SocketAttribute, SocketStream, TaskGroup
 
 from mcptasks import Client, TaskConnectionError
 from mcptasks._transport import lanes
@@ -96,12 +96,17 @@ async def web() -> AsyncGenerator[Web]:
         group.cancel_scope.cancel()
 
 
+async def hold(group: TaskGroup, client: httpx2.AsyncClient, server: Web, count: int, *, arrive: int) -> None:
+    """Have so many requests made that are held, and wait until those have arrived that can."""
+    for _ in range(count):
+        group.start_soon(client.get, f"{server.url}/held")
+    await server.until_asked(arrive)
+
+
 async def at_once(client: httpx2.AsyncClient, server: Web, count: int) -> None:
     """So many requests that are under way at the same moment."""
     async with anyio.create_task_group() as group:
-        for _ in range(count):
-            group.start_soon(client.get, f"{server.url}/held")
-        await server.until_asked(count)
+        await hold(group, client, server, count, arrive=count)
         server.go.set()
 
 
@@ -128,9 +133,7 @@ async def test_limit() -> None:
     """No more connections than allowed are open at once; all requests are answered."""
     async with web() as server, httpx2.AsyncClient(transport=Lanes(3)) as client:
         async with anyio.create_task_group() as group:
-            for _ in range(20):
-                group.start_soon(client.get, f"{server.url}/held")
-            await server.until_asked(3)
+            await hold(group, client, server, 20, arrive=3)
             await anyio.wait_all_tasks_blocked()
             assert len(server.asked) == 3
             server.go.set()
@@ -165,9 +168,7 @@ async def test_given_up() -> None:
     """A request that is cancelled, waiting for a connection or for its answer, leaves nothing taken."""
     async with web() as server, httpx2.AsyncClient(transport=Lanes(1)) as client:
         async with anyio.create_task_group() as group:
-            for _ in range(3):
-                group.start_soon(client.get, f"{server.url}/held")
-            await server.until_asked(1)
+            await hold(group, client, server, 3, arrive=1)
             await anyio.wait_all_tasks_blocked()
             group.cancel_scope.cancel()
         assert (await client.get(server.url)).text == "ok"
