@@ -208,7 +208,7 @@ class Pace:
 
     def take(self, now: float) -> bool:
         """Take one if it is there."""
-        if max(self._until, now) + 1 / self.rate - now > self.burst / self.rate + 1e-9:
+        if self.ready(now) > now + 1e-9:
             return False
         self.wait(now)
         return True

@@ -57,11 +57,14 @@ class Missed:
         """When there will be the next one."""
         return min(self._waiting[0][0], self._pace.ready(now)) if self._waiting else math.inf
 
-    def looked(self, watch: Watch) -> None:
-        """Such a look was made."""
+    def looked(self, watch: Watch) -> bool:
+        """Such a look was made; whether others may follow now."""
         status = watch.status
-        if watch.state.terminal and status is not None and status.created_at and status.last_updated_at:
-            # Servers that put the time of the query there are believed: then it was not over before.
-            ran = (status.last_updated_at - status.created_at) / timedelta(seconds=1)
-            if ran < watch.doubted - watch.since + _OLDER:
-                self._more += _MORE
+        if not (watch.state.terminal and status is not None and status.created_at and status.last_updated_at):
+            return False
+        # Servers that put the time of the query there are believed: then it was not over before.
+        ran = (status.last_updated_at - status.created_at) / timedelta(seconds=1)
+        found = ran < watch.doubted - watch.since + _OLDER
+        if found:
+            self._more += _MORE
+        return found

@@ -348,8 +348,7 @@ class Monitor:
                 self._wake.set()
         if event is not None:
             self.feed(watch, event, asked=asked)
-            if doubted:
-                self._missed.looked(watch)
+            if doubted and self._missed.looked(watch):
                 self._wake.set()
         if not watch.entry and self._plannable(watch):
             if isinstance(event, Trouble):
