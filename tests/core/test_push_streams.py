@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import count
 
 import anyio
 import pytest
@@ -36,14 +37,14 @@ async def test_a_waiter_is_pushed_to(era: Era, over: str) -> None:
         await follow_pushed(client, server)
         task, steered = await begin(client, server)
 
-        def words() -> str | None:
-            return task.last_status.status_message if task.last_status is not None else None
-
         async with anyio.create_task_group() as waiters:
             waiters.start_soon(task.result)
-            while words() != "for the waiter":
-                steered.push("working", "for the waiter")
+            for n in count():
+                # The look may take these words back; the same ones again would then be taken for old ones.
+                steered.push("working", f"for the waiter {n}")
                 await anyio.sleep(0.01)
+                if task.last_status is not None and task.last_status.status_message is not None:
+                    break
             steered.complete("done")
         assert (await task).data == "done"
         # A push that is seen before the look that follows the acknowledgement makes that look needless.
