@@ -208,7 +208,7 @@ async def test_not_there(target: Any, named: str) -> None:
     with anyio.fail_after(15), pytest.raises(TaskConnectionError) as caught:
         async with make_client(target):
             raise AssertionError("connected")
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 10  # far below its patience of a minute
     assert named in str(caught.value)
     assert "\n" not in str(caught.value)
 

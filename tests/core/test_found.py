@@ -119,7 +119,7 @@ async def test_a_call_to_a_server_that_went_away_names_it(server: TaskServer) ->
     """A call that a server that has gone can no longer take says which server it was."""
     serving = serve_http(server)
     with serving as url:
-        async with connected(url, reconnect_timeout=1.5) as client:
+        async with connected(url, reconnect_timeout=3.0) as client:
             await client.list_tools()
             await anyio.to_thread.run_sync(serving.stop)
             with pytest.raises(TaskConnectionError, match=r"127\.0\.0\.1:.*/mcp"):

@@ -273,6 +273,7 @@ async def test_as_completed_has_one_deadline(server: TaskServer, world: World) -
     async with connected(server) as client:
         tasks, steered = await begin_many(client, server, 3)
         steered[1].complete(1)
+        await tasks[1]
         found: list[Any] = []
         with pytest.raises(TaskTimeoutError, match="2 of 3 tasks are not finished") as caught:
             await collect(world.as_completed(tasks, timeout=0.5), found)
@@ -450,6 +451,7 @@ async def test_wait_gives_up_without_an_error(server: TaskServer, world: World) 
     async with connected(server) as client:
         tasks, steered = await begin_many(client, server, 2)
         steered[0].complete(0)
+        await tasks[0].wait()
         for when in ("ALL_COMPLETED", "FIRST_EXCEPTION"):
             assert await world.wait(tasks, timeout=0.3, return_when=when) == ({tasks[0]}, {tasks[1]})
         await assert_detached(world, tasks)
@@ -578,6 +580,7 @@ async def test_wait_never_answers(server: TaskServer, world: World) -> None:
         tasks, steered = await begin_many(client, server, 2)
         steered[0].need_input({"name": elicit("Who?")})
         steered[1].complete(1)
+        await tasks[1].wait()
         for when in ("ALL_COMPLETED", "FIRST_EXCEPTION"):
             assert await world.wait(tasks, timeout=0.3, return_when=when) == ({tasks[1]}, {tasks[0]})
         assert not asked

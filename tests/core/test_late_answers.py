@@ -111,8 +111,9 @@ async def test_a_late_failure(server: TaskServer, world: World, caplog: pytest.L
         task, steered = await begin(client, server)
         steered.need_input({"name": NAME})
         with caplog.at_level(logging.WARNING, "mcptasks"):
-            with pytest.raises(TaskTimeoutError):
-                await task.result(timeout=0.1)
+            while not person.asked:
+                with pytest.raises(TaskTimeoutError):
+                    await task.result(timeout=0.1)
             person.go_on.set()
             while "nobody waited for" not in caplog.text:
                 await settle()
@@ -160,8 +161,9 @@ async def test_the_client_is_closed(server: TaskServer) -> None:
         async with connected(server, elicitation_handler=person, limit=5) as client:
             task, steered = await begin(client, server)
             steered.need_input({"name": NAME})
-            with pytest.raises(TaskTimeoutError):
-                await task.result(timeout=0.1)
+            while not person.asked:
+                with pytest.raises(TaskTimeoutError):
+                    await task.result(timeout=0.1)
             await person.begun.wait()
     finally:
         person.go_on.set()

@@ -12,7 +12,7 @@ import pytest
 from mcptasks import Client, Task
 from mcptasks._async import result_streams
 from mcptasks.testing import ServerTask, TaskServer, elicit, sample
-from tests.core.support import begin, connected, http, make_server, virtual_clock
+from tests.core.support import begin, connected, http, make_server, settle, virtual_clock
 from tests.core.worlds import both_worlds
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow, both_worlds]
@@ -88,8 +88,9 @@ async def test_more_tasks_than_connections(monkeypatch: pytest.MonkeyPatch, capl
     async with connected(server, sampling_handler=complete) as client, anyio.create_task_group() as waiters:
         parked = await park(client, server, 3)
         for task, _ in parked:
-            await task.wait(state="input_required")
             waiters.start_soon(task.wait)
+            await settle()
+            await task.wait(state="input_required")
         task, steered = await begin(client, server)
         steered.need_input({"word": sample("A word?")})
         waiters.start_soon(task.result)

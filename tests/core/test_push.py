@@ -310,12 +310,13 @@ async def test_the_stream_of_pushes_is_cut(fault: str) -> None:
 async def test_lost_before_the_stream_of_pushes_opened() -> None:
     """2025-11-25: what happened while the GET stream was not open, so that its push was lost, is found once it is."""
     server = make_server("legacy", poll_interval_ms=LONG_INTERVAL)
-    refused = server.faults.add("http:GET", Disconnect())
+    refused = server.faults.add("http:GET", Disconnect(), times=None)
     with http(server) as url:
         async with connected(url, polling=PUSH_ONLY) as client:
             await server.faults.wait_fired(refused)
             task, steered = await begin(client, server)
             steered.complete("done")
+            server.faults.clear()
             assert (await task).data == "done"
     assert server.requests.count("tasks/get") == 1
 

@@ -148,7 +148,7 @@ async def test_server_that_stays_away(fault_proxy: FaultProxy, direct: Client) -
     """When the time for reconnecting is used up the waiter learns it, with the reference for another process."""
     key = new_key("gate")
     alive = fault_proxy.upstream
-    async with Client(fault_proxy.url, timeout=1.0, reconnect_timeout=1.0) as client:
+    async with Client(fault_proxy.url, timeout=3.0, reconnect_timeout=3.0) as client:
         task = await client.call_tool("gated", {"key": key}, task=True)
         fault_proxy.upstream = "http://127.0.0.1:9/mcp"
         fault_proxy.drop_connections()

@@ -47,8 +47,7 @@ def test_callbacks_between_cells(notebook: Notebook, server: TaskServer) -> None
     task.set_working("half way")
     notebook.until("'half way' in seen")
     task.complete()
-    notebook.until("task.done")
-    assert notebook.run("len(seen)").value == "2"
+    notebook.until("task.done and len(seen) == 2")
     notebook.run(CLOSE)
 
 

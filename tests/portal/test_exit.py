@@ -119,7 +119,7 @@ def assert_ends(name: str, folder: Path, manner: str, limit: float) -> None:
             assert took < limit, f"it took {took:.1f} s"
             pid = int(file.read_text(encoding="utf-8"))
             # The kernel is done with a process a moment after it was told to end.
-            eventually(partial(has_ended, pid), "the server outlives the program", 0.5)
+            eventually(partial(has_ended, pid), "the server outlives the program", 3.0)
 
 
 def assert_last_words(program: Program, way: Way, code: int) -> None:
@@ -161,7 +161,7 @@ def test_interrupted_while_it_ends(server: TaskServer, backend: Backend, manner:
             program.interrupt(group=True)
         program.ends(STUBBORN)
         assert ("KeyboardInterrupt" in program.errors) == (manner == "stubborn"), program.errors
-        eventually(partial(has_ended, int(file.read_text(encoding="utf-8"))), "the server outlives the program", 0.5)
+        eventually(partial(has_ended, int(file.read_text(encoding="utf-8"))), "the server outlives the program", 3.0)
 
 
 def test_dropped_at_the_end(server: TaskServer, backend: Backend, tmp_path: Path) -> None:

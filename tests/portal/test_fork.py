@@ -97,7 +97,7 @@ def test_workers_that_leave_clients_open(backend: Backend, method: str, kind: st
         program.expect("done")
         program.ends_well()
         pid = int(file.read_text(encoding="utf-8"))
-        eventually(partial(has_ended, pid), "the server outlives the process", 0.5)
+        eventually(partial(has_ended, pid), "the server outlives the process", 3.0)
     assert Path(f"{file}.tools").read_text(encoding="utf-8") == "1"
 
 
