@@ -62,7 +62,7 @@ def target(params: dict[str, Any]) -> Any:
         return [sys.executable, "-m", "tests.benchmarks.servers.scriptable_server", "--stdio"]
     from tests.benchmarks.servers.scriptable_server import make_server
 
-    return make_server()
+    return make_server(1)
 
 
 async def run(params: dict[str, Any]) -> dict[str, Any]:

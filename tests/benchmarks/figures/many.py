@@ -64,7 +64,7 @@ class Many:
 def over_http(server_kind: ServerKind, client: ClientKind, count: int, seconds: float, **more: Any) -> Many:
     """One run over HTTP, on a server of its own, since servers keep what they did."""
     params = {"load": "many", "count": count, "seconds": seconds, "how": "each", "limit": _GIVE_UP, **more}
-    with Server(server_kind) as server:
+    with Server(server_kind, more_names=1) as server:
         try:
             result = run_client(client, {**params, "url": server.url("client")}, _GIVE_UP + 60)
         except ProcessFailedError as exc:
@@ -210,7 +210,7 @@ def memory_over_http(server_kind: ServerKind, client: ClientKind, count: int) ->
     """Bytes for each task; None where it could not be measured."""
     params = {"load": "memory", "count": count, "seconds": 120.0, "creators": _CREATORS}
     found: float | None = None
-    with Server(server_kind) as server:
+    with Server(server_kind, more_names=1) as server:
         try:
             found = run_client(client, {**params, "url": server.url("client")}, _GIVE_UP)["memory"]
         except ProcessFailedError:

@@ -31,6 +31,6 @@ def make_server(more_names: int = 0) -> TaskServer:
 
 if __name__ == "__main__":
     if "--stdio" in sys.argv:
-        serve_stdio(make_server())
+        serve_stdio(make_server(1))
     else:
         serve(TaskServerApp(make_server(int(sys.argv[1]))))
