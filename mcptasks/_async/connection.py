@@ -148,10 +148,10 @@ class Connection:
             self._link = None
         link.broken.set()
 
-    async def _ready(self) -> tuple[Link, object]:
+    async def _ready(self, *, ahead: bool = False) -> tuple[Link, object]:
         """The present link, and a turn to send something over it; raises what `link` does."""
         await self.link()
-        turn = await self._turns.take()
+        turn = await self._turns.take(ahead=ahead)
         try:
             return await self.link(), turn
         except BaseException:
@@ -159,7 +159,12 @@ class Connection:
             raise
 
     async def read(
-        self, send: Callable[[Link], Awaitable[T]], budget: Budget | None = None, *, about_task: bool = True
+        self,
+        send: Callable[[Link], Awaitable[T]],
+        budget: Budget | None = None,
+        *,
+        about_task: bool = True,
+        ahead: bool = False,
     ) -> T:
         """Send a read until it is answered.
 
@@ -167,6 +172,7 @@ class Connection:
             send: Sends the request over a link; may run several times.
             budget: The limits of one attempt.
             about_task: Whether "invalid params" means that the server does not know a task.
+            ahead: Whether its turn comes before that of others.
 
         Raises:
             TaskConnectionError: The client's patience is used up (`is_outage`), the client is closed, or the server
@@ -188,7 +194,7 @@ class Connection:
                 if anyio.current_time() >= end:
                     raise self._unreachable(cause)
             cause = TimeoutError("the server does not answer")
-            link, turn = await self._ready()
+            link, turn = await self._ready(ahead=ahead)
             try:
                 with budget.attempt(end):
                     return await send(link)

@@ -77,9 +77,9 @@ class Requests:
         """A handler of the program works inside the block; no call times out meanwhile."""
         return self._connection.limit.stopped()
 
-    async def status(self, task_id: str, budget: Budget | None = None) -> Seen:
-        """`tasks/get`, repeated until answered; see `Connection.read` for the errors."""
-        return await self._connection.read(lambda link: _get(link, task_id), budget)
+    async def status(self, task_id: str, budget: Budget | None = None, *, ahead: bool = False) -> Seen:
+        """`tasks/get`, repeated until answered; see `Connection.read` for `ahead` and the errors."""
+        return await self._connection.read(lambda link: _get(link, task_id), budget, ahead=ahead)
 
     async def outcome(
         self, task_id: str, status: Status, budget: Budget | None = None
@@ -127,10 +127,10 @@ class Requests:
             await _send(link, request)
 
         try:
-            await self._connection.read(send, budget)
+            await self._connection.read(send, budget, ahead=True)
         except TaskNotFoundError:
             # Servers of 2025-11-25 refuse to cancel a task that is over; whether it exists shows in its status.
-            await self.status(task_id, budget)
+            await self.status(task_id, budget, ahead=True)
 
     async def answer(self, task_id: str, answers: Mapping[str, Any], budget: Budget | None = None) -> Refused | None:
         """`tasks/update` (2026-07-28), repeated until answered: a server ignores answers that it has already.
@@ -159,7 +159,7 @@ class Requests:
                 return Refused(error, repeated=sent > 1)
             return None
 
-        return await self._connection.read(send, budget)
+        return await self._connection.read(send, budget, ahead=True)
 
     async def listed(self) -> list[TaskStatus]:
         """`tasks/list`, every page (2025-11-25)."""

@@ -319,7 +319,7 @@ class Task(Generic[ResultT_co]):
         try:
             await self._core.requests.cancel(self.task_id)
             self._core.monitor.feed(self._watch, CancelAsked())
-            self._core.monitor.feed(self._watch, await self._core.requests.status(self.task_id))
+            self._core.monitor.feed(self._watch, await self._core.requests.status(self.task_id, ahead=True))
         except TaskError as exc:
             raise missing(exc, self._reference) from exc.__cause__
 

@@ -1,7 +1,8 @@
 """How many requests of one client are on their way at once, in the order in which they came.
 
 The SDK takes messages one after the other, so that after a thousand calls at once a request for pushes would wait for
-all of them. Over HTTP, each that is on its way also takes a connection. Here they wait at little cost.
+all of them. Over HTTP, each that is on its way also takes a connection. Here they wait at little cost. What somebody
+has decided about a task goes ahead of calls and looks, which may be thousands.
 """
 
 from __future__ import annotations
@@ -24,15 +25,18 @@ class Turns:
     """When the turns were taken that count, in that order."""
     _waiting: OrderedDict[object, anyio.Event] = field(factory=OrderedDict[object, anyio.Event], init=False)
     """Who waits, in order, and how to wake it."""
+    _ahead: OrderedDict[object, anyio.Event] = field(factory=OrderedDict[object, anyio.Event], init=False)
+    """The same, for those whose turn comes before."""
 
-    async def take(self) -> object:
+    async def take(self, *, ahead: bool = False) -> object:
         """Wait for a turn; what this returns is to be given to `over`."""
         turn = object()
-        if self._waiting or self._full():
+        line = self._ahead if ahead else self._waiting
+        if line or self._full():
             try:
-                await self._wait(turn)
+                await self._wait(turn, line)
             finally:
-                del self._waiting[turn]
+                del line[turn]
                 self._wake()
         self._taken[turn] = anyio.current_time()
         return turn
@@ -42,15 +46,20 @@ class Turns:
         if self._taken.pop(turn, None) is not None:
             self._wake()
 
-    async def _wait(self, turn: object) -> None:
-        self._waiting[turn] = called = anyio.Event()
-        if next(iter(self._waiting)) is not turn:
-            await called.wait()
-        while self._full():
-            self._waiting[turn] = called = anyio.Event()
-            # The first in line watches for turns that are given away.
-            with anyio.CancelScope(deadline=next(iter(self._taken.values())) + _SOON):
+    async def _wait(self, turn: object, line: OrderedDict[object, anyio.Event]) -> None:
+        while True:
+            line[turn] = called = anyio.Event()
+            if self._first() is not turn:
                 await called.wait()
+            elif self._full():
+                # The first in line watches for turns that are given away.
+                with anyio.CancelScope(deadline=next(iter(self._taken.values())) + _SOON):
+                    await called.wait()
+            else:
+                return
+
+    def _first(self) -> object:
+        return next(iter(self._ahead or self._waiting))
 
     def _full(self) -> bool:
         now = anyio.current_time()
@@ -59,5 +68,6 @@ class Turns:
         return len(self._taken) >= _AT_ONCE
 
     def _wake(self) -> None:
-        if self._waiting:
-            next(iter(self._waiting.values())).set()
+        line = self._ahead or self._waiting
+        if line:
+            next(iter(line.values())).set()

@@ -29,17 +29,17 @@ class Line:
         self._ends: dict[int, anyio.Event] = {}
         self._count = 0
 
-    async def join(self, group: TaskGroup, count: int) -> None:
+    async def join(self, group: TaskGroup, count: int, *, ahead: bool = False) -> None:
         """So many more, one after the other."""
         for number in range(self._count, self._count + count):
             self._ends[number], self.scopes[number] = anyio.Event(), anyio.CancelScope()
-            group.start_soon(self._request, number)
+            group.start_soon(self._request, number, ahead)
             await anyio.wait_all_tasks_blocked()
         self._count += count
 
-    async def _request(self, number: int) -> None:
+    async def _request(self, number: int, ahead: bool) -> None:
         with self.scopes[number]:
-            turn = await self.turns.take()
+            turn = await self.turns.take(ahead=ahead)
             try:
                 self.begun.append(number)
                 await self._ends[number].wait()
@@ -62,6 +62,7 @@ class Line:
         """Nothing is left of any request."""
         assert not self.turns._taken
         assert not self.turns._waiting
+        assert not self.turns._ahead
 
 
 @pytest.mark.anyio
@@ -94,6 +95,46 @@ async def test_nobody_overtakes() -> None:
         assert line.begun == list(range(AT_ONCE + 2))
         await line.end(*range(AT_ONCE + 3))
         assert line.begun == list(range(AT_ONCE + 3))
+    line.assert_empty()
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("kept")
+async def test_ahead_of_the_others() -> None:
+    """Some begin before those that waited already, in the order in which they came, and no more are under way."""
+    line = Line()
+    async with anyio.create_task_group() as group:
+        await line.join(group, AT_ONCE + 3)
+        await line.join(group, 3, ahead=True)
+        assert len(line.begun) == AT_ONCE
+        await line.give_up(AT_ONCE + 4)
+        await line.end(0)
+        assert line.begun[AT_ONCE:] == [AT_ONCE + 3]
+        await line.end(1, 2)
+        assert line.begun[AT_ONCE:] == [AT_ONCE + 3, AT_ONCE + 5, AT_ONCE]
+        await line.end(*range(AT_ONCE + 6))
+    line.assert_empty()
+
+
+@virtual()
+@pytest.mark.parametrize("gives_up", [False, True])
+async def test_the_first_in_line_is_overtaken(gives_up: bool) -> None:
+    """Who is overtaken while it watches for turns that are given away has the next one; also where the other one gives
+    up."""
+    line = Line()
+    async with anyio.create_task_group() as group:
+        begin = anyio.current_time()
+        await line.join(group, 1)
+        await anyio.sleep(SOON / 2)
+        await line.join(group, AT_ONCE)
+        await line.join(group, 1, ahead=True)
+        if gives_up:
+            await line.give_up(AT_ONCE + 1)
+        await anyio.sleep_until(begin + SOON + 0.01)
+        assert line.begun[AT_ONCE:] == [AT_ONCE if gives_up else AT_ONCE + 1]
+        await anyio.sleep_until(begin + 1.5 * SOON + 0.02)
+        assert sorted(line.begun[AT_ONCE:]) == [AT_ONCE] if gives_up else [AT_ONCE, AT_ONCE + 1]
+        await line.end(*range(AT_ONCE + 2))
     line.assert_empty()
 
 
