@@ -197,11 +197,6 @@ class Pace:
     _until: float = field(default=-math.inf, init=False)
     """When all that were taken will have grown again."""
 
-    def wait(self, now: float) -> float:
-        """Take one; seconds until it is there."""
-        self._until = max(self._until, now) + 1 / self.rate
-        return max(self._until - now - self.burst / self.rate, 0.0)
-
     def ready(self, now: float) -> float:
         """When the next one is there."""
         return now + max(self._until + 1 / self.rate - now - self.burst / self.rate, 0.0)
@@ -210,7 +205,7 @@ class Pace:
         """Take one if it is there."""
         if self.ready(now) > now + 1e-9:
             return False
-        self.wait(now)
+        self._until = max(self._until, now) + 1 / self.rate
         return True
 
 

@@ -70,7 +70,7 @@ class AnswerUpdates:
         refused = await self._requests.answer(watch.task_id, {key: answer})
         if refused is not None:
             # Servers use the same words for a task that they do not know; whether that is it shows in the status.
-            seen = await self._requests.status(watch.task_id)
+            seen = await self._requests.status(watch.task_id, ahead=True)
             self._monitor.feed(watch, seen)
             if key in seen.status.input_requests or not (was_sent or refused.repeated):
                 raise refused.error

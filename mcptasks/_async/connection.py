@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from mcptasks._async.errors import describe
 from mcptasks._async.limits import Budget, WireLimit
-from mcptasks._async.turns import Turns
+from mcptasks._async.turns import SOON, SOON_HERE, Turns
 from mcptasks._exceptions import (
     TaskConnectionError,
     TaskError,
@@ -96,12 +96,12 @@ class Connection:
         self.target = target
         self.wire_timeout = wire_timeout
         self.limit = WireLimit(wire_timeout)
-        self._turns = Turns()
+        self._turns = Turns(SOON if target.lasting else SOON_HERE)
         self._make_client = make_client
         self._mode = mode
         self._prior: Any = None
         self._notify = notify
-        self._patience = patience
+        self._patience = math.inf if patience is None else patience
         self._on_link = on_link
         self._declare = declare
         self._host = host
@@ -150,13 +150,13 @@ class Connection:
 
     async def _ready(self, *, ahead: bool = False) -> tuple[Link, object]:
         """The present link, and a turn to send something over it; raises what `link` does."""
-        await self.link()
-        turn = await self._turns.take(ahead=ahead)
-        try:
-            return await self.link(), turn
-        except BaseException:
+        while True:
+            await self.link()
+            turn = await self._turns.take(ahead=ahead)
+            if self._link is not None:
+                return self._link, turn
+            # Who waits for a link has no turn: they would all leave at once.
             self._turns.over(turn)
-            raise
 
     async def read(
         self,
@@ -183,18 +183,20 @@ class Connection:
         """
         budget = budget or Budget(self.wire_timeout)
         failures = nonsense = 0
-        end = math.inf if self._patience is None else anyio.current_time() + self._patience
+        end: float | None = None
         while True:
-            await self.link()
-            cause: Exception = TimeoutError("the server asks clients to wait")
-            pause = self._paused_until - anyio.current_time()
+            link, turn = await self._ready(ahead=ahead)
+            now = anyio.current_time()
+            end = now + self._patience if end is None else end  # The time in the line is not the server's.
+            pause = self._paused_until - now
             if pause > 0 and not budget.single:
                 # The server's wish concerns every read alike.
-                await anyio.sleep(max(min(pause, end - anyio.current_time()), 0))
+                self._turns.over(turn)
+                await anyio.sleep(max(min(pause, end - now), 0))
                 if anyio.current_time() >= end:
-                    raise self._unreachable(cause)
-            cause = TimeoutError("the server does not answer")
-            link, turn = await self._ready(ahead=ahead)
+                    raise self._unreachable(TimeoutError("the server asks clients to wait"))
+                continue
+            cause: Exception = TimeoutError("the server does not answer")
             try:
                 with budget.attempt(end):
                     return await send(link)
@@ -228,9 +230,10 @@ class Connection:
             mcp.MCPError: The server's own error.
         """
         failures = 0
-        started = anyio.current_time()
+        started: float | None = None
         while True:
             link, turn = await self._ready()
+            started = anyio.current_time() if started is None else started
             scope, handled = self.limit.begin(), self.limit.handled
             try:
                 with scope:
@@ -249,7 +252,7 @@ class Connection:
                 fault = judge(exc.code, exc.message, exc.data)
                 if not broke_off(exc.code, exc.message, exc.data):
                     raise
-                impatient = self._patience is not None and anyio.current_time() - started >= self._patience
+                impatient = anyio.current_time() - started >= self._patience
                 if fault.action == "reopen":
                     # A 404 in a session: once it may be a proxy's, twice the session is over.
                     link.refusals += 1
@@ -307,7 +310,7 @@ class Connection:
                 return
             failures += 1
             spent = anyio.current_time() - started
-            if not self.target.reusable or (self._patience is not None and spent >= self._patience):
+            if not self.target.reusable or spent >= self._patience:
                 self._demand = anyio.Event()
                 self._settle()
                 return
@@ -329,8 +332,7 @@ class Connection:
             interceptor = Interceptor(self._notify, lambda: self._ended(broken), self._declare, host, give_up)
             source = InterceptedTransport(source, interceptor)
         client = self._make_client(source, self._mode, self._prior)
-        limit = math.inf if self._patience is None else self._patience
-        with anyio.move_on_after(limit) as connecting:
+        with anyio.move_on_after(self._patience) as connecting:
             async with client:
                 connecting.deadline = math.inf
                 guard.ready = True

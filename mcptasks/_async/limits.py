@@ -58,13 +58,15 @@ class WireLimit:
 class Budget:
     """How long one attempt of a read may take; waiters with a near deadline shorten it, also while it runs."""
 
-    __slots__ = ("_scope", "deadline", "single", "wire_timeout")
+    __slots__ = ("_scope", "asked", "deadline", "single", "wire_timeout")
 
     def __init__(self, wire_timeout: float | None, deadline: float | None = None, *, single: bool = False) -> None:
         self.wire_timeout = wire_timeout
         self.deadline = deadline
         self.single = single
         """Whether the first attempt is the only one."""
+        self.asked: float | None = None
+        """When the latest attempt began."""
         self._scope: anyio.CancelScope | None = None
 
     def tighten(self, deadline: float) -> None:
@@ -75,7 +77,7 @@ class Budget:
 
     def attempt(self, end: float) -> anyio.CancelScope:
         """A scope for one attempt that leaves time for more before `end`."""
-        now = anyio.current_time()
+        self.asked = now = anyio.current_time()
         self._scope = anyio.CancelScope(deadline=now + min(self._limit(), max((end - now) / 3, 0.5)))
         return self._scope
 

@@ -30,24 +30,23 @@ class Missed:
     """Who is to be looked at, in the order in which pushes were doubted."""
 
     _pace: Pace = field(factory=lambda: Pace(_AT_ONCE, _A_SECOND), init=False)
-    _waiting: deque[tuple[float, ref[Watch]]] = field(factory=deque[tuple[float, ref[Watch]]], init=False)
-    """And when at the latest."""
+    _waiting: deque[ref[Watch]] = field(factory=deque[ref[Watch]], init=False)
     _more: int = field(default=0, init=False)
     """How many looks may be made besides those that the pace allows."""
 
-    def add(self, watch: Watch, latest: float) -> None:
-        """Have a task looked at, in so many seconds at the latest."""
-        watch.doubted = now = anyio.current_time()
-        self._waiting.append((now + latest, ref(watch)))
+    def add(self, watch: Watch) -> None:
+        """Have a task looked at."""
+        watch.doubted = anyio.current_time()
+        self._waiting.append(ref(watch))
 
     def due(self, now: float, wanted: Callable[[Watch], bool]) -> Iterator[Watch]:
         """Take out whom to look at by now; those that are not wanted any more cost nothing."""
         while self._waiting:
-            latest, watch = self._waiting[0][0], self._waiting[0][1]()
+            watch = self._waiting[0]()
             if watch is not None and watch.again and wanted(watch):
                 if self._more:
                     self._more -= 1
-                elif latest > now and not self._pace.take(now):
+                elif not self._pace.take(now):
                     return
                 yield watch
             self._waiting.popleft()
@@ -55,7 +54,7 @@ class Missed:
 
     def until(self, now: float) -> float:
         """When there will be the next one."""
-        return min(self._waiting[0][0], self._pace.ready(now)) if self._waiting else math.inf
+        return self._pace.ready(now) if self._waiting else math.inf
 
     def looked(self, watch: Watch) -> bool:
         """Such a look was made; whether others may follow now."""

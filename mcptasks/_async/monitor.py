@@ -294,11 +294,12 @@ class Monitor:
         self._schedule(watch, max(now, watch.looked + delay))
 
     def _look_for_missed(self, watch: Watch) -> None:
-        """Look at a task whose pushes may have been missed: at once, where there are not too many such tasks."""
+        """Look at a task whose pushes may have been missed: at once, where there are not too many such tasks, and no
+        later than usual."""
         planned, watch.again = watch.again, True
         if self._plannable(watch) and not planned:
-            self._plan.drop(watch)
-            self._missed.add(watch, self._policy.spacing(watch.interval))
+            self._schedule(watch, anyio.current_time() + self._policy.spacing(watch.interval))
+            self._missed.add(watch)
             self._wake.set()
 
     def _plan_anew(self, ended: Watch) -> None:
@@ -339,7 +340,6 @@ class Monitor:
 
     async def _ask(self, watch: Watch, budget: Budget, fetch: bool) -> None:
         doubted, watch.again = watch.again, False
-        asked = anyio.current_time()
         try:
             event = await self._answer(watch, budget, fetch)
         finally:
@@ -347,7 +347,7 @@ class Monitor:
             if self._asking.waiting:
                 self._wake.set()
         if event is not None:
-            self.feed(watch, event, asked=asked)
+            self.feed(watch, event, asked=budget.asked)
             if doubted and self._missed.looked(watch):
                 self._wake.set()
         if not watch.entry and self._plannable(watch):

@@ -61,6 +61,7 @@ class _Stream:
     acknowledged: set[str] = field(factory=set[str])
     scope: anyio.CancelScope = field(factory=anyio.CancelScope)
     settled: anyio.Event = field(factory=anyio.Event)
+    opened: float = field(factory=anyio.current_time)
     idle_since: float = math.inf
     silent: bool = False
     """It was given up because no acknowledgement came."""
@@ -100,7 +101,13 @@ class PushStreams:
 
     def well(self, *, crowded: bool) -> bool:
         """Whether a new task can be expected to be covered soon; in a crowd, also where streams are being merged."""
-        return self.works and not self._failures and (crowded or not self._swapping)
+        return self.works and (not self._failures or self._lasting) and (crowded or not self._swapping)
+
+    @property
+    def _lasting(self) -> bool:
+        """Whether there is a stream that did not end soon, whatever became of others."""
+        until = anyio.current_time() - _LASTING_SECONDS
+        return any(stream.acknowledged and stream.opened <= until for stream in self._streams)
 
     @property
     def _swapping(self) -> bool:
@@ -222,7 +229,6 @@ class PushStreams:
         return replaced
 
     async def _keep(self, stream: _Stream, replaced: list[_Stream]) -> None:
-        opened = anyio.current_time()
         async with anyio.create_task_group() as tg:
             tg.start_soon(self._settle, stream, replaced)
             try:
@@ -232,7 +238,7 @@ class PushStreams:
                 self._ended(stream)
         if stream.live and not self._refused and (stream.silent or not stream.scope.cancel_called):
             # It was lost: polling covers until it is opened again.
-            lasted = stream.acknowledged and anyio.current_time() - opened >= _LASTING_SECONDS
+            lasted = stream.acknowledged and anyio.current_time() - stream.opened >= _LASTING_SECONDS
             self._failures = 0 if lasted else self._failures + 1
             if self._failures >= _REOPENINGS and not self._agreed:
                 self._refused = True

@@ -258,7 +258,7 @@ class Questions:
     async def look(self, watch: Watch) -> None:
         """Take in how a task stands, if that can be learned."""
         try:
-            self._monitor.feed(watch, await self._requests.status(watch.task_id))
+            self._monitor.feed(watch, await self._requests.status(watch.task_id, ahead=True))
         except TaskError as exc:
             logger.debug("could not look whether task %r asks: %s", watch.task_id, exc)
 

@@ -113,7 +113,7 @@ class Requests:
                 raise
             return Fetched(handshake.fetched(raw))
 
-        return await self._connection.read(send, budget)
+        return await self._connection.read(send, budget, ahead=True)
 
     async def cancel(self, task_id: str, budget: Budget | None = None) -> None:
         """`tasks/cancel`. The server's word in the answer is not taken for the state: real servers call a task

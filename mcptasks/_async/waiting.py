@@ -169,7 +169,8 @@ class Waiter:
         budget = Budget(self.core.connection.wire_timeout, single=True)
         with anyio.move_on_after(ONE_LOOK):
             try:
-                self.core.monitor.feed(self.watch, await self.core.requests.status(self.watch.task_id, budget))
+                seen = await self.core.requests.status(self.watch.task_id, budget, ahead=True)
+                self.core.monitor.feed(self.watch, seen)
             except TaskError as exc:
                 raise missing(exc, self.reference) from exc.__cause__
 

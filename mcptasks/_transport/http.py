@@ -50,6 +50,8 @@ _METHOD = re.compile(rb'\s*\{[^{}]*?"method"\s*:\s*"([^"]*)')
 """A message's own method, which the SDK writes before any nested object."""
 _FRAMING = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 """Headers about a body's form on the wire, untrue of a body that has been read."""
+_PROXIES = frozenset({"http", "https", "all"})
+"""What environment variables name that the HTTP library heeds, besides exceptions from them."""
 _OWN_HEADERS = frozenset({"accept", "content-type", "last-event-id", "cache-control"})
 
 
@@ -358,7 +360,7 @@ async def http_transport(
         headers=headers,
         auth=auth,
         # With a transport of our own the HTTP library would not see to the proxies that the environment names.
-        transport=None if getproxies() else Lanes(_CONNECTIONS),
+        transport=None if _PROXIES & getproxies().keys() else Lanes(_CONNECTIONS),
         # Whoever waits for a free connection has a deadline of its own.
         timeout=httpx2.Timeout(_CONNECT_SECONDS, read=_SILENCE_SECONDS, pool=None),
         limits=httpx2.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_KEPT),

@@ -8,7 +8,7 @@ pool has one connection only, what a request costs does not grow with their numb
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import cast
@@ -18,14 +18,16 @@ import httpx2
 
 _IDLE_SECONDS = 5.0
 """How long an idle connection is kept; the same figure as that of the HTTP library. Web servers take a like one."""
+_IDLE = 32
+"""How many are kept at most: nobody closes them while nothing is sent."""
 
 
 class _LaneStream(httpx2.AsyncByteStream):
     """A body after which its connection is free for the next request."""
 
-    def __init__(self, inner: httpx2.AsyncByteStream, over: Callable[[], None]) -> None:
+    def __init__(self, inner: httpx2.AsyncByteStream, over: Callable[[], Awaitable[None]]) -> None:
         self._inner = inner
-        self._over: Callable[[], None] | None = over
+        self._over: Callable[[], Awaitable[None]] | None = over
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return aiter(self._inner)
@@ -36,7 +38,7 @@ class _LaneStream(httpx2.AsyncByteStream):
         finally:
             over, self._over = self._over, None
             if over is not None:
-                over()
+                await over()
 
 
 class Lanes(httpx2.AsyncBaseTransport):
@@ -62,7 +64,7 @@ class Lanes(httpx2.AsyncBaseTransport):
         try:
             response = await lane.handle_async_request(request)
         except BaseException:
-            self._over(lane)
+            await self._over(lane)
             raise
         response.stream = _LaneStream(cast("httpx2.AsyncByteStream", response.stream), partial(self._over, lane))
         return response
@@ -78,14 +80,20 @@ class Lanes(httpx2.AsyncBaseTransport):
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=1, keepalive_expiry=_IDLE_SECONDS)
         return httpx2.AsyncHTTPTransport(verify=self._tls, limits=limits)
 
-    def _over(self, lane: httpx2.AsyncHTTPTransport) -> None:
+    async def _over(self, lane: httpx2.AsyncHTTPTransport) -> None:
         self._busy.discard(lane)
         self._idle.append((anyio.current_time(), lane))
         self._free.release()
+        if len(self._idle) > _IDLE:
+            await self._close_oldest()
 
     async def _close_old(self) -> None:
         """A server closes what was idle for long; so that nothing is left of it here, it is closed here too."""
         now = anyio.current_time()
         while self._idle and self._idle[0][0] + _IDLE_SECONDS < now:
-            with anyio.CancelScope(shield=True):
-                await self._idle.popleft()[1].aclose()
+            await self._close_oldest()
+
+    async def _close_oldest(self) -> None:
+        _, lane = self._idle.popleft()
+        with anyio.CancelScope(shield=True):
+            await lane.aclose()

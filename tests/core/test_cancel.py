@@ -124,23 +124,6 @@ async def test_leaving_the_block_takes_no_longer_than_five_seconds(era: Era) -> 
         assert anyio.current_time() - begun == pytest.approx(5, abs=0.01)
 
 
-@virtual_clock()
-async def test_ahead_of_other_requests(era: Era) -> None:
-    """The server hears of it at once, however many calls were made before that wait for their turns."""
-    server = make_server(era, poll_interval_ms=LONG_INTERVAL)
-    async with connected(server, limit=3600, polling=None) as client, anyio.create_task_group() as calls:
-        task, steered = await begin(client, server)
-        server.faults.add("tools/call", Drop(), times=None)
-        for _ in range(320):
-            calls.start_soon(client.call_tool, "work")
-        await settle()
-        begun = anyio.current_time()
-        await task.cancel()
-        assert steered.cancel_requested
-        assert anyio.current_time() - begun < 0.5
-        calls.cancel_scope.cancel()
-
-
 # --- plain calls --------------------------------------------------------------------------------------------------
 
 

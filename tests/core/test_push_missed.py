@@ -147,3 +147,22 @@ async def test_looks_for_what_was_missed_are_no_later_than_usual() -> None:
         with anyio.fail_after(2.5):
             for _, told in watched:
                 await told.until_over()
+
+
+@virtual_clock()
+async def test_looks_that_are_due_sooner() -> None:
+    """A task that the server wants looked at often does not wait behind those that it wants looked at seldom."""
+    server = make_server("modern", poll_interval_ms=60_000)
+    server.faults.add("subscriptions/listen", RpcError(-32603, "Not now"), skip=1)
+    async with connected(server, limit=1000) as client:
+        seldom = await watch(client, server, 300, pause=0)
+        server.options = evolve(server.options, poll_interval_ms=2000)
+        ((steered, told),) = await watch(client, server, 1, pause=0)
+        await anyio.sleep(10)
+        server.options = evolve(server.options, poll_interval_ms=60_000, listen_drop_after=1)
+        seldom[0][0].set_working("the last push")
+        await anyio.sleep(0.1)
+        steered.complete()
+        with anyio.fail_after(3):
+            await told.until_over()
+        await end(seldom, within=70)

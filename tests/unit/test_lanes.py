@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -11,7 +12,7 @@ import pytest
 from anyio.abc import SocketAttribute, SocketStream, TaskGroup
 
 from mcptasks import Client, TaskConnectionError
-from mcptasks._transport import lanes
+from mcptasks._transport import http, lanes
 from mcptasks._transport.lanes import Lanes
 
 pytestmark = pytest.mark.anyio
@@ -197,6 +198,16 @@ async def test_old_ones(monkeypatch: pytest.MonkeyPatch) -> None:
             await server.until_open(1)
 
 
+async def test_few_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many connections that are not needed any more few stay open, though nothing is sent that might close them."""
+    monkeypatch.setattr(lanes, "_IDLE", 3)
+    async with web() as server, httpx2.AsyncClient(transport=Lanes(8)) as client:
+        await at_once(client, server, 8)
+        await server.until_open(3)
+        await at_once(client, server, 8)
+        assert (len(server.asked), server.connections) == (16, 13)
+
+
 async def test_left() -> None:
     """At the end all connections are closed, also one that is in use."""
     async with web() as server:
@@ -207,6 +218,26 @@ async def test_left() -> None:
             assert len(server.open) == 3
         await server.until_open(0)
         await response.aclose()
+
+
+@pytest.mark.parametrize(("name", "value"), [("NO_PROXY", "localhost"), ("APT_PROXY", "http://127.0.0.1:9")])
+async def test_no_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """Where the environment names exceptions from proxies only, or some other program's, there is none."""
+    for each in [each for each in os.environ if each.lower().endswith("_proxy")]:
+        monkeypatch.delenv(each)
+    monkeypatch.setenv(name, value)
+    made: list[int] = []
+
+    class Noted(Lanes):
+        def __init__(self, connections: int) -> None:
+            made.append(connections)
+            super().__init__(connections)
+
+    monkeypatch.setattr(http, "Lanes", Noted)
+    with pytest.raises(TaskConnectionError):
+        async with Client("http://127.0.0.1:9/mcp", reconnect_timeout=0.5):
+            pytest.fail("there is no such server")
+    assert len(made) == 1
 
 
 async def test_proxies_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,11 +20,11 @@ AT_ONCE, A_SECOND, MORE = 32, 16, 8
 MADE = datetime(2026, 11, 26, tzinfo=UTC)
 
 
-def doubted(missed: Missed, count: int, *, latest: float = 1000.0) -> list[Watch]:
+def doubted(missed: Missed, count: int) -> list[Watch]:
     """So many tasks that are ten seconds old, whose pushes are doubted now."""
     watches = [Watch(str(number), anyio.current_time() - 10.0, again=True) for number in range(count)]
     for watch in watches:
-        missed.add(watch, latest)
+        missed.add(watch)
     return watches
 
 
@@ -70,18 +70,6 @@ async def test_what_is_not_wanted_costs_nothing() -> None:
     del watches[50:80]
     gc.collect()
     assert due(missed, but=frozenset(map(str, range(80, 100)))) == list(range(100, 100 + AT_ONCE))
-
-
-@virtual()
-async def test_at_the_latest() -> None:
-    """When it is high time all are looked at, whatever the pace."""
-    missed = Missed()
-    watches = doubted(missed, 300, latest=2.0)
-    assert len(due(missed)) == AT_ONCE
-    await anyio.sleep(1.999)
-    assert len(due(missed)) <= 2 * A_SECOND
-    await anyio.sleep(0.002)
-    assert due(missed)[-1] == len(watches) - 1
 
 
 @virtual()

@@ -322,15 +322,6 @@ def test_pushes_that_are_awaited() -> None:
 
 
 def test_pace() -> None:
-    """Some are there at once; after that each is there when it has grown again, and who waits is waited for."""
-    pace = Pace(3, 2)
-    assert [pace.wait(10.0) for _ in range(6)] == pytest.approx([0.0, 0.0, 0.0, 0.5, 1.0, 1.5])
-    assert pace.wait(10.0) == pytest.approx(2.0)
-    assert pace.wait(11.0) == pytest.approx(1.5)
-    assert [pace.wait(100.0) for _ in range(4)] == pytest.approx([0.0, 0.0, 0.0, 0.5])
-
-
-def test_pace_takes_what_is_there() -> None:
     """Taking takes only what is there: what is not costs nothing, so that the next one comes no later, when it says."""
     pace = Pace(2, 4)
     assert pace.ready(0.0) == 0.0
@@ -346,11 +337,16 @@ def test_pace_takes_what_is_there() -> None:
 
 @given(st.integers(1, 100), st.floats(0.1, 1000), st.lists(st.floats(0, 10), min_size=1, max_size=200))
 def test_pace_is_kept(burst: int, rate: float, steps: list[float]) -> None:
-    """Whenever it is asked, in no stretch of time are there more than the burst and what has grown in it."""
+    """Whenever it is asked, in no stretch of time are there more than the burst and what has grown in it; and when it
+    says that there is one there is."""
     pace, now, given_at = Pace(burst, rate), 0.0, list[float]()
     for step in steps:
         now += step
-        given_at.append(now + pace.wait(now))
+        while pace.take(now) and len(given_at) < 1000:
+            given_at.append(now)
+        now = pace.ready(now)
+        assert pace.take(now)
+        given_at.append(now)
     for first, begin in enumerate(given_at):
         for count, end in enumerate(given_at[first:], 1):
             assert count <= burst + rate * (end - begin) + 1 + 1e-6

@@ -6,24 +6,21 @@ import anyio
 import pytest
 from anyio.abc import TaskGroup
 
-from mcptasks._async import turns
 from mcptasks._async.turns import Turns
 from tests.unit.test_asking import virtual
 
 AT_ONCE, SOON = 32, 0.3
 
 
-@pytest.fixture
-def kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No turn is given away, however slow the machine."""
-    monkeypatch.setattr(turns, "_SOON", 3600.0)
+KEPT = 3600.0
+"""No turn is given away, however slow the machine."""
 
 
 class Line:
     """Requests that take turns; each ends when it is told to."""
 
-    def __init__(self) -> None:
-        self.turns = Turns()
+    def __init__(self, soon: float) -> None:
+        self.turns = Turns(soon)
         self.begun: list[int] = []
         self.scopes: dict[int, anyio.CancelScope] = {}
         self._ends: dict[int, anyio.Event] = {}
@@ -66,10 +63,9 @@ class Line:
 
 
 @pytest.mark.anyio
-@pytest.mark.usefixtures("kept")
 async def test_turns_in_order() -> None:
     """At most 32 requests are under way; the others begin in the order in which they came, as those end."""
-    line = Line()
+    line = Line(KEPT)
     async with anyio.create_task_group() as group:
         await line.join(group, 40)
         assert line.begun == list(range(AT_ONCE))
@@ -83,10 +79,9 @@ async def test_turns_in_order() -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.usefixtures("kept")
 async def test_nobody_overtakes() -> None:
     """Who comes when a turn has just become free begins after those who waited for it."""
-    line = Line()
+    line = Line(KEPT)
     async with anyio.create_task_group() as group:
         await line.join(group, AT_ONCE + 2)
         line._ends[0].set()
@@ -99,10 +94,9 @@ async def test_nobody_overtakes() -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.usefixtures("kept")
 async def test_ahead_of_the_others() -> None:
     """Some begin before those that waited already, in the order in which they came, and no more are under way."""
-    line = Line()
+    line = Line(KEPT)
     async with anyio.create_task_group() as group:
         await line.join(group, AT_ONCE + 3)
         await line.join(group, 3, ahead=True)
@@ -121,7 +115,7 @@ async def test_ahead_of_the_others() -> None:
 async def test_the_first_in_line_is_overtaken(gives_up: bool) -> None:
     """Who is overtaken while it watches for turns that are given away has the next one; also where the other one gives
     up."""
-    line = Line()
+    line = Line(SOON)
     async with anyio.create_task_group() as group:
         begin = anyio.current_time()
         await line.join(group, 1)
@@ -141,7 +135,7 @@ async def test_the_first_in_line_is_overtaken(gives_up: bool) -> None:
 @virtual()
 async def test_a_turn_is_given_away() -> None:
     """Requests that are not over after 0.3 s give their turns away, and their ends free none a second time."""
-    line = Line()
+    line = Line(SOON)
     async with anyio.create_task_group() as group:
         begin = anyio.current_time()
         await line.join(group, 3 * AT_ONCE)
@@ -162,11 +156,10 @@ async def test_a_turn_is_given_away() -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.usefixtures("kept")
 @pytest.mark.parametrize("which", [AT_ONCE, AT_ONCE + 1, AT_ONCE + 3], ids=["first", "second", "last"])
 async def test_who_waits_gives_up(which: int) -> None:
     """A request that is given up while it waits leaves the line; the others have their turns."""
-    line = Line()
+    line = Line(KEPT)
     async with anyio.create_task_group() as group:
         await line.join(group, AT_ONCE + 4)
         await line.give_up(which)
@@ -178,11 +171,10 @@ async def test_who_waits_gives_up(which: int) -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.usefixtures("kept")
 @pytest.mark.parametrize("woken_first", [True, False])
 async def test_given_up_with_the_turn_in_hand(monkeypatch: pytest.MonkeyPatch, woken_first: bool) -> None:
     """A request that is given up just when it is woken for its turn, or just before, passes it on."""
-    line, over = Line(), Turns.over
+    line, over = Line(KEPT), Turns.over
 
     def over_and_give_up(self: Turns, turn: object) -> None:
         if not woken_first:
@@ -201,10 +193,9 @@ async def test_given_up_with_the_turn_in_hand(monkeypatch: pytest.MonkeyPatch, w
 
 
 @pytest.mark.anyio
-@pytest.mark.usefixtures("kept")
 async def test_given_up_under_way() -> None:
     """A request that is given up while it is under way passes its turn on."""
-    line = Line()
+    line = Line(KEPT)
     async with anyio.create_task_group() as group:
         await line.join(group, AT_ONCE + 2)
         await line.give_up(3, 4)
@@ -216,7 +207,7 @@ async def test_given_up_under_way() -> None:
 @virtual()
 async def test_the_first_in_line_gives_up_while_it_watches() -> None:
     """When the one that watches for turns that are given away gives up, the next one watches for them."""
-    line = Line()
+    line = Line(SOON)
     async with anyio.create_task_group() as group:
         await line.join(group, AT_ONCE + 2)
         await anyio.sleep(SOON / 2)
@@ -228,10 +219,9 @@ async def test_the_first_in_line_gives_up_while_it_watches() -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.usefixtures("kept")
 async def test_a_turn_is_over_once() -> None:
     """To say twice that a request is over frees one turn."""
-    line = Turns()
+    line = Turns(KEPT)
     taken = [await line.take() for _ in range(AT_ONCE)]
     line.over(taken[0])
     line.over(taken[0])
