@@ -109,6 +109,7 @@ async def test_what_is_found_brings_more_looks() -> None:
             await told.until_over()
         # The first 100 were not over: they take the pace.
         assert anyio.current_time() - begun <= 0.5 + (100 - AT_ONCE) / A_SECOND + 0.5
+        await anyio.sleep(10)
         assert len(looks.made) == 300
         await end(watched[:100], within=0.1)
         assert len(looks.made) == 300
