@@ -15,7 +15,6 @@ ALONE = tuple(
     for place in (
         "interop/test_many.py",
         "notebooks",
-        "portal/test_every_moment.py",
         "portal/test_exit.py",
         "portal/test_interrupts.py",
     )

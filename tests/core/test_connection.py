@@ -160,7 +160,7 @@ async def test_a_server_that_stays_away(server: TaskServer) -> None:
     """When the patience is used up, everyone who waits gets `TaskConnectionError` with the reference."""
     serving = serve_http(server)
     with serving as url:
-        async with connected(url, limit=60, reconnect_timeout=2.0) as client:
+        async with connected(url, limit=60, reconnect_timeout=1.5) as client:
             tasks = [(await begin(client, server))[0] for _ in range(5)]
             await anyio.to_thread.run_sync(serving.stop)
             with anyio.fail_after(10):
