@@ -13,7 +13,7 @@ import anyio
 from attrs import define, field
 
 _AT_ONCE = 32
-SOON, SOON_HERE = 0.3, 0.05
+SOON, SOON_HERE = 0.3, 0.15
 """Good values of `Turns.soon`: over a network, and on one machine without one."""
 
 

@@ -44,7 +44,7 @@ async def test_ahead_of_calls(era: Era, what: str, monkeypatch: pytest.MonkeyPat
 
 @virtual_clock()
 async def test_calls_that_take_long(era: Era) -> None:
-    """Calls of a server in this process that take long do not wait for each other."""
+    """Calls of a server in this process that take long wait little for each other: two hundred begin in a second."""
     server = make_server(era)
 
     @server.tool()
@@ -55,4 +55,4 @@ async def test_calls_that_take_long(era: Era) -> None:
     async with connected(server, limit=3600) as client, anyio.create_task_group() as calls:
         for _ in range(MANY):
             calls.start_soon(client.call_tool, "think")
-    assert anyio.current_time() - begun < 2
+    assert anyio.current_time() - begun < 1 + MANY / 200
