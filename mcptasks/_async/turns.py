@@ -34,7 +34,7 @@ class Turns:
         """Wait for a turn; what this returns is to be given to `over`."""
         turn = object()
         line = self._ahead if ahead else self._waiting
-        if line or self._full():
+        if self._ahead or line or self._full():
             try:
                 await self._wait(turn, line)
             finally:

@@ -38,13 +38,18 @@ class Looks:
         return max(sum(begin <= time <= begin + seconds for time in times) for begin in times)
 
 
-async def lose_stream(server: TaskServer, watched: list[tuple[ServerTask, Recorder]]) -> None:
-    """The one stream that there is ends, and can be opened again."""
+async def end_stream(server: TaskServer, watched: list[tuple[ServerTask, Recorder]]) -> None:
+    """The one stream that there is ends."""
     server.options = evolve(server.options, listen_drop_after=1)
-    listens = server.requests.count("subscriptions/listen")
     # What it waits for counts by the options that it finds then.
     watched[0][0].set_working("the last push")
     await watched[0][1].until_message("the last push")
+
+
+async def lose_stream(server: TaskServer, watched: list[tuple[ServerTask, Recorder]]) -> None:
+    """The one stream that there is ends, and can be opened again."""
+    listens = server.requests.count("subscriptions/listen")
+    await end_stream(server, watched)
     server.options = evolve(server.options, listen_drop_after=None)
     await server.requests.wait_for("subscriptions/listen", listens + 1)
 
@@ -139,8 +144,7 @@ async def test_looks_for_what_was_missed_are_no_later_than_usual() -> None:
     async with connected(server, limit=1000) as client:
         watched = await watch(client, server, 300, pause=0)
         await anyio.sleep(60)
-        server.options = evolve(server.options, listen_drop_after=1)
-        watched[0][0].set_working("the last push")
+        await end_stream(server, watched)
         await anyio.sleep(0.1)
         for steered, _ in watched:
             if not steered.done:
@@ -160,8 +164,8 @@ async def test_looks_that_are_due_sooner() -> None:
         server.options = evolve(server.options, poll_interval_ms=2000)
         ((steered, told),) = await watch(client, server, 1, pause=0)
         await anyio.sleep(10)
-        server.options = evolve(server.options, poll_interval_ms=60_000, listen_drop_after=1)
-        seldom[0][0].set_working("the last push")
+        server.options = evolve(server.options, poll_interval_ms=60_000)
+        await end_stream(server, seldom)
         await anyio.sleep(0.1)
         steered.complete()
         with anyio.fail_after(3):

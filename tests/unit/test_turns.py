@@ -94,6 +94,22 @@ async def test_nobody_overtakes() -> None:
 
 
 @pytest.mark.anyio
+async def test_nobody_overtakes_those_ahead() -> None:
+    """Who comes when a turn has just become free begins after those ahead that waited for it."""
+    line = Line(KEPT)
+    async with anyio.create_task_group() as group:
+        await line.join(group, AT_ONCE)
+        await line.join(group, 1, ahead=True)
+        line.turns.over(next(iter(line.turns._taken)))
+        with anyio.move_on_after(0.01) as scope:
+            line.turns.over(await line.turns.take())
+        assert scope.cancelled_caught
+        assert line.begun == list(range(AT_ONCE + 1))
+        await line.end(*range(AT_ONCE + 1))
+    line.assert_empty()
+
+
+@pytest.mark.anyio
 async def test_ahead_of_the_others() -> None:
     """Some begin before those that waited already, in the order in which they came, and no more are under way."""
     line = Line(KEPT)
@@ -127,7 +143,7 @@ async def test_the_first_in_line_is_overtaken(gives_up: bool) -> None:
         await anyio.sleep_until(begin + SOON + 0.01)
         assert line.begun[AT_ONCE:] == [AT_ONCE if gives_up else AT_ONCE + 1]
         await anyio.sleep_until(begin + 1.5 * SOON + 0.02)
-        assert sorted(line.begun[AT_ONCE:]) == [AT_ONCE] if gives_up else [AT_ONCE, AT_ONCE + 1]
+        assert sorted(line.begun[AT_ONCE:]) == ([AT_ONCE] if gives_up else [AT_ONCE, AT_ONCE + 1])
         await line.end(*range(AT_ONCE + 2))
     line.assert_empty()
 
