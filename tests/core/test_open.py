@@ -11,7 +11,8 @@ import pytest
 
 from mcptasks import Client, TaskConnectionError, TaskStateError
 from mcptasks.testing import TaskServer
-from tests.core.support import LIMIT, QUICK, Recorder, begin
+from tests.core.support import LIMIT, QUICK, begin
+from tests.core.test_push import follow_pushed
 
 pytestmark = pytest.mark.anyio
 
@@ -122,11 +123,7 @@ async def test_closing_while_streams_are_open(server: TaskServer, caplog: pytest
         for _ in range(3):
             async with Client(server) as client:
                 for _ in range(3):
-                    task, steered = await begin(client, server)
-                    recorder = Recorder()
-                    task.on_status_change(recorder)
-                    steered.set_working("pushed")
-                    await recorder.until_message("pushed")
+                    await follow_pushed(client, server)
                 started = time.monotonic()
             took.append(time.monotonic() - started)
     assert min(took) < 0.9  # the SDK's patience with a blocked write is 1 s; the machine may be busy once

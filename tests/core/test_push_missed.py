@@ -38,6 +38,13 @@ class Looks:
         return max(sum(begin <= time <= begin + seconds for time in times) for begin in times)
 
 
+def pushing_once(poll_interval_ms: int) -> TaskServer:
+    """A server whose first stream is the only one that it opens."""
+    server = make_server("modern", poll_interval_ms=poll_interval_ms)
+    server.faults.add("subscriptions/listen", RpcError(-32603, "Not now"), skip=1)
+    return server
+
+
 async def end_stream(server: TaskServer, watched: list[tuple[ServerTask, Recorder]]) -> None:
     """The one stream that there is ends."""
     server.options = evolve(server.options, listen_drop_after=1)
@@ -139,8 +146,7 @@ async def test_quick_tasks_one_after_the_other() -> None:
 @virtual_clock()
 async def test_looks_for_what_was_missed_are_no_later_than_usual() -> None:
     """Where the server wants looks more often than those for what was missed would come, tasks are looked at then."""
-    server = make_server("modern", poll_interval_ms=2000)
-    server.faults.add("subscriptions/listen", RpcError(-32603, "Not now"), skip=1)
+    server = pushing_once(2000)
     async with connected(server, limit=1000) as client:
         watched = await watch(client, server, 300, pause=0)
         await anyio.sleep(60)
@@ -157,8 +163,7 @@ async def test_looks_for_what_was_missed_are_no_later_than_usual() -> None:
 @virtual_clock()
 async def test_looks_that_are_due_sooner() -> None:
     """A task that the server wants looked at often does not wait behind those that it wants looked at seldom."""
-    server = make_server("modern", poll_interval_ms=60_000)
-    server.faults.add("subscriptions/listen", RpcError(-32603, "Not now"), skip=1)
+    server = pushing_once(60_000)
     async with connected(server, limit=1000) as client:
         seldom = await watch(client, server, 300, pause=0)
         server.options = evolve(server.options, poll_interval_ms=2000)
