@@ -1,12 +1,13 @@
-"""What runs the project's checks: `nox` runs all of them, `nox -s tests-3.12` one, `nox -s docs -- -x` with options.
+"""What runs the project's checks: `nox -t quick` the quick ones, `nox` all, `nox -s tests-3.12` one session.
 
-A session installs what it needs from the package index; nothing but nox has to be there. The full test suite runs on
-one Python, at the end; the other Pythons run less, and nothing that needs real servers.
+A session installs what it needs from the package index; nothing but nox has to be there. Quick tests run on the oldest
+and on the newest Python. What is slow, or needs real servers, runs on one Python, at the end.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,16 +20,23 @@ from packaging.utils import canonicalize_name
 
 OLDEST = (3, 11)
 PROJECT = nox.project.load_toml("pyproject.toml")
-QUICK = ("-m", "not interop and not slow")
-SIDE_BY_SIDE = ("-n", "3", "--dist", "worksteal")
-"""Nearly all tests wait, for servers and threads, a good part of their time: three keep two cores busy."""
-NEAR_THE_INTERPRETER = ("tests/portal", "tests/notebooks", "tests/test_docs.py::test_readme_script")
-"""Threads, signals, forks, the end of a program, notebooks: what a Python may do in its own way. These run in full on
-the oldest Python and on the newest."""
+SIDE_BY_SIDE = ("-n", "8", "--dist", "worksteal")
+"""Nearly all tests wait, for servers, threads and time limits, four fifths of their time: eight keep two cores busy."""
+HEAVY = ("-n", "6", "--dist", "worksteal")
+"""For the slow tests and those with real servers, which start processes of their own."""
+A_FEW = ("-n", "2", "--dist", "loadfile")
+"""For tests that say how soon something happens: each has a core to itself."""
+UNIT = (
+    *("tests/core", "tests/wire", "tests/transport", "tests/engine", "tests/cli"),
+    *("tests/house/generator", "tests/house/test_linear.py"),
+)
+"""Unit tests: they mirror the package, and need neither servers nor a client."""
 
 nox.needs_version = ">=2025.2.9"
 nox.options.error_on_missing_interpreters = True
 nox.options.stop_on_first_error = False
+# With this variable set each of many processes would compile each module of the tests and the package again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def _starts_as(executable: Path) -> tuple[int, int] | None:
@@ -73,11 +81,20 @@ RUNNING = f"{sys.version_info[0]}.{sys.version_info[1]}"
 MAIN = RUNNING if RUNNING in PYTHONS else PYTHONS[-1]
 
 
+def _install_once(session: nox.Session, *requirements: str) -> None:
+    """Install, unless the last run of the session did just this and left its environment."""
+    wanted = "\n".join([str(session.python), *requirements, *map(str, PROJECT["project"]["dependencies"])])
+    note = Path(session.virtualenv.location, "installed.txt")
+    if not note.exists() or note.read_text(encoding="utf-8") != wanted:
+        session.install(*requirements)
+        note.write_text(wanted, encoding="utf-8")
+
+
 def _pytest(session: nox.Session, *options: str) -> None:
     session.run("python", "-m", "pytest", *options, *session.posargs)
 
 
-@nox.session(python=MAIN)
+@nox.session(python=MAIN, tags=["quick"])
 def lint(session: nox.Session) -> None:
     """Style and likely mistakes."""
     session.install(*nox.project.dependency_groups(PROJECT, "lint"))
@@ -85,14 +102,23 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check", ".")
 
 
+@nox.session(python=MAIN, default=False, tags=["quick"], reuse_venv=True)
+def quick(session: nox.Session) -> None:
+    """mypy, and the tests that take no time: what to run after each change, with `nox -t quick`.
+
+    Keeps its environment, so that the second run is a matter of two minutes."""
+    _install_once(session, "-e", ".[test]", "nox", *nox.project.dependency_groups(PROJECT, "types"))
+    session.run("mypy")
+    _pytest(session, *SIDE_BY_SIDE, "-m", "not interop and not slow")
+
+
 @nox.session(python=MAIN)
 def types(session: nox.Session) -> None:
-    """Both type checkers, strict."""
+    """Both type checkers, strict, on the project and on what users write."""
     session.install("-e", ".[test]", "nox", *nox.project.dependency_groups(PROJECT, "types"))
-    session.run("mypy")
-    session.run("pyright", "--warnings")
-    # By its path, since it is no test of the ordinary run, which has no type checkers.
-    _pytest(session, "tests/types/check_surfaces.py")
+    # By their paths, since they are no tests of the ordinary run, which has no type checkers.
+    checks = sorted(str(path) for path in Path("tests/types").glob("check_*.py"))
+    _pytest(session, *A_FEW, *checks)
 
 
 @nox.session(python=MAIN, default=False)
@@ -117,6 +143,24 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session(python=MAIN, default=False)
+def traces(session: nox.Session) -> None:
+    """The tests with whole clients while OpenTelemetry records: no request of a client's own may start a trace."""
+    session.install("-e", ".[test]")
+    places = session.posargs or ["tests/client", "tests/engine", "tests/portal", "tests/remote", "tests/store"]
+    options = ("-p", "tests.helpers.orphans", "-m", "not alone and not interop")
+    session.run("python", "-m", "pytest", *SIDE_BY_SIDE, *options, *places)
+
+
+@nox.session(python=MAIN, default=False)
+def simulate(session: nox.Session) -> None:
+    """How late polls are in virtual time, beside the best schedule: `nox -s simulate -- [FAMILY ...] [--fleets N ...]`.
+
+    Rows that miss what they should reach make it fail; `--write docs/speed.md` writes the table."""
+    session.install("-e", ".[test]")
+    session.run("python", "-m", "tests.benchmarks.simulate", *session.posargs)
+
+
+@nox.session(python=MAIN, default=False)
 def soak(session: nox.Session) -> None:
     """Two thousand tasks that come and go for ten minutes under faults; `nox -s soak -- --backend trio` on trio."""
     session.install("-e", ".[test]")
@@ -124,10 +168,66 @@ def soak(session: nox.Session) -> None:
 
 
 @nox.session(python=MAIN, default=False)
-def docs(session: nox.Session) -> None:
-    """Every example of the README and of docs/, and every link between those files; `tests` runs these too."""
+def conformance(session: nox.Session) -> None:
+    """The MCP project's own tests of the client, and of the testing server; `nox -s conformance -- SCENARIO ...`.
+
+    Needs npm's registry once: the suite is kept beside the environments of tests/interop. A session that neither has
+    the suite nor reaches the registry is skipped with a sentence: no fault of the project would be found that way.
+    Writes the table of docs/protocols.md; in CI, where nothing may be written, a table that is not up to date fails."""
+    session.install("-e", ".[trio]", *nox.project.dependency_groups(PROJECT, "conformance"))
+    why_not = session.run("python", "-m", "tests.conformance", "--install", silent=True, success_codes=[0, 75])
+    if isinstance(why_not, str) and "has not run" in why_not:
+        session.skip(why_not.strip())
+    check = ["--check"] if os.environ.get("CI") else []
+    session.run("python", "-m", "tests.conformance", *check, *session.posargs)
+
+
+ENGINES = ("distributed==2026.8.0", "temporalio==1.35.0", "celery==5.7.0", "dbos==3.4.0")
+AIRFLOW = ("apache-airflow-core==3.3.2", "apache-airflow-task-sdk==1.3.2")
+"""Pinned, so that a new version of an engine fails nothing until somebody looks at it."""
+ENGINE_TESTS = ("hypothesis>=6.130", "pytest>=9.0", "pytest-trio>=0.8", "pytest-xdist>=3.8")
+"""What the checks in tests/engines need beside the engines: a part of the extra `test`, whose rest takes a minute."""
+
+
+@nox.session(python=MAIN, default=False)
+def engines(session: nox.Session) -> None:
+    """`mcptasks.contrib` with the real Dask and Temporal, and the examples of docs/cluster.md.
+
+    `airflow` does the same with Airflow."""
+    session.install("-e", ".[trio,dask,temporal]", *ENGINES, *ENGINE_TESTS)
+    checks = (f"tests/engines/check_{name}.py" for name in ("dask", "temporal", "page"))
+    _pytest(session, *A_FEW, *checks)
+
+
+@nox.session(python=MAIN, default=False)
+def airflow(session: nox.Session) -> None:
+    """The same with Airflow: 130 packages, which take minutes to install, so it is not part of the ordinary run."""
+    session.install("-e", ".[trio,airflow]", *AIRFLOW, *ENGINE_TESTS)
+    _pytest(session, "tests/engines/check_airflow.py", "tests/engines/check_page.py")
+
+
+@nox.session(python=MAIN, default=False)
+def frameworks(session: nox.Session) -> None:
+    """The adapters of `mcptasks.contrib` with the real agent frameworks, each in an environment of its own.
+
+    The environments are kept; see tests/interop/environments.py."""
     session.install("-e", ".[test]")
-    _pytest(session, "tests/test_docs.py")
+    _pytest(session, "-n", "2", "tests/frameworks/check_frameworks.py")
+
+
+@nox.session(python=MAIN)
+def docs(session: nox.Session) -> None:
+    """The documentation site, into site/: a broken link, an unknown name or a warning fails it.
+
+    `tests` runs the examples."""
+    # ruff breaks long signatures into lines.
+    session.install(*(line for group in ("docs", "lint") for line in nox.project.dependency_groups(PROJECT, group)))
+    report = session.run("zensical", "build", "--strict", "--clean", silent=True)
+    assert isinstance(report, str)
+    session.log(report)
+    # `--strict` counts what is wrong with pages. What is wrong with docstrings is printed by the tools that read them.
+    if complaints := re.findall(r"^(?:griffe|mkdocstrings|mkdocs_autorefs): .*", report, re.MULTILINE):
+        session.error("\n".join(["docstrings:", *complaints]))
 
 
 @nox.session(python=MAIN)
@@ -170,23 +270,28 @@ def lowest(session: nox.Session) -> None:
     constraints.write_text("\n".join(_lowest_pins()) + "\n", encoding="utf-8")
     session.install("-e", ".[test]", "-c", str(constraints), "-c", "tests/constraints-lowest.txt")
     # An anyio before 4.16 leaves a socket open, until it is collected, where connecting is cancelled at its end.
-    _pytest(session, *QUICK, *SIDE_BY_SIDE, "-W", "ignore:unclosed:ResourceWarning")
+    _pytest(session, *SIDE_BY_SIDE, "-m", "not interop and not slow", "-W", "ignore:unclosed:ResourceWarning")
 
 
 @nox.session(python=[*(python for python in PYTHONS if python != MAIN), MAIN])
 def tests(session: nox.Session) -> None:
-    """The tests: all of them on one Python; on the newest and the oldest the quick ones, and the slow ones of what a
-    Python may do in its own way; on those in between the unit tests."""
+    """The tests: the slow ones and those with real servers on one Python, the quick ones on the newest.
+
+    A Python that is the only one, or the newest, runs all. On the newest and the oldest run all marked `interpreter`;
+    `lowest` runs the quick ones on the oldest. On those in between run the unit tests."""
     session.install("-e", ".[test]")
     if session.python == MAIN and session.posargs:
         _pytest(session)
     elif session.python == MAIN:
-        _pytest(session, *SIDE_BY_SIDE, "-m", "not alone")
-        _pytest(session, "-m", "alone")
+        chosen = "not alone" if PYTHONS[-1] == MAIN else "not alone and (slow or interop)"
+        _pytest(session, *HEAVY, "-m", chosen)
+        _pytest(session, *A_FEW, "-m", "alone and not interop")
+        _pytest(session, "-m", "alone and interop", "tests/interop")
     elif session.python in (PYTHONS[0], PYTHONS[-1]):
-        if session.python == PYTHONS[-1]:  # On the oldest one `lowest` runs them.
-            _pytest(session, *QUICK, *SIDE_BY_SIDE)
-        _pytest(session, *SIDE_BY_SIDE, "-m", "slow and not alone", *NEAR_THE_INTERPRETER)
-        _pytest(session, "-m", "slow and alone", *NEAR_THE_INTERPRETER)
+        # On the oldest one `lowest` runs the quick ones.
+        newest = session.python == PYTHONS[-1]
+        chosen = "interpreter or (not interop and not slow)" if newest else "interpreter and slow"
+        _pytest(session, *SIDE_BY_SIDE, "-m", f"not alone and ({chosen})")
+        _pytest(session, *A_FEW, "-m", f"alone and not interop and ({chosen})")
     else:
-        _pytest(session, *QUICK, "tests/unit")
+        _pytest(session, "-n", "2", "-m", "not interop and not slow", *UNIT)

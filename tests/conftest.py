@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import ast
+import gc
+import importlib
+from collections.abc import Generator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import hypothesis
+import hypothesis.strategies
 import pytest
 
-INTEROP = Path(__file__).parent / "interop"
-TESTING = Path(__file__).parent / "testing"
+from tests.helpers import pairs
+from tests.helpers.backends import ASYNCIO, TRIO, Backend
+
+TESTS = Path(__file__).parent
+INTEROP = TESTS / "interop"
+TESTING = TESTS / "testing"
 ALONE = tuple(
-    Path(__file__).parent / place
+    TESTS / place
     for place in (
         "interop/test_many.py",
         "notebooks",
@@ -20,10 +29,10 @@ ALONE = tuple(
     )
 )
 """Where the processor is kept busy, or what matters is how soon something happens."""
+INTERPRETER = (TESTS / "portal", TESTS / "notebooks")
+"""Threads, signals, forks, the end of a program, notebooks: what a Python may do in its own way. All of these tests run
+on the oldest Python and on the newest."""
 
-Backend = tuple[str, dict[str, Any]]
-ASYNCIO: Backend = ("asyncio", {"use_uvloop": False})
-TRIO: Backend = ("trio", {})
 
 # A slow machine is no bug, so hypothesis sets no deadline for an example.
 hypothesis.settings.register_profile("mcptasks", deadline=None, print_blob=True)
@@ -37,13 +46,90 @@ def anyio_backend(request: pytest.FixtureRequest) -> Backend:
     return backend
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Collect no garbage while tests are read. There is hardly any, and looking for it takes a quarter of that time."""
+    gc.disable()
+    try:
+        _read_a_share(session.config)
+        return (yield)
+    finally:
+        gc.enable()
+
+
+def _read_a_share(config: pytest.Config) -> None:
+    """Import a share of the test modules, each worker another one, before all of them are read in their order.
+
+    pytest rewrites the assertions of a module and keeps the result in a file. In a new checkout eight workers that go
+    through the modules in one order would each rewrite all of them, which is half of the time of reading.
+    """
+    worker = getattr(config, "workerinput", None)
+    if worker is None or config.args != config.getini("testpaths") or _only_alone(config.option.markexpr):
+        return
+    number = int(worker["workerid"].removeprefix("gw"))
+    for path in sorted(TESTS.rglob("test_*.py"))[number :: worker["workercount"]]:
+        name = ".".join(path.relative_to(TESTS.parent).with_suffix("").parts)
+        # pytest imports what is not there yet, and reports what it fails of.
+        with suppress(Exception, pytest.skip.Exception):
+            importlib.import_module(name)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out the thousands of tests that `-m "alone and ..."` cannot choose: reading them takes a process 12 s."""
+    if not _only_alone(config.option.markexpr):
+        return None
+    near = any(collection_path in (place, *place.parents) or place in collection_path.parents for place in ALONE)
+    return None if near else True
+
+
+def _only_alone(chosen: str) -> bool:
+    """Whether an expression of marks chooses nothing that is not marked `alone`."""
+    match ast.parse(chosen.strip() or "all", mode="eval").body:
+        case ast.Name(id="alone") | ast.BoolOp(op=ast.And(), values=[ast.Name(id="alone"), *_]):
+            return True
+        case _:
+            return False
+
+
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what lies in certain places, before `-m` chooses."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what lies in certain places, and take out combinations that are not chosen, before `-m` chooses."""
+    # Once for each file: every worker of a run does this for all of its thousands of tests.
+    marks = {path: _marks_of(path) for path in {item.path for item in items}}
     for item in items:
-        if INTEROP in item.path.parents:
-            item.add_marker(pytest.mark.interop)
-        if TESTING in item.path.parents:
-            item.add_marker(pytest.mark.slow)
-        if any(place in (item.path, *item.path.parents) for place in ALONE):
-            item.add_marker(pytest.mark.alone)
+        for mark in marks[item.path]:
+            item.add_marker(mark)
+    pairs.select(config, items, frozenset(path for path in marks if INTEROP in path.parents))
+
+
+def _marks_of(path: Path) -> list[pytest.MarkDecorator]:
+    """The marks that follow from where a test file lies."""
+    places = {path, *path.parents}
+    marks: list[pytest.MarkDecorator] = []
+    if INTEROP in places:
+        marks.append(pytest.mark.interop)
+    if TESTING in places:
+        marks.append(pytest.mark.slow)
+    if not places.isdisjoint(ALONE):
+        marks.append(pytest.mark.alone)
+    if not places.isdisjoint(INTERPRETER):
+        marks.append(pytest.mark.interpreter)
+    return marks
+
+
+@hypothesis.settings(max_examples=1)
+@hypothesis.given(hypothesis.strategies.none())
+def _nothing(_: None) -> None:
+    """Runs hypothesis once."""
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Take the thousands of collected tests out of what the garbage collector looks through.
+
+    They live until the end of the run. With them one `gc.collect()` takes a fifth of a second, and some tests ask for
+    hundreds.
+    """
+    # Hypothesis makes its random number generator when it is first needed, and could not see then who holds on to it.
+    _nothing()
+    gc.collect()
+    gc.freeze()

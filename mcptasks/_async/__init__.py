@@ -1,1 +1,24 @@
-"""The core on anyio: it does what the pure modules decide, on asyncio and on trio."""
+"""The async surface: signatures, docstrings, and one call each into the engine.
+
+`nox -s generate` generates `_sync` from these files, one file each. Both worlds use group_claims.py, input.py,
+parts.py, several.py and storing.py as they are.
+
+    client.py       `Client`
+    calls.py        `Client.call_tool`
+    reads.py        `Client.read_resource` and `get_prompt`
+    maps.py         `Client.map`
+    about.py        what `Client` says of its server and of itself: `server_info`, `task_support`, `stats`
+    recovering.py   `Client.recover`, `claims` and `release`: tasks of a store
+    store.py        `Store`, with the methods that programs call
+    storing.py      turns `store=` into the store of a client, and what was recovered into `Recovery`
+    task.py         `Task`
+    groups.py       `gather`, `as_completed`, `wait`
+    displays.py     `progress`
+    group.py        `Group`: several servers as one
+    group_calls.py  calls of a `Group`
+    group_maps.py   `Group.map`
+    group_claims.py the iteration behind `Group.claims`
+    several.py      the clients of a `Group`: opens them, opens them again, closes them
+    parts.py        what these use of the rest of the client, imported when it is first used
+    input.py        the types of input handlers, and `InputContext`
+"""

@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import warnings
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from functools import partial
+from operator import attrgetter
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-import mcp
 import mcp_types
+from attrs import evolve
 
-from mcptasks import _arguments
-from mcptasks._async.calls import Calls
-from mcptasks._async.configure import configure
-from mcptasks._async.handlers import ElicitationHandler, LogHandler, Roots, SamplingHandler
-from mcptasks._async.host import Host
-from mcptasks._async.listing import TaskList
-from mcptasks._async.requests import every_page
-from mcptasks._async.session import IMMEDIATE_PREFIX, Facts, Session
+from mcptasks._async import parts
+from mcptasks._async.about import About
+from mcptasks._async.input import ElicitationHandler, InputContext, SamplingHandler
 from mcptasks._async.task import Task
-from mcptasks._exceptions import TaskConnectionError, TaskNotFoundError, TaskStateError
-from mcptasks._hosting import HostTasks
-from mcptasks._models import TaskReference, TaskSupport
-from mcptasks._schedule import PollingPolicy
-from mcptasks._state import Seen
+from mcptasks._core import argument_checks, safe_text
+from mcptasks._core.argument_checks import ANSWER_SIZE
+from mcptasks._core.carried import NOTHING, Carried
+from mcptasks._core.exceptions import TaskConnectionError, TaskError, TaskNotFoundError, TaskStateError
+from mcptasks._core.models import TaskReference, checked
+
+if TYPE_CHECKING:
+    # Only for type checkers: `parts` imports the rest of the client when it is first used.
+    from mcptasks._async.storing import AnyStore
+    from mcptasks._core.hosted_tasks import HostTasks
+    from mcptasks._core.patience import Patience
+    from mcptasks._core.polling.policy import PollingPolicy
+    from mcptasks._core.trace import SpanPlace
+    from mcptasks._engine.engine import Engine
+    from mcptasks._engine.input.handlers import ByHand, LogHandler, Roots
+    from mcptasks._engine.lifetime import Host
+    from mcptasks._telemetry.options import Telemetry
 
 
-class Client(Calls):
+class Client(About):
     """A client of one MCP server, for `async with`, on asyncio or trio.
 
     ```python
@@ -38,31 +50,55 @@ class Client(Calls):
         target: The server: an `http(s)://` URL; a path to a `.py` or `.js` file, a list of strings or
             `mcp.StdioServerParameters` (a subprocess); a mapping with `mcpServers` or a path to a `.json` file that
             holds one; a server object of this process; or any `mcp` transport.
-        mode: How to negotiate the protocol: "auto", "legacy" (the 2025-11-25 handshake) or a version.
+        mode: How to negotiate the protocol: "auto", "legacy" (the handshake of 2025-11-25 and before) or a version.
         headers: Sent with every HTTP request.
-        auth: A bearer token, or an auth object of httpx2.
-        http_client: Your own `httpx2.AsyncClient` or `httpx.AsyncClient`; it is left open.
-        env: More environment variables for a subprocess.
-        cwd: Where a subprocess runs.
+        auth: A bearer token, or an auth object of httpx2. Credentials in the URL work too.
+        http_client: Your own `httpx2.AsyncClient` or `httpx.AsyncClient`. The client does not close it.
+        env: Environment variables for a subprocess, added to the few that every subprocess gets (PATH, HOME and the
+            like).
+        cwd: The folder in which a subprocess runs.
         server: Which entry of `mcpServers` to use.
-        timeout: Seconds for each request on the wire, never for the work; None for no limit (reads are then given up
-            after 30 s and sent again).
-        elicitation_handler: Answers the server's questions; sync (in a worker thread) or async, called with an
-            `InputContext` and the request's params. Returns the answer's fields (a mapping, or a dataclass, attrs or
-            pydantic object), an `ElicitResult`, or None to decline. What it raises leaves a task's question open.
-        sampling_handler: Completes prompts for the server; the same, returns text or a `CreateMessageResult`.
-        roots: Folders that the server may know of, or a function that returns them.
+        endpoint: A name of your own for the server. Errors, logs and references show this name instead of the URL. Give
+            one if the URL's path holds a token.
+        timeout: Seconds or a `timedelta` for each request on the wire and for making a connection, never for the work.
+            None for no limit; a read without a byte for 30 s is then given up and sent again.
+        elicitation_handler: Answers the server's elicitation requests; sync (in a worker thread) or async, called with
+            an `InputContext` and the request's params. Returns the form's fields (a mapping, or a dataclass, attrs or
+            pydantic object), an `ElicitResult`, or None to decline. An exception leaves a task's request open. With
+            `BY_HAND` the client declares to the server that somebody answers, and your program answers with
+            `Task.answer`.
+        sampling_handler: Answers the server's sampling requests, in the same way; returns text or a
+            `CreateMessageResult`. Or `BY_HAND`.
+        roots: Folders to offer to the server, or a function that returns them.
         log_handler: Gets the server's log messages.
-        host_tasks: Offer to do what the server asks as tasks, for it to poll (2025-11-25); `HostTasks` for options.
-        polling: How to space the looks at tasks.
-        reconnect_timeout: Seconds for which an unreachable server is tried again, and for which the first connection
-            may take; None for ever. After that waiters get `TaskConnectionError`.
+        host_tasks: Let the server send its requests to this client as tasks, which the server then polls (2025-11-25).
+            True, or `HostTasks` for options.
+        polling: How often to poll tasks.
+        reconnect_timeout: Seconds or a `timedelta`: how long to retry an unreachable server, and how long making a
+            connection may take. After that, waiters get `TaskConnectionError`. None for no limit.
+        wait_for_server: Seconds or a `timedelta`: how long opening retries a server that is not up yet; for URLs only.
+            With None, opening fails at once if nothing listens there.
+        store: Keeps the client's tasks, so that none is lost if the program dies: a `mcptasks.store.Store`, a path, or
+            a `postgresql://` URL. A call is written to the store before it is sent. If the store is away, the call
+            raises `StoreError`, and nothing is sent.
+        max_answer_size: The largest answer, in bytes after decompression, that the client reads over HTTP or from a
+            subprocess. A larger answer raises `TaskProtocolError` as soon as that many bytes have come.
+        telemetry: How to make OpenTelemetry spans and metrics, if the program has configured an OpenTelemetry SDK;
+            False for none.
+        patience: When a task counts as stalled. With None, only a timeout ends a wait.
 
     Raises:
-        TypeError: A target or handler of a kind that is not known; the message lists what is.
-        ValueError: An argument whose value cannot be right.
-        FileNotFoundError: A path to a file that is not there.
+        TypeError: A target or handler is of an unknown kind; the message lists the known kinds.
+        ValueError: An argument has a value that makes no sense, or that cannot be sent. No message shows a secret.
+        FileNotFoundError: A path leads to no file.
     """
+
+    __module__ = "mcptasks"
+
+    _host: Host | None = None
+    _opened = False
+    _entered = False
+    _closed = False
 
     def __init__(
         self,
@@ -75,24 +111,27 @@ class Client(Calls):
         env: Mapping[str, str] | None = None,
         cwd: Any = None,
         server: str | None = None,
-        timeout: float | None = None,
-        elicitation_handler: ElicitationHandler[Task[Any]] | None = None,
-        sampling_handler: SamplingHandler[Task[Any]] | None = None,
+        endpoint: str | None = None,
+        timeout: float | timedelta | None = None,
+        elicitation_handler: ElicitationHandler[Task[Any]] | ByHand | None = None,
+        sampling_handler: SamplingHandler[Task[Any]] | ByHand | None = None,
         roots: Roots | None = None,
         log_handler: LogHandler | None = None,
         host_tasks: bool | HostTasks = False,
         polling: PollingPolicy | None = None,
-        reconnect_timeout: float | None = 60.0,
+        reconnect_timeout: float | timedelta | None = 60.0,
+        wait_for_server: float | timedelta | None = None,
+        store: AnyStore | str | os.PathLike[str] | None = None,
+        max_answer_size: int = ANSWER_SIZE,
+        telemetry: Telemetry | Literal[False] | None = None,
+        patience: Patience | None = None,
     ) -> None:
-        self._config = configure(
-            target,
+        target_options = parts.Options(
+            headers=headers, auth=auth, http_client=http_client, env=env, cwd=cwd, server=server, endpoint=endpoint
+        )
+        self._options = parts.ClientOptions(
+            target=partial(parts.resolve, target, evolve(target_options, max_answer_size=max_answer_size)),
             mode=mode,
-            headers=headers,
-            auth=auth,
-            http_client=http_client,
-            env=env,
-            cwd=cwd,
-            server=server,
             timeout=timeout,
             elicitation_handler=elicitation_handler,
             sampling_handler=sampling_handler,
@@ -101,69 +140,79 @@ class Client(Calls):
             host_tasks=host_tasks,
             polling=polling,
             reconnect_timeout=reconnect_timeout,
+            wait_for_server=wait_for_server,
+            store=partial(parts.find_store, store),
+            telemetry=telemetry,
+            patience=patience,
         )
-        self._session: Session | None = None
-        self._host: Host | None = None
-        self._entered = False
-        self._closed = False
+
+    def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
+        host = getattr(self, "_host", None)
+        if host is not None and host.is_left_open():
+            words = f"unclosed {self!r}: use `async with`, or call close(); it stays open until its event loop ends"
+            _warn(words, ResourceWarning, stacklevel=2, source=self)
 
     def __repr__(self) -> str:
-        state = "closed" if self._closed else "new" if self._session is None else "open"
-        return f"<Client {self._config.target.endpoint} {state}>"
+        state = "closed" if self._closed else "open" if self._opened else "new"
+        return f"<Client {safe_text.line(self._options.target.endpoint)} {state}>"
 
     async def __aenter__(self) -> Self:
-        if self._entered or self._closed or (self._session is not None and self._host is None):
+        if self._entered or self._closed:
             raise TaskStateError("a client is entered once; make a new one")
         if self._host is None:
-            session = Session(self._config)
-            await session.open()
-            self._session = session
+            self._entered = True
+            try:
+                return await self.open()
+            except TaskError as exc:
+                exc.__traceback__ = None  # See `open`.
+                raise
+        self._open()
         self._entered = True
         return self
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._host is not None:
-            await self._shut(clean=exc_type is None)
-            return
-        session = self._open()
-        self._closed = True
-        await session.close(clean=exc_type is None)
+        await self._shut(clean=exc_type is None)
 
     async def open(self) -> Self:
-        """Connect, where `async with` does not fit: in a notebook, in a fixture. The client stays open until `close()`.
+        """Connect without a block, as in a notebook or a fixture. The client stays open until `close()`.
 
-        It lives in a task of its own, so that any task may close it; on trio that is a system task, which ends with
-        `trio.run`.
+        An open client lives in a task of its own (on trio a system task), so any task of the event loop may close the
+        client. The client ends with the event loop at the latest.
 
         Raises:
             TaskStateError: The client is or was open already.
             TaskConnectionError: The server cannot be reached.
+            TaskProtocolError: The server's first answer makes no sense.
         """
-        if self._session is not None or self._host is not None or self._closed:
+        if self._host is not None or self._closed:
             raise TaskStateError("a client is opened once; make a new one")
-        session = Session(self._config)
-        self._host = Host(session)
+        self._host = parts.Host(parts.Engine(self._options, parts.Home(), Task, InputContext))
         try:
             await self._host.open()
-        except BaseException:
+        except BaseException as exc:
             self._closed = True
+            if isinstance(exc, TaskError):
+                # The message says all that our own traceback lines could. A bare `raise` adds no entry for this frame.
+                exc.__traceback__ = None
             raise
-        self._session = session
+        self._opened = True
         return self
 
     async def close(self) -> None:
-        """Disconnect what `open()` connected; may be called again. Remote tasks go on.
+        """Disconnect a client that `open()` connected. A second call does nothing. Tasks go on at the server.
 
         Raises:
-            TaskStateError: The client is in an `async with` block, whose end closes it.
+            TaskStateError: The client is in an `async with` block, whose end closes it, or this is another event loop.
         """
-        if self._session is not None and self._host is None and not self._closed:
+        if self._entered and not self._closed:
             raise TaskStateError("the end of its `async with` block closes this client")
         await self._shut(clean=True)
 
     async def _shut(self, *, clean: bool) -> None:
+        if self._host is not None:
+            self._host.check()
         self._closed = True
         if self._host is not None:
             await self._host.close(clean=clean)
@@ -171,136 +220,117 @@ class Client(Calls):
     # --- lists ----------------------------------------------------------------------------------------------------
 
     async def list_tools(self) -> list[mcp_types.Tool]:
-        """All tools of the server, every page.
+        """Fetch the server's tools, every page. A malformed entry is left out of the list and named in the log.
 
         Raises:
-            TaskFailedError: The server's own error.
+            TaskFailedError: The server answered with an error.
             TaskConnectionError: The server cannot be reached.
             TaskProtocolError: The server's answer makes no sense.
         """
         return await self._open().core.tools.every()
 
     async def list_resources(self) -> list[mcp_types.Resource]:
-        """All resources of the server, every page; see `list_tools` for the errors."""
-        connection = self._open().core.connection
-
-        async def page(cursor: str | None) -> tuple[list[mcp_types.Resource], str | None]:
-            found = await connection.read(lambda link: link.client.list_resources(cursor=cursor), about_task=False)
-            return list(found.resources), found.next_cursor
-
-        return await every_page(page, "resources/list")
+        """Fetch the server's resources, every page; see `list_tools` for the errors and for malformed entries."""
+        return await parts.every_resource(self._open().core.connection)
 
     async def list_resource_templates(self) -> list[mcp_types.ResourceTemplate]:
-        """All resource templates of the server, every page; see `list_tools` for the errors."""
-        connection = self._open().core.connection
-
-        async def page(cursor: str | None) -> tuple[list[mcp_types.ResourceTemplate], str | None]:
-            found = await connection.read(
-                lambda link: link.client.list_resource_templates(cursor=cursor), about_task=False
-            )
-            return list(found.resource_templates), found.next_cursor
-
-        return await every_page(page, "resources/templates/list")
+        """Fetch the server's resource templates, every page; see `list_tools` for the errors and for malformed
+        entries."""
+        return await parts.every_template(self._open().core.connection)
 
     async def list_prompts(self) -> list[mcp_types.Prompt]:
-        """All prompts of the server, every page; see `list_tools` for the errors."""
-        connection = self._open().core.connection
-
-        async def page(cursor: str | None) -> tuple[list[mcp_types.Prompt], str | None]:
-            found = await connection.read(lambda link: link.client.list_prompts(cursor=cursor), about_task=False)
-            return list(found.prompts), found.next_cursor
-
-        return await every_page(page, "prompts/list")
+        """Fetch the server's prompts, every page; see `list_tools` for the errors and for malformed entries."""
+        return await parts.every_prompt(self._open().core.connection)
 
     # --- tasks ----------------------------------------------------------------------------------------------------
 
     async def list_tasks(self) -> list[Task[Any]]:
-        """The tasks that the server lists where it can (2025-11-25), and those that this client knows.
+        """List the tasks that this client knows, and those that the server lists if it can (2025-11-25).
+
+        An entry without an id, or with an unknown status, is left out of the list and named in the log.
 
         Raises:
             TaskConnectionError: The server cannot be reached.
             TaskProtocolError: The server's answer makes no sense.
         """
-        session = self._open()
-        if not session.support().list:
-            return TaskList(session.known())
+        engine = self._open()
+        if not engine.abilities.support().list:
+            return parts.TaskList(engine.handles.all())
         tasks: dict[str, Task[Any]] = {}
-        for status in await session.core.requests.listed():
-            tasks[status.task_id] = session.handle(self._reference(status.task_id))
-            session.core.monitor.observe(Seen(status, "polled"))
-        # Some servers list nothing at all (fastmcp 2.14 and 3).
-        return TaskList({**tasks, **{task.task_id: task for task in session.known()}}.values())
+        for status in await engine.core.requests.listed():
+            tasks[status.task_id] = engine.handles.find(self._reference(status.task_id)).handle
+            engine.core.monitor.observe(parts.Seen(status, "polled"))
+        # Some servers list nothing (fastmcp 2.14 and 3), so add the tasks that this client knows.
+        return parts.TaskList({**tasks, **{task.task_id: task for task in engine.handles.all()}}.values())
 
     def task(self, task_id: str) -> Task[Any]:
-        """A handle on a task that exists already, by its id. Asks nobody; the first look shows whether it exists."""
-        return self._open().handle(self._reference(_arguments.text(task_id, "task_id")))
+        """Make a handle on an existing task, by its id. Sends nothing; the first poll tells whether the task exists.
 
-    def resume(self, reference: TaskReference | str | Mapping[str, Any]) -> Task[Any]:
-        """A handle on a task of an earlier time or another process. Asks nobody; the first look shows how it stands.
+        Raises:
+            TypeError: The id is not a string. For a reference, use `resume`.
+            ValueError: The id is empty, cannot be sent, or is the JSON text of a reference.
+        """
+        return self._handle(self._reference(argument_checks.task_id(task_id)))
+
+    def resume(
+        self,
+        reference: TaskReference | str | Mapping[str, Any],
+        *,
+        trace_context: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        context: Any = None,
+    ) -> Task[Any]:
+        """Make a handle on a task that was started earlier, also by another process.
+
+        Sends nothing; the first poll tells the task's status.
 
         Args:
-            reference: A `TaskReference`, its JSON text, or the mapping that this holds.
+            reference: A `TaskReference`, its JSON text, or the mapping in that text.
+            trace_context: The value of `Task.trace_context` in the process that created the task. The task's spans then
+                go on in the same trace. A text that is no valid `traceparent` is ignored, as the W3C standard asks.
+                A client with a store finds the context there.
+            headers: HTTP headers for each request about the task from now on, in place of those that this client knew
+                for the task; see `call_tool`. None leaves them unchanged.
+            context: What input handlers get for the task from now on; see `call_tool`. None leaves it unchanged.
 
         Raises:
-            ValueError: Not a reference.
-            TaskNotFoundError: The reference is of a call that was answered at once, so that there never was a task.
+            TypeError: The headers are not a mapping of strings to strings.
+            ValueError: The argument is not a reference, or the headers cannot be sent.
+            TaskNotFoundError: The reference belongs to a call without a task at the server: the call was answered at
+                once, or it ran in the client that made it.
         """
-        if not isinstance(reference, TaskReference):
-            reference = TaskReference.from_json(reference)
-        if reference.task_id.startswith(IMMEDIATE_PREFIX):
-            raise TaskNotFoundError("the call was answered at once; there is no task to resume", reference=reference)
-        return self._open().handle(reference)
+        found = checked(reference) if isinstance(reference, TaskReference) else TaskReference.from_json(reference)
+        if found.returned_immediately:
+            words = "the call was answered at once, or in the client that made it; there is no task to resume"
+            raise TaskNotFoundError(words, reference=found)
+        carried = self._open().carried(headers, context)
+        return self._handle(found, parts.read_traceparent(trace_context), carried)
+
+    def _handle(
+        self, reference: TaskReference, place: SpanPlace | None = None, carried: Carried = NOTHING
+    ) -> Task[Any]:
+        waiter = self._open().handles.find(reference, place=place)
+        waiter.watch.carry(carried)
+        handle: Task[Any] = waiter.handle
+        return handle
 
     def _reference(self, task_id: str) -> TaskReference:
-        return TaskReference(task_id=task_id, endpoint=self._config.target.endpoint, era=self._facts().era)
+        return TaskReference(task_id=task_id, endpoint=self._options.target.endpoint, era=self._facts().era)
 
-    # --- the server -----------------------------------------------------------------------------------------------
+    def _open(self) -> Engine:
+        """The open engine, for use on its event loop."""
+        engine = self._engine()
+        engine.home.check()
+        return engine
 
-    @property
-    def protocol_version(self) -> str:
-        """The negotiated protocol version."""
-        return self._facts().protocol_version
-
-    @property
-    def server_info(self) -> mcp_types.Implementation | None:
-        """The server's name and version, where it gives them."""
-        return self._facts().server_info
-
-    @property
-    def server_capabilities(self) -> mcp_types.ServerCapabilities:
-        """What the server declares."""
-        return self._facts().capabilities
-
-    @property
-    def instructions(self) -> str | None:
-        """The server's words on how to use it, if any."""
-        return self._facts().instructions
-
-    @property
-    def task_support(self) -> TaskSupport:
-        """What this connection can do with tasks."""
-        return self._open().support()
-
-    @property
-    def mcp(self) -> mcp.Client:
-        """The `mcp.Client` underneath, for all that is not about tasks. It is replaced when the connection is lost.
-
-        Raises:
-            TaskConnectionError: The connection is being made again.
-        """
-        link = self._open().core.connection.current
-        if link is None:
-            raise TaskConnectionError("the connection is being made again; try a little later")
-        return link.client
-
-    def _facts(self) -> Facts:
-        facts = self._open().facts
-        assert facts is not None
-        return facts
-
-    def _open(self) -> Session:
+    def _engine(self) -> Engine:
+        """The engine, for reading on any thread."""
         if self._closed:
             raise TaskConnectionError("the client is closed; make a new one")
-        if self._session is None:
+        if self._host is None or not self._opened:
             raise TaskConnectionError("the client is not open; enter it first, or call its open()")
-        return self._session
+        return self._host.engine
+
+
+endpoint_of: Callable[[Client], str] = attrgetter("_options.target.endpoint")
+"""The name of a client's server in references, for a group."""

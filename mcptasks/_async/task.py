@@ -1,59 +1,39 @@
-"""The handle on one task."""
+"""`Task`: the handle on one task."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Mapping
+from datetime import datetime, timedelta
 from operator import attrgetter
 from types import TracebackType
-from typing import Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-import anyio
+from mcptasks._async import parts
+from mcptasks._core import argument_checks, sendable, task_text
+from mcptasks._core.models import Kind, Status, TaskOutcome, TaskReference, TaskStatus
+from mcptasks._core.progress import Expectation, TaskProgress
+from mcptasks._core.retention import kept_until
 
-from mcptasks import _arguments, _plain
-from mcptasks._async.abandoning import abandon
-from mcptasks._async.answers import formed
-from mcptasks._async.callbacks import CallbackQueue
-from mcptasks._async.core import Core
-from mcptasks._async.display import Page, Run
-from mcptasks._async.errors import copy_error, missing
-from mcptasks._async.handlers import InputContext
-from mcptasks._async.updates import Updates
-from mcptasks._async.waiting import ONE_LOOK, Waiter, deadline_of, named, said, says_what
-from mcptasks._async.watch import Watch, without
-from mcptasks._exceptions import TaskError, TaskStateError
-from mcptasks._models import TERMINAL, Kind, Status, TaskReference, TaskStatus
-from mcptasks._outcome import Decoding, decode
-from mcptasks._state import CancelAsked, Finished
+if TYPE_CHECKING:
+    # Only for type checkers: `parts` imports the rest of the client when it is first used.
+    from mcptasks._engine.notebook.display import Run
+    from mcptasks._engine.waiting.waiter import Waiter
 
 ResultT_co = TypeVar("ResultT_co", covariant=True)
 
 
 class Task(Generic[ResultT_co]):
-    """A handle on work at a server. Made by a `Client`; not made by hand.
+    """A handle on work at a server. A `Client` makes it; do not make one by hand.
 
     Awaiting a task is the same as awaiting `result()`.
     """
 
-    def __init__(
-        self,
-        core: Core,
-        watch: Watch,
-        reference: TaskReference,
-        *,
-        decoding: Decoding,
-        returned_immediately: bool = False,
-        immediate_response: str | None = None,
-    ) -> None:
-        self._core = core
-        self._watch = watch
-        self._reference = reference
-        self._decoding = decoding
-        self._returned_immediately = returned_immediately
-        self._immediate_response = immediate_response
-        self._page = Page(core, watch)
-        self._waiter = Waiter(core, watch, reference, self._context)
-        self._value: Any = None
+    __module__ = "mcptasks"
+
+    def __init__(self, waiter: Waiter) -> None:
+        self._waiter = waiter
+        self._watch = waiter.watch
+        self._page = parts.Page(waiter.core, waiter.watch)
 
     # --- what is known, without I/O -------------------------------------------------------------------------------
 
@@ -65,50 +45,124 @@ class Task(Generic[ResultT_co]):
     @property
     def kind(self) -> Kind | None:
         """What the task was created from: "tool", "resource" or "prompt"; None if not known."""
-        return self._reference.kind
+        return self._waiter.reference.kind
 
     @property
     def name(self) -> str | None:
         """The tool's or prompt's name, or the resource's URI; None if not known."""
-        return self._reference.name
+        return self._waiter.reference.name
+
+    @property
+    def label(self) -> str | None:
+        """The program's own word for this task (`call_tool(..., label=...)`); None if it gave none."""
+        return self._waiter.reference.label
+
+    @property
+    def arguments(self) -> dict[str, Any] | None:
+        """A copy of the arguments with which this client created the task; None if the task was resumed."""
+        sent = self._watch.arguments
+        return None if sent is None else cast("dict[str, Any]", sendable.sendable(sent, "arguments"))
+
+    @property
+    def _shown_arguments(self) -> str:
+        return self._watch.shown
 
     @property
     def reference(self) -> TaskReference:
-        """All that another process needs to take the task up again (`Client.resume`)."""
-        return self._reference
+        """Everything that another process needs to resume the task (`Client.resume`)."""
+        return self._waiter.reference
 
     @property
     def returned_immediately(self) -> bool:
-        """Whether the server answered at once, so that there is no task there. All else works all the same."""
-        return self._returned_immediately
+        """Whether the server has no task: it answered at once, or the call runs in the background of this client and
+        ends with the client. The handle works like any other, but its reference cannot be resumed."""
+        return self._waiter.returned_immediately
 
     @property
     def immediate_response(self) -> str | None:
-        """What the server suggests to tell a model meanwhile, or None.
+        """The server's suggestion of what to tell a model while the task runs, or None.
 
         Source: 2025-11-25 tasks, "Creating Tasks" (`io.modelcontextprotocol/model-immediate-response`).
         """
-        return self._immediate_response
+        return self._waiter.immediate_response
 
     @property
     def last_status(self) -> TaskStatus | None:
-        """The latest status that this client has seen; None before the first. Asks nobody."""
+        """The latest status that this client has seen; None before the first. Sends nothing."""
         return self._watch.status
 
     @property
+    def outcome(self) -> TaskOutcome | None:
+        """How the work ended: "succeeded", "failed" or "cancelled"; None while that is not known. Sends nothing.
+
+        If a 2025-11-25 server says "completed", the outcome is known once the result has been fetched.
+        """
+        return self._watch.state.verdict
+
+    @property
+    def progress(self) -> TaskProgress | None:
+        """The latest progress that the server has reported; None if it has reported none. Sends nothing.
+
+        A 2025-11-25 server reports progress until the task is over, to the connection that created the task. A
+        2026-07-28 server reports progress of a task in its status message only.
+
+        Source: 2025-11-25 tasks, "Task Progress Notifications"; ext-tasks, "Task" (`statusMessage`).
+        """
+        return parts.progress_of(self._waiter)
+
+    @property
+    def expected(self) -> Expectation | None:
+        """How much longer the task may take: a guess from earlier runs of the tool in this process. Sends nothing.
+
+        None if too few runs were seen, if this run is longer than most of them, if the task has asked for input, or if
+        another client created the task.
+        """
+        return parts.expectation_of(self._waiter)
+
+    @property
+    def _elapsed(self) -> timedelta | None:
+        return parts.elapsed_of(self._waiter)
+
+    @property
     def input_requests(self) -> Mapping[str, Any]:
-        """The open questions that this client has seen, by key, as the server sent them; see `answer`. Asks nobody."""
+        """The open input requests that this client has seen, by key, as the server sent them; see `answer`.
+
+        Sends nothing.
+        """
         return dict(self._watch.state.open)
 
     @property
+    def kept_until(self) -> datetime | None:
+        """When the server may forget the task and its result; None for never, or if that is not known. Sends nothing.
+
+        An aware datetime. For a task that this client created, the time is by this machine's clock; otherwise by the
+        clock of the creator or of the server. A 2026-07-28 server may change the time while the task runs.
+
+        Source: 2025-11-25 tasks, "TTL and Resource Management"; ext-tasks, "Task" (`ttlMs`).
+        """
+        reference, watch = self._waiter.reference, self._watch
+        return kept_until(watch.status, era=reference.era, created=watch.created, expires=reference.expires_at)
+
+    @property
+    def trace_context(self) -> str | None:
+        """The OpenTelemetry span to which the task belongs, as a W3C `traceparent`; None if nothing is traced.
+
+        Another process that passes this value to `Client.resume` continues the trace. The reference does not hold it; a
+        store does. For a task resumed by its reference, the client asks its store at the first request or wait.
+        """
+        place = self._watch.trace.place
+        return None if place is None else place.traceparent
+
+    @property
     def done(self) -> bool:
-        """Whether the task is known to be over."""
+        """Whether the task is over, as far as this client knows. Sends nothing."""
         return self._watch.done
 
     def __repr__(self) -> str:
-        status = self._watch.status
-        what = f"{self.kind or 'task'} {_plain.short(self.name)}" if self.name else "task"
-        return f"<Task {_plain.short(self.task_id)} {what} {status.status if status else 'unknown'}>"
+        watch = self._watch
+        known = watch.status.status if watch.status else "unknown"
+        word = "failed" if self.outcome == "failed" else known
+        return f"<Task {task_text.task_text(self._waiter.reference, watch.shown, word, watch.state.open)}>"
 
     def _repr_html_(self) -> str:
         return self._page.html(self)
@@ -116,10 +170,13 @@ class Task(Generic[ResultT_co]):
     def _ipython_display_(self, run: Run | None = None) -> None:
         self._page.show(self, run)
 
+    def _on_loop(self, function: Callable[[], None]) -> None:
+        self._page.here(function)
+
     # --- asking and waiting ---------------------------------------------------------------------------------------
 
     async def status(self) -> TaskStatus:
-        """Ask the server for the present status.
+        """Ask the server for the present status. If the server has no task, return the known status.
 
         Raises:
             TaskNotFoundError: The server does not know the task.
@@ -127,49 +184,29 @@ class Task(Generic[ResultT_co]):
             TaskConnectionError: The server cannot be reached.
             TaskProtocolError: The server's answer makes no sense.
         """
-        if self._returned_immediately:
-            return self._known()
-        try:
-            event = await self._core.requests.status(self.task_id)
-        except TaskError as exc:
-            raise missing(exc, self._reference) from exc.__cause__
-        troubles = self._watch.troubles
-        self._core.monitor.feed(self._watch, event)
-        if self._watch.trouble is not None and self._watch.troubles > troubles:
-            raise copy_error(self._watch.trouble, self._reference)
-        # A terminal status is final: an answer that crossed with the end does not undo it.
-        return self._known()
+        return await parts.acting.ask_status(self._waiter)
 
-    async def result(self, timeout: float | None = None) -> ResultT_co:
-        """Wait for the finished value; the same object every time. The client's handlers answer what the task asks.
+    async def result(self, timeout: float | timedelta | None = None) -> ResultT_co:
+        """Wait for the finished value. Every call returns the same object. The client's handlers answer the task's
+        input requests meanwhile.
 
         Args:
-            timeout: Seconds to wait, handlers included; None for as long as it takes, 0 to look once.
+            timeout: Seconds or a `timedelta` to wait, including the handlers' time; None for no limit, 0 to poll once.
 
         Raises:
             ToolError: The tool reports an error (unless called with `raise_on_error=False`).
             TaskFailedError: The request failed at the server.
             TaskCancelledError: The task was cancelled.
-            TaskTimeoutError: Not finished in time; the work goes on.
-            TaskInputRequiredError: The task waits for input that no handler here gives; it stays answerable.
-            Exception: Whatever an input handler raises; the question stays open.
+            TaskTimeoutError: The task did not finish in time; the work goes on.
+            TaskInputRequiredError: The task waits for input that no handler of this client gives. It can still be
+                answered.
+            Exception: An input handler raised this. The input request stays open.
             TaskNotFoundError: The server does not know the task.
             TaskExpiredError: The server forgot the task after its time to live.
             TaskConnectionError: The server cannot be reached, or the client was closed.
             TaskProtocolError: What the server sent makes no sense.
         """
-        limit = _arguments.seconds(timeout, "timeout")
-        if self._value is None:
-            self._waiter.recall()
-            deadline = deadline_of(limit)
-            await self._waiter.outcome(deadline, once=limit == 0)
-            with anyio.CancelScope(deadline=deadline_of(ONE_LOOK) if limit == 0 else deadline):
-                value = await self._decode()
-                if self._value is None:  # Another waiter may have been faster: it is the same object for all.
-                    self._value = value
-        if self._value is None:
-            raise self._waiter.timed_out()
-        return cast("ResultT_co", self._value)
+        return cast("ResultT_co", await self._waiter.result(argument_checks.seconds(timeout, "timeout")))
 
     def __await__(self) -> Generator[Any, None, ResultT_co]:
         return self.result().__await__()
@@ -178,45 +215,34 @@ class Task(Generic[ResultT_co]):
         self,
         *,
         state: Status | Iterable[Status] | None = None,
-        timeout: float | None = None,
+        timeout: float | timedelta | None = None,
     ) -> TaskStatus:
-        """Wait until the task is over, or first in a state; never answers input, never raises for how it ends.
+        """Wait until the task is over, or until it reaches a state. Does not answer input requests, and does not raise
+        if the task fails or is cancelled.
 
         Args:
-            state: A status, or several of which any will do; None for any terminal one.
-            timeout: Seconds to wait, None for as long as it takes, 0 to look once.
+            state: A status, or several statuses, any of which ends the wait; None for any terminal status.
+            timeout: Seconds or a `timedelta` to wait; None for no limit, 0 to poll once.
 
         Raises:
-            TaskStateError: The task is over and the state cannot come any more.
-            TaskTimeoutError: Not in time; the work goes on.
+            TaskStateError: The task is over and can no longer reach the state.
+            TaskTimeoutError: The task did not reach the state in time; the work goes on.
             TaskNotFoundError: The server does not know the task.
             TaskExpiredError: The server forgot the task after its time to live.
             TaskConnectionError: The server cannot be reached, or the client was closed.
             TaskProtocolError: What the server sent makes no sense.
         """
-        wanted = _arguments.states(state)
-        limit = _arguments.seconds(timeout, "timeout")
+        wanted = argument_checks.states(state)
+        return await self._waiter.state(wanted, argument_checks.seconds(timeout, "timeout"))
 
-        def reached() -> TaskStatus | None:
-            status = self._watch.status
-            if status is not None and limit != 0 and not says_what(self._watch, status):
-                return None
-            if status is None or status.status not in (wanted or TERMINAL):
-                if status is None or not status.is_terminal:
-                    return None
-                words = " or ".join(sorted(wanted or ()))
-                raise TaskStateError(
-                    f"the task is {status.status}{said(status)}; {words} cannot come any more",
-                    reference=self._reference,
-                )
-            return status
+    def updates(self, *, progress: bool = False) -> AsyncIterator[TaskStatus]:
+        """Iterate over statuses: first the present status, then each change up to the terminal status.
 
-        return await self._waiter.until(reached, deadline_of(limit), once=limit == 0)
+        A slow reader gets the latest status and misses those before it. Any number of readers may iterate.
 
-    def updates(self) -> AsyncIterator[TaskStatus]:
-        """Iterate over statuses: the present one, then each change until the terminal one.
-
-        The latest wins: a slow reader misses what was overtaken. Any number of readers may iterate.
+        Args:
+            progress: Yield a status also when only the progress has changed, at most ten times a second;
+                `TaskStatus.progress` then has the progress of that moment.
 
         Raises:
             TaskNotFoundError: The server does not know the task.
@@ -224,13 +250,14 @@ class Task(Generic[ResultT_co]):
             TaskConnectionError: The server cannot be reached, or the client was closed.
             TaskProtocolError: What the server sent makes no sense.
         """
-        return Updates(self._watch, lambda news: self._waiter.until(news, math.inf))
+        return parts.ProgressUpdates(self._waiter) if progress else parts.Updates(self._waiter)
 
     def on_status_change(self, callback: Callable[[TaskStatus], Awaitable[None] | None]) -> Callable[[], None]:
-        """Have a sync or async function called with every change of status, pushed or polled, in order.
+        """Call a function, sync or async, with every change of status, pushed or polled, in order.
 
-        Registering is enough to keep the task watched. Where the task is over already the callback gets that status
-        at once. It is called on the event loop, never twice at a time; what it raises is logged.
+        The client watches the task as long as the callback is registered. If the task is over already, the callback
+        gets the final status at once. It is called on the event loop, never twice at a time. Exceptions are logged.
+        If more than a thousand changes wait for a slow callback, some from the middle are left out, never the latest.
 
         Args:
             callback: Gets the new `TaskStatus`.
@@ -241,87 +268,54 @@ class Task(Generic[ResultT_co]):
         Raises:
             TaskConnectionError: The client is closed.
         """
-        if not callable(callback):
-            raise TypeError(f"the callback must be callable, got {callback!r}")
-        queue: CallbackQueue = self._core.callbacks.queue(callback, f"status callback of task {self.task_id!r}")
-        watch, monitor = self._watch, self._core.monitor
-        monitor.check(watch)
-        if watch.state.terminal:
-            queue.call(watch.status)
-            return queue.clear
-        registered = True
+        return parts.subscribe(self._waiter, callback)
 
-        def listener(status: TaskStatus) -> None:
-            queue.call(status)
-            if status.is_terminal:
-                release()
+    def on_progress(self, callback: Callable[[TaskProgress], Awaitable[None] | None]) -> Callable[[], None]:
+        """Call a function, sync or async, whenever `progress` has changed, until the task is over.
 
-        def release() -> None:
-            nonlocal registered
-            if registered:
-                registered = False
-                watch.listeners = without(watch.listeners, listener)
-                monitor.leave(watch)
-
-        def remove() -> None:
-            release()
-            queue.clear()
-
-        monitor.enter(watch)
-        watch.listeners = (*watch.listeners, listener)
-        return remove
-
-    async def answer(self, key: str, value: Any) -> None:
-        """Answer a question of the task by hand. It is checked before it is sent.
+        The client watches the task as long as the callback is registered. It is called on the event loop, at most ten
+        times a second and never twice at a time; a slow callback gets the latest progress. Exceptions are logged.
 
         Args:
-            key: The question's key in `input_requests`.
-            value: What an input handler would return: the fields of a form, an `ElicitResult`, or None to decline; a
-                text or a `CreateMessageResult` for a sampling request; a list of roots.
+            callback: Gets the new `TaskProgress`.
+
+        Returns:
+            A function that removes the callback.
 
         Raises:
-            TypeError: The value is no answer to a question of that kind.
-            ValueError: The answer does not keep to the question's schema; names the field.
-            TaskStateError: There is no such open question.
+            TaskConnectionError: The client is closed.
+        """
+        return parts.follow_progress(self._waiter, callback)
+
+    async def answer(self, key: str, value: Any) -> None:
+        """Answer an input request of the task by hand. The answer is checked before it is sent.
+
+        Args:
+            key: The request's key in `input_requests`.
+            value: The value that an input handler would return: the fields of a form, an `ElicitResult`, or None to
+                decline; a text or a `CreateMessageResult` for a sampling request; a list of roots.
+
+        Raises:
+            TypeError: The value does not answer a request of this kind.
+            ValueError: The answer does not match the request's schema; the message names the field.
+            TaskStateError: The task has no open request with this key.
             TaskFailedError: The server refuses the answer.
             TaskNotFoundError: The server does not know the task.
             TaskExpiredError: The server forgot the task after its time to live.
             TaskConnectionError: The server cannot be reached.
-            TaskProtocolError: The question makes no sense.
+            TaskProtocolError: The request is malformed.
         """
-        key, watch, questions = _arguments.text(key, "key"), self._watch, self._core.questions
-        self._core.monitor.check(watch)
-        if key not in watch.state.open and not self.done:
-            await self.status()
-        if key not in watch.state.open or key in watch.state.questions.reserved:
-            raise TaskStateError(self._no_question(key), reference=self._reference)
-        try:
-            answer = formed(watch.state.open[key], value)
-            questions.reserve(watch, key)
-            try:
-                await questions.send(watch, key, answer)
-            finally:
-                questions.release(watch, key)
-        except TaskError as exc:
-            raise missing(exc, self._reference) from exc.__cause__
-        questions.drop(watch, key)
+        await parts.acting.answer(self._waiter, argument_checks.text(key, "key"), value)
 
     async def cancel(self) -> None:
-        """Ask the server to cancel. The task may still complete, and `result()` reports what really came.
+        """Ask the server to cancel the task. The task may still complete; `result()` tells how it ended.
 
         Raises:
             TaskNotFoundError: The server does not know the task.
             TaskExpiredError: The server forgot the task after its time to live.
             TaskConnectionError: The server cannot be reached.
         """
-        if self._watch.state.terminal:
-            return
-        try:
-            await self._core.requests.cancel(self.task_id)
-            self._core.monitor.feed(self._watch, CancelAsked())
-            self._core.monitor.feed(self._watch, await self._core.requests.status(self.task_id, ahead=True))
-        except TaskError as exc:
-            raise missing(exc, self._reference) from exc.__cause__
+        await parts.acting.cancel(self._waiter)
 
     async def __aenter__(self) -> Task[ResultT_co]:
         return self
@@ -330,37 +324,8 @@ class Task(Generic[ResultT_co]):
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if exc_type is not None:
-            await abandon(self)
-
-    # --- within ---------------------------------------------------------------------------------------------------
-
-    def _known(self) -> TaskStatus:
-        status = self._watch.status
-        assert status is not None
-        return status
-
-    def _context(self, key: str, meta: Mapping[str, Any]) -> InputContext[Task[Any]]:
-        candidates = tuple(map(self._core.handle, self._core.questions.candidates(key)))
-        return InputContext(task=None if candidates else self, key=key, candidates=candidates, meta=meta)
-
-    def _no_question(self, key: str) -> str:
-        questions = self._watch.state.questions
-        if self.done:
-            return f"the task is {self._known().status}; there is nothing to answer"
-        if key in questions.reserved:
-            return f"a handler is answering {key!r}"
-        if key in questions.answered:
-            return f"{key!r} is answered already"
-        known = named(self.input_requests) or "none"
-        return f"the task does not ask {key!r:.80}; its open questions are: {known}"
-
-    async def _decode(self) -> Any:
-        how, outcome = self._decoding, self._watch.outcome
-        assert outcome is not None
-        if isinstance(outcome, Finished) and not how.wrapped and self.kind == "tool" and self.name is not None:
-            how = await self._core.with_wrapping(how, self.name, outcome.result)
-        return decode(outcome, how, self._reference)
+            await parts.abandon(self._waiter)
 
 
 waiter_of: Callable[[Task[Any]], Waiter] = attrgetter("_waiter")
-"""What waits for a handle's task, for those who wait for many."""
+"""Returns the waiter behind a handle, for code that waits for many tasks."""

@@ -1,7 +1,7 @@
 """One call from a thread into the event loop: started, waited for, interrupted.
 
-The calling thread waits at its inbox. What arrives there is either the end of the call, or work to be done on that
-thread (an input handler).
+The calling thread waits at its inbox. The event loop puts jobs for that thread (input handlers) into the inbox, and at
+the end of the call None.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from typing import Any, Generic, TypeVar, cast
 
 import anyio
 
-from mcptasks._exceptions import TaskConnectionError
-from mcptasks._models import TaskReference
-from mcptasks._portal.stop import stop_raises
-from mcptasks._portal.thread import Portal
+from mcptasks._core.exceptions import TaskConnectionError
+from mcptasks._core.models import TaskReference
+from mcptasks._core.program_line import calling_thread
+from mcptasks._portal.portal import Portal
+from mcptasks._portal.stop_button import stop_raises
 from mcptasks._portal.tracebacks import trim
 
 T = TypeVar("T")
@@ -29,27 +30,28 @@ T = TypeVar("T")
 logger = logging.getLogger("mcptasks")
 
 _BEAT = 0.1
-"""How often, in seconds, the main thread looks for signals. One that comes right before the thread falls asleep would
-wait for the call's end otherwise."""
+"""Seconds between two wake-ups of the main thread while it waits, so that Python can handle signals. Otherwise a signal
+that comes right before the thread falls asleep would have to wait for the call's end. Short enough for a person."""
 
 _GRACE = 0.15
-"""How many seconds an interrupted call may take to clean up while its thread waits for it; then it goes on alone."""
+"""Seconds for which the thread of an interrupted call waits while the call cleans up; then the call goes on cleaning up
+alone. Short enough for Ctrl-C to feel immediate."""
 
 Job = Callable[[], None]
 
 calling: contextvars.ContextVar[Call[Any] | None] = contextvars.ContextVar("calling", default=None)
-"""The call that the present code runs in, on the event loop."""
+"""The call for which the current code on the event loop runs; None outside of calls."""
 
 
 class Call(Generic[T]):
-    """An async function's run on a portal for one thread.
+    """One run of an async function on a portal, for one thread.
 
     Args:
-        portal: Where.
-        function: What.
-        began: Called on the event loop when it begins there.
-        ended: The same, when it has ended.
-        reference: The task that it is about.
+        portal: The portal to run on.
+        function: The async function.
+        began: Called on the event loop when the run begins.
+        ended: Called on the event loop when the run has ended.
+        reference: The task that the call is about, for errors; None if there is none.
     """
 
     def __init__(
@@ -74,18 +76,19 @@ class Call(Generic[T]):
         self._value: Any = None
         self._error: BaseException | None = None
         self.abandoned = False
-        """Whether nobody waits for it any more."""
+        """Whether nobody waits for the call any more."""
 
     # --- on the calling thread ------------------------------------------------------------------------------------
 
     def wait(self) -> T:
-        """Run the function; its value. A KeyboardInterrupt (or whatever else a signal handler raises) cancels it."""
+        """Run the function and return its value. An exception of a signal handler, such as KeyboardInterrupt, cancels
+        the run."""
         try:
             self.start()
             self.attend_inbox()
         except BaseException:
             self.abandon()
-            # Another interrupt ends this as well.
+            # Another interrupt ends this wait too.
             end = time.monotonic() + _GRACE
             while self in self._portal.calls and self._next(end) is not None:
                 pass
@@ -93,13 +96,14 @@ class Call(Generic[T]):
         return self.settle()
 
     def start(self) -> None:
-        """Have the function begun soon, in a copy of this thread's context.
+        """Make the event loop begin the function soon, in a copy of this thread's context.
 
         Raises:
             TaskConnectionError: The event loop has ended.
         """
         context = contextvars.copy_context()
-        # First, so that the portal's end finds the call even if the event loop takes it and never comes to it.
+        context.run(calling_thread.set, threading.get_ident())
+        # Before `post`: if the event loop ends between `post` and `_begin`, the portal's end must find the call.
         self._portal.calls.add(self)
         try:
             self._portal.post(lambda: context.run(self._begin))
@@ -108,14 +112,14 @@ class Call(Generic[T]):
             raise self._broken_off() from exc
 
     def attend_inbox(self) -> None:
-        """Wait for the end, and do what is to be done on this thread until then."""
+        """Do the jobs for this thread until the call ends."""
         with stop_raises():
             while (job := self._next(None)) is not None:
                 job()
                 del job
 
     def settle(self) -> T:
-        """What the function returned or raised."""
+        """Return the function's value, or raise its exception."""
         if not self._finished:
             raise self._broken_off()
         if self._error is None:
@@ -123,7 +127,7 @@ class Call(Generic[T]):
         try:
             raise self._error
         finally:
-            # An error that refers to its own frame would live until the collector comes.
+            # Otherwise the error would be part of a reference cycle, and live until the garbage collector runs.
             self._error = None
 
     def _broken_off(self) -> TaskConnectionError:
@@ -131,15 +135,15 @@ class Call(Generic[T]):
         return TaskConnectionError(words, reference=self.reference)
 
     def abandon(self) -> None:
-        """Cancel, without waiting."""
+        """Cancel the call, without waiting."""
         self.abandoned = True
         try:
             self._portal.post(self._cancel)
         except RuntimeError:
-            return  # The event loop has ended, and the call with it.
+            return  # The event loop has ended, and with it the call.
 
     def give(self, job: Job) -> None:
-        """Have the waiting thread do something. For any thread."""
+        """Give a job to the waiting thread. For any thread."""
         self._inbox.put(job)
 
     def _next(self, end: float | None) -> Job | None:
@@ -161,7 +165,7 @@ class Call(Generic[T]):
     def _cancel(self) -> None:
         if self._scope is not None:
             self._scope.cancel()
-        elif not self._begun:  # It was interrupted right before it was posted.
+        elif not self._begun:  # The thread was interrupted right before it could post `_begin`.
             self._portal.calls.discard(self)
 
     async def _run(self) -> None:
@@ -179,9 +183,9 @@ class Call(Generic[T]):
                 except cancelled:
                     if anyio.current_effective_deadline() == -math.inf:
                         raise
-                    # The function's own doing, such as of asyncio's `Task.cancel`.
+                    # The cancellation came from the function itself, for example by asyncio's `Task.cancel`.
                     self._error = CancelledError()
-                except BaseException as exc:  # noqa: BLE001 - raised where it is waited for; here it would end all clients
+                except BaseException as exc:  # noqa: BLE001 - `settle` raises it; here it would end all clients
                     self._error = exc
                 self._finished = True
         finally:
@@ -190,26 +194,27 @@ class Call(Generic[T]):
             self.over()
 
     def over(self) -> None:
-        """Tell who waits that nothing more comes. On the event loop's thread, also after the event loop's end."""
+        """Tell the waiting thread that the call has ended. On the event loop's thread, even after the loop's end."""
         if self not in self._portal.calls:
             return
-        # What was started in this call's context may live on, and shall keep nothing of the program alive.
+        # A task that was started in this call's context may live on, and with it this call. The program's functions
+        # must not be kept alive so long.
         self._function = self._began = self._ended = None
         self._portal.calls.discard(self)
         self._tell()
 
     def _tell(self) -> None:
-        # At the end of the program the threads that still wait are daemons, which end with it, in silence. The main
-        # thread waits if a signal's handler calls.
+        # At the end of the program, the threads that still wait are daemons, and must end without an error. Only the
+        # main thread is woken: it waits here if a signal handler makes a call.
         if self._on_main_thread or not self._portal.exiting:
             self._inbox.put(None)
 
 
 class FutureCall(Call[T]):
-    """A call that nobody waits for in person: its end is that of a future. Cancelling the future cancels the call.
+    """A call whose end settles a future, so that no thread has to wait. Cancelling the future cancels the call.
 
     Args:
-        serve: Does a job on another thread than the event loop's.
+        serve: Runs a job on a worker thread.
     """
 
     def __init__(
@@ -230,12 +235,12 @@ class FutureCall(Call[T]):
         portal.futures.add(self.future)
 
     def give(self, job: Job) -> None:
-        """Have a worker thread do something. For the event loop's thread."""
+        """Give a job to a worker thread. Only for the event loop's thread."""
 
         def guarded() -> None:
             try:
                 job()
-            except BaseException as exc:  # noqa: BLE001 - the future has it
+            except BaseException as exc:  # noqa: BLE001 - the future raises it
                 self._failure = exc
                 self.abandon()
 
@@ -251,7 +256,7 @@ class FutureCall(Call[T]):
 
     def _tell(self) -> None:
         try:
-            # Elsewhere, since the program's own callbacks of the future run where it is settled.
+            # On a worker thread: the future's callbacks, which are the program's, run on the thread that settles it.
             self._serve(self._settle)
         except RuntimeError:  # No thread can be started while the interpreter shuts down.
             self._settle()
@@ -264,10 +269,10 @@ class FutureCall(Call[T]):
                 if self._failure is not None:
                     raise self._failure
                 value = self.settle()
-            except BaseException as exc:  # noqa: BLE001 - the future has it
+            except BaseException as exc:  # noqa: BLE001 - the future raises it
                 trim(exc)
                 self.future.set_exception(exc)
             else:
                 self.future.set_result(value)
-        except BaseException:  # `Future` itself takes care of an Exception.
+        except BaseException:  # `Future` itself logs an Exception of a callback, but no BaseException.
             logger.exception("a callback of a future raised")

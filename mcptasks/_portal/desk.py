@@ -1,8 +1,8 @@
-"""Where a server's questions meet the threads that wait: plain input handlers run there, so that `input()` and a
-debugger work.
+"""Gives a client's input requests ("questions") to the threads that wait in its calls.
 
-A question that comes while nobody waits stays open until somebody does. All bookkeeping is done on the event loop's
-thread; only a question's handler runs elsewhere.
+Plain input handlers run on a waiting thread, so that `input()` and a debugger work. A question that comes while no
+thread waits stays open until one does. All bookkeeping happens on the event loop's thread; only the handlers run
+elsewhere.
 """
 
 from __future__ import annotations
@@ -13,49 +13,50 @@ from typing import Any, cast
 
 import anyio
 
-from mcptasks._async.handlers import Grip, InputContext, present_grip
+from mcptasks._async.input import InputContext
 from mcptasks._async.task import Task as AsyncTask
-from mcptasks._exceptions import TaskConnectionError, TaskInputRequiredError
+from mcptasks._core.exceptions import TaskConnectionError, TaskInputRequiredError
+from mcptasks._engine.input.handlers import Grip, present_grip
 from mcptasks._portal.call import Call, FutureCall, calling
-from mcptasks._portal.thread import current_portal
+from mcptasks._portal.portal import current_portal
 from mcptasks._portal.tracebacks import trim
 
 _ENDS_OF_INPUT = ((), ("EOF when reading a line",))
-"""What `input()` says of the end of the file, at a terminal and elsewhere."""
+"""The arguments of the `EOFError` that `input()` raises, at a terminal and elsewhere."""
 
 
 class _Question:
-    """One call of a handler that is to be made."""
+    """One call of an input handler that is to be made."""
 
     def __init__(self, handler: Callable[..., Any], arguments: tuple[Any, ...], caller: Call[Any] | None) -> None:
         self.handler = handler
         self.arguments = arguments
         self.caller = caller
-        """The call that it came up in, where that can be told."""
+        """The call during which the question came, if that is known."""
         self.holder: Call[Any] | None = None
-        """The call whose thread was given it."""
+        """The call whose thread has got the question; None if no thread has."""
         self.begun = False
         self.grip = present_grip.get() or Grip()
-        """Tells whoever waits for the answer that it cannot be stopped once it has begun."""
+        """Tells whoever waits for the answer that the handler cannot be stopped once it has begun."""
         self.over = anyio.Event()
         self.value: Any = None
         self.error: BaseException | None = None
 
 
 class Desk:
-    """One client's questions, and its calls whose threads may answer them."""
+    """One client's questions, and the calls whose threads may answer them."""
 
     def __init__(self) -> None:
         self._waiting: dict[Call[Any], None] = {}
         self._questions: list[_Question] = []
 
     def enter(self, call: Call[Any]) -> None:
-        """A thread waits."""
+        """Note that a call's thread waits, and may be given questions."""
         self._waiting[call] = None
         self._assign()
 
     def leave(self, call: Call[Any]) -> None:
-        """A thread does not wait any more. What it was given and did not begin is for the next."""
+        """Note that a call's thread no longer waits. A question that it has not begun goes to another thread."""
         self._waiting.pop(call, None)
         for question in self._questions:
             if question.holder is call and not question.begun:
@@ -63,7 +64,10 @@ class Desk:
         self._assign()
 
     async def ask(self, handler: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-        """Have a handler called by a thread that waits; its value."""
+        """Have a waiting thread call a handler; return the handler's value.
+
+        Raises the handler's exception.
+        """
         question = _Question(handler, arguments, calling.get())
         self._questions.append(question)
         self._assign()
@@ -79,8 +83,11 @@ class Desk:
         return question.value
 
     def done(self, question: _Question) -> None:
-        """A handler has returned or raised. What it raised ends the call that it came up in: nobody is asked for that
-        call any more, whose answer would be lost."""
+        """Note that a handler has returned or raised.
+
+        An exception ends the call during which the question came. So other questions of that call get the same
+        exception, and no person is asked in vain.
+        """
         question.over.set()
         if question.error is None or question.caller is None:
             return
@@ -98,7 +105,7 @@ class Desk:
     def _thread_for(self, question: _Question) -> Call[Any] | None:
         caller = question.caller
         busy = {question.holder for question in self._questions}
-        # The latest call is the one that the program is at; a future's comes last.
+        # The program is most likely at its latest call. A future's call, which no thread waits for, comes last.
         free = [call for call in reversed(self._waiting) if call not in busy and not call.abandoned]
         if caller in self._waiting:
             # Of a future's task a thread that waits for the same task answers, if there is one.
@@ -108,7 +115,7 @@ class Desk:
 
 
 class _Answering:
-    """The job of a thread: to call a handler."""
+    """The job that calls a question's handler, for a waiting thread."""
 
     def __init__(self, desk: Desk, question: _Question, call: Call[Any]) -> None:
         self._desk = desk
@@ -121,19 +128,19 @@ class _Answering:
     def __call__(self) -> None:
         question = self._question
         try:
-            # The event loop's thread decides, so that no question is begun twice or after it was withdrawn.
+            # The event loop's thread decides, so that no handler begins twice, or after its question was withdrawn.
             try:
                 if not Call(self._portal, self._claim).wait():
                     return
             except TaskConnectionError:
-                return  # The event loop has ended, and with it the call that this thread waits for.
+                return  # The event loop has ended, and with it the call of this thread.
             try:
                 question.value = question.handler(*question.arguments)
             except Exception as exc:
                 if _needs_a_person(exc):
                     raise
                 question.error = exc
-            # In here, since an interrupt right before it opens the question again.
+            # Inside the `try`: if an interrupt comes right before this line, `_give_back` opens the question again.
             self._post(lambda: self._desk.done(question))
         except BaseException as exc:
             self._post(self._give_back)
@@ -157,7 +164,7 @@ class _Answering:
         )
 
     def _post(self, function: Callable[[], object]) -> None:
-        # Where the event loop has ended, the call that this thread waits for is over as well.
+        # If the event loop has ended, the call of this thread has ended too.
         with suppress(RuntimeError):
             self._portal.post(function)
 
@@ -178,9 +185,9 @@ class _Answering:
 
 
 def _needs_a_person(exc: BaseException) -> bool:
-    """Whether `input()` found nobody: the end of the file, or a notebook's kernel without a standard input."""
+    """Whether `input()` failed since nobody can type: at the end of stdin, or in a notebook's kernel without stdin."""
     if isinstance(exc, EOFError):
-        # Other ends than that of the standard input (a file that a handler unpickles) come with other words.
+        # An `EOFError` from elsewhere, such as a file that a handler unpickles, has other arguments.
         return exc.args in _ENDS_OF_INPUT
     return type(exc).__name__ == "StdinNotImplementedError"
 

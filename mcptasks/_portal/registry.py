@@ -1,6 +1,6 @@
-"""Which background threads there are: one for each backend, as long as a client leases it. Knows of fork and of exit.
+"""The background threads of the process: one for each backend, as long as a client leases it. Handles fork and exit.
 
-The state of this module is the only one that the package has.
+This module holds the package's only process-wide state.
 """
 
 from __future__ import annotations
@@ -13,27 +13,28 @@ from concurrent.futures import InvalidStateError
 from contextlib import suppress
 from functools import partial
 
-from mcptasks._exceptions import TaskConnectionError
+from mcptasks._core.exceptions import TaskConnectionError
+from mcptasks._engine.home import inherited
 from mcptasks._portal.call import Call
-from mcptasks._portal.thread import Backend, Portal, current_portal, inherited
+from mcptasks._portal.portal import Backend, Portal, current_portal
 
 
 class _Registry:
-    """The portals of this process. Each of them knows on its own thread who leases it, and when it is to end."""
+    """The portals of this process. Each portal keeps its own leases, on its own thread, and decides when to end."""
 
     def __init__(self) -> None:
-        # A signal's handler or a finalizer that runs in the midst of this may use a client of its own, and wait for
-        # one: the event loops never take this lock.
+        # Reentrant: a signal handler or finalizer may interrupt this code and use a client of its own. It may even wait
+        # for that client, since the event loops never take this lock.
         self._lock = threading.RLock()
         self._leases: dict[object, Portal] = {}
         self._inherited: list[Portal] = []
         self._ends_in_time = False
-        """Whether the end of this process is known to be noticed."""
+        """Whether `shut_down` is sure to be called at the end of this process."""
 
     def acquire(self, backend: Backend, lessee: object) -> Portal:
-        """Lease the portal of a backend; it is started where there is none. Not for the portal's own thread.
+        """Lease the portal of a backend, and start it if there is none. Not for the portal's own thread.
 
-        Whoever is interrupted in here, or meets an error, must `release` as well.
+        The caller must call `release` even if this method is interrupted or raises.
         """
         with self._lock:
             self._notice_the_end()
@@ -45,11 +46,11 @@ class _Registry:
                 portal.start()
                 if self._lease(portal, lessee):
                     return portal
-                # What ran in the midst of this has shared it, and was the last to give it back.
+                # A signal handler or finalizer ran between the two lines: it leased the new portal, and ended it.
 
     def _lease(self, portal: Portal, lessee: object) -> bool:
         async def lease() -> bool:
-            # An interrupted thread may have given it back before it came to this.
+            # An interrupted thread may have given its lease back before this code runs.
             return self._leases.get(lessee) is portal and portal.lease(lessee)
 
         self._leases[lessee] = portal
@@ -69,11 +70,11 @@ class _Registry:
         try:
             portal.post(partial(portal.release, lessee))
         except RuntimeError:
-            portal.stop()  # It has ended, or is only about to start.
+            portal.stop()  # The event loop has ended, or is about to start.
 
     def _notice_the_end(self) -> None:
-        """A process that `multiprocessing` has forked ends without exit handlers, but with finalizers of its own."""
-        # Where it is not imported, this is no such process.
+        """Register with `multiprocessing`: its child processes run no exit handlers, but finalizers of their own."""
+        # If `multiprocessing` is not imported, this is not such a child.
         process = sys.modules.get("multiprocessing.process")
         if self._ends_in_time or process is None or process.parent_process() is None:
             return
@@ -84,16 +85,16 @@ class _Registry:
         self._ends_in_time = True
 
     def _end_of_child(self) -> None:
-        # Python waits for these a moment later, and their clients are to be open until then.
+        # Python waits for these threads only later, but their clients must stay open until they have ended.
         for thread in threading.enumerate():
             if not thread.daemon and thread is not threading.current_thread():
                 thread.join()
         self.shut_down()
 
     def shut_down(self) -> None:
-        """End all portals, at the end of the program; an interrupt is raised when that is done, a second one at once.
+        """End all portals, at the end of the program. An interrupt is raised after that, a second interrupt at once.
 
-        All waits in there are bounded: a server in a subprocess has 2 s to go by itself, and then is made to.
+        All waits are bounded: a server in a subprocess, for example, has 2 s to end by itself, and then gets a signal.
         """
         portals = set(self._leases.copy().values())
         try:
@@ -103,8 +104,10 @@ class _Registry:
             raise
 
     def forget(self) -> None:
-        """In a child process: the parent's threads are not here. What belongs to them is kept, untouched, so that no
-        finalizer closes what the parent still uses."""
+        """Forget the parent's portals, in a child process, which does not have the parent's threads.
+
+        The objects are kept, untouched, so that no finalizer closes connections that the parent still uses.
+        """
         self._lock = threading.RLock()
         for portal in set(self._leases.values()):
             _break_off(portal)
@@ -121,11 +124,11 @@ def _end(portals: set[Portal]) -> None:
 
 
 def _break_off(portal: Portal) -> None:
-    """In a child process, settle what nobody settles there."""
+    """Fail the parent's futures in a child process, where no thread would settle them."""
     for future in list(portal.futures):
-        # Some thread of the parent may have held its lock. That one's callbacks and waits are not for this process.
+        # A thread of the parent may have held the future's lock. The parent's callbacks must not run in this process.
         vars(future).update(_condition=threading.Condition(), _done_callbacks=[], _waiters=[])
-        with suppress(InvalidStateError):  # It has been settled.
+        with suppress(InvalidStateError):  # The future was settled before the fork.
             future.set_exception(TaskConnectionError(inherited(portal.pid)))
 
 

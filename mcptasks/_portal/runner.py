@@ -1,4 +1,4 @@
-"""What the facades of one client share: where it runs, whether it is open, and that it is closed in the end."""
+"""Runs the calls of one blocking client and its tasks: leases a portal, opens the client, and closes it in the end."""
 
 from __future__ import annotations
 
@@ -9,35 +9,48 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 from weakref import WeakValueDictionary
 
 import anyio
 
-from mcptasks._async.client import Client as AsyncClient
 from mcptasks._async.task import Task as AsyncTask
-from mcptasks._exceptions import TaskConnectionError, TaskStateError
-from mcptasks._models import TaskReference
+from mcptasks._core.exceptions import TaskConnectionError, TaskStateError
+from mcptasks._core.models import TaskReference
+from mcptasks._engine.home import inherited
 from mcptasks._portal import registry
-from mcptasks._portal.call import Call, FutureCall
+from mcptasks._portal.call import Call, FutureCall, calling
 from mcptasks._portal.desk import Desk
-from mcptasks._portal.thread import Backend, Portal, check_backend, current_portal, inherited
+from mcptasks._portal.portal import Backend, Portal, check_backend, current_portal
 from mcptasks._portal.workers import WorkerThread
 
 T = TypeVar("T")
 HandleT = TypeVar("HandleT")
 
 _LEAVE_SECONDS = 5.0
-"""How long the end of a client waits for interrupted calls that still clean up."""
+"""Seconds that the end of a client waits for interrupted calls that still clean up; then they are cut off. A call that
+cleans up sends a cancellation at most, which takes less."""
 
 ExitInfo = tuple[type[BaseException] | None, BaseException | None, TracebackType | None]
 CLEAN: ExitInfo = (None, None, None)
 UNCLEAN: ExitInfo = (SystemExit, None, None)
-"""Callbacks that are still to be called are not waited for."""
+"""Closes a client as after an exception, so that it does not wait for pending callbacks."""
+
+
+class Openable(Protocol):
+    """What lives on a portal: an async client, or a group of them."""
+
+    async def open(self) -> Any:
+        """Connect."""
+        ...
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None, /
+    ) -> None: ...
 
 
 class _Calls:
-    """The calls of one client that are on the event loop; for its thread."""
+    """The calls of one client that run on the event loop. Only for the event loop's thread."""
 
     def __init__(self) -> None:
         self._calls: set[Call[Any]] = set()
@@ -51,7 +64,7 @@ class _Calls:
         self._left.set()
 
     async def abandoned_are_over(self) -> None:
-        """Wait, but not for long, for the calls that were interrupted."""
+        """Wait for the end of interrupted calls, for at most `_LEAVE_SECONDS`."""
         with anyio.move_on_after(_LEAVE_SECONDS):
             while any(call.abandoned for call in self._calls):
                 self._left = anyio.Event()
@@ -62,17 +75,17 @@ class Runner:
     """Runs one client's calls on a portal, from its opening to its end. For any thread.
 
     Raises:
-        ValueError: No such backend.
+        ValueError: The backend is unknown.
         ModuleNotFoundError: The backend's package is not installed.
     """
 
     def __init__(self, backend: Backend) -> None:
         self._portal: Portal | None = None
-        self._inner: AsyncClient | None = None
+        self._inner: Openable | None = None
         self.backend: Backend = check_backend(backend)
         self.desk = Desk()
         self._pid = os.getpid()
-        # A finalizer or a signal's handler that runs in the midst of this may close the client.
+        # Reentrant: a finalizer or signal handler that interrupts this code may close the client.
         self._lock = threading.RLock()
         self._calls = _Calls()
         self._used = False
@@ -85,7 +98,7 @@ class Runner:
         if portal is None or inner is None or portal.stopping or self._is_inherited():
             return
         words = f"unclosed {inner!r}: use `with`, or call close()"
-        with suppress(TaskConnectionError):  # Its thread has ended, and closed it before.
+        with suppress(TaskConnectionError):  # The background thread has ended, and has closed the client before.
             _Ending(portal, inner, self._calls, UNCLEAN).start()
         warnings.warn(words, ResourceWarning, stacklevel=2, source=self)
 
@@ -93,7 +106,7 @@ class Runner:
 
     @property
     def portal(self) -> Portal | None:
-        """Where the client lives, while it is open."""
+        """The portal in which the client lives; None unless the client is open or being opened."""
         return self._portal
 
     @property
@@ -101,8 +114,8 @@ class Runner:
         """Whether the client is open."""
         return self._opened and self._portal is not None
 
-    def open(self, inner: AsyncClient) -> None:
-        """Open the client, which lives in the background from now on."""
+    def open(self, inner: Openable) -> None:
+        """Open the client on the background thread."""
         self.check()
         with self._lock:
             if self._used:
@@ -110,9 +123,13 @@ class Runner:
             self._used = True
 
         def began(call: Call[Any]) -> None:
-            # Already now, so that another thread may close it.
+            # Set before the client is open, so that another thread can close it meanwhile.
             if not call.abandoned:
                 self._inner, self._portal = inner, portal
+
+        async def opened() -> None:
+            calling.set(None)  # The tasks of the session outlive this call.
+            await inner.open()
 
         try:
             portal = registry.acquire(self.backend, self._calls)
@@ -121,19 +138,19 @@ class Runner:
             raise
         try:
             portal.closers[self._calls] = _Ending(portal, inner, self._calls, UNCLEAN).finish
-            Call(portal, inner.open, began=began).wait()
+            Call(portal, opened, began=began).wait()
             self._opened = True
         except BaseException as exc:
             ending = _Ending(portal, inner, self._calls, UNCLEAN)
-            with suppress(TaskConnectionError):  # Another thread has closed it, and with that ended the portal.
+            with suppress(TaskConnectionError):  # Another thread has closed the client, and so ended the portal.
                 ending.start()
                 if isinstance(exc, Exception):
                     ending.attend()
             self._portal = None
             raise
 
-    def enter(self, inner: AsyncClient) -> None:
-        """Open the client unless it is open, for the one block that closes it."""
+    def enter(self, inner: Openable) -> None:
+        """Open the client, if it is not open, for the `with` block that closes it."""
         self.check()
         with self._lock:
             if self._entered or (self._used and not self.is_open):
@@ -143,24 +160,24 @@ class Runner:
             self.open(inner)
 
     def close(self, info: ExitInfo = CLEAN) -> None:
-        """Close the client; remote tasks go on. May be called again."""
+        """Close the client; tasks at the server go on. May be called again."""
         if self._is_inherited():
-            return  # It is the parent's.
+            return  # The client belongs to the parent process.
         self.check()
         with self._lock:
             self._used = True
         portal, inner = self._portal, self._inner
         if portal is not None and inner is not None:
             if isinstance(threading.current_thread(), WorkerThread):
-                info = UNCLEAN  # A callback that closes its client does not wait for itself.
+                info = UNCLEAN  # A callback that closes its client must not wait for itself.
             ending = _Ending(portal, inner, self._calls, info)
             try:
                 ending.start()
-                # Only now: a close() that was interrupted before is as good as none.
+                # Not before `start`: if close() is interrupted earlier, the client stays open.
                 self._portal = None
                 ending.attend()
             except TaskConnectionError:
-                self._portal = None  # The program ends, and has closed all clients.
+                self._portal = None  # The program is ending, and its end has closed all clients.
 
     # --- calls ----------------------------------------------------------------------------------------------------
 
@@ -171,23 +188,23 @@ class Runner:
         answers: bool = False,
         reference: TaskReference | None = None,
     ) -> T:
-        """Run an async function to its end; its value.
+        """Run an async function to its end and return its value.
 
         Args:
             function: Called on the event loop's thread.
             answers: Whether the calling thread runs input handlers while it waits.
-            reference: The task that it is about.
+            reference: The task that the call is about; None if there is none.
 
         Raises:
             TaskConnectionError: The client belongs to another process.
-            RuntimeError: This is the event loop's own thread.
+            RuntimeError: The current thread is the event loop's own.
         """
         self.check()
         portal = self._portal
         if portal is not None:
             began, ended = self.hooks(answers)
             return Call(portal, function, began=began, ended=ended, reference=reference).wait()
-        # What is finished can be read after the end; all else is the async client's error.
+        # After the client's end, finished values can still be read; for other calls the async client raises.
         lessee = object()
 
         async def lonely() -> T:
@@ -206,8 +223,10 @@ class Runner:
             registry.release(lessee)
 
     def withdraw(self, function: Callable[[], None]) -> None:
-        """Run a plain function on the event loop's thread, from there too; in a closed client nothing is left to
-        be withdrawn."""
+        """Run a plain function, which removes a callback, on the event loop's thread. For any thread.
+
+        Does nothing if the client is closed, since a closed client has no callbacks.
+        """
 
         async def once() -> None:
             function()
@@ -222,14 +241,14 @@ class Runner:
             self.call(once)
 
     def future(self, function: Callable[[], Awaitable[T]], *, reference: TaskReference | None = None) -> Future[T]:
-        """The same without waiting; input handlers run on a worker thread if no other thread waits."""
+        """Like `call`, but returns a future. Input handlers run on a worker thread if no other thread waits."""
         self.check()
         portal = self._portal
         if portal is None:
             future: Future[T] = Future()
             try:
                 future.set_result(self.call(function))
-            except Exception as exc:  # noqa: BLE001 - the future has it
+            except Exception as exc:  # noqa: BLE001 - the future raises it
                 future.set_exception(exc)
             return future
         began, ended = self.hooks(answers=True)
@@ -242,7 +261,7 @@ class Runner:
         return call.future
 
     def handle(self, inner: AsyncTask[Any], make: Callable[[], HandleT]) -> HandleT:
-        """The one handle for an async one; made where there is none."""
+        """The blocking handle of an async task; made by `make` if there is none yet."""
         with self._lock:
             known: Any = self._handles.get(inner)
             if known is None:
@@ -250,7 +269,7 @@ class Runner:
             return cast("HandleT", known)
 
     def hooks(self, answers: bool) -> tuple[Callable[[Call[Any]], None], Callable[[Call[Any]], None]]:
-        """What is to be told when a call begins and when it has ended; see `call`."""
+        """The functions to call when a call begins and when it has ended; see `call`."""
         calls, desk = self._calls, self.desk
         if not answers:
             return calls.began, calls.ended
@@ -269,7 +288,7 @@ class Runner:
         return os.getpid() != self._pid
 
     def check(self) -> None:
-        """Complain if no call can be made here; see `call`."""
+        """Raise if no call can be made on this thread and in this process; see `call`."""
         if self._is_inherited():
             raise TaskConnectionError(inherited(self._pid))
         if current_portal() is not None:
@@ -280,9 +299,9 @@ class Runner:
 
 
 class _Ending(Call[None]):
-    """A client's end. It goes on when the thread that waits for it is interrupted."""
+    """The call that closes a client. It goes on if the thread that waits for it is interrupted."""
 
-    def __init__(self, portal: Portal, inner: AsyncClient, calls: _Calls, info: ExitInfo) -> None:
+    def __init__(self, portal: Portal, inner: Openable, calls: _Calls, info: ExitInfo) -> None:
         super().__init__(portal, self.finish)
         self._client = inner
         self._calls = calls
@@ -292,14 +311,14 @@ class _Ending(Call[None]):
         try:
             super().start()
         except TaskConnectionError:
-            registry.release(self._calls)  # The event loop has ended, and does not do it any more.
+            registry.release(self._calls)  # The event loop has ended, so `finish` will not run.
             raise
 
     async def finish(self) -> None:
         """Close the client and give its lease back."""
         portal, calls = self._portal, self._calls
         try:
-            with anyio.CancelScope(shield=True):  # bounded by the session
+            with anyio.CancelScope(shield=True):  # The client bounds the time of its own closing.
                 await calls.abandoned_are_over()
                 await self._client.__aexit__(*self._info)
         finally:
@@ -307,7 +326,7 @@ class _Ending(Call[None]):
             registry.release(calls)
 
     def attend(self) -> None:
-        """Wait for it, on the thread that asked."""
+        """Wait for the end, on the thread that closes the client."""
         self.attend_inbox()
         self._portal.join_if_stopping()
         self.settle()

@@ -1,35 +1,30 @@
-"""Errors that read as if they were raised where the program called."""
+"""Makes the tracebacks of errors begin at the program's call."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any, TypeVar, cast
 
-from mcptasks._exceptions import TaskError
+from mcptasks._core.exceptions import TaskError, TtlIgnoredWarning
+from mcptasks._core.tracebacks import in_library, without
 
 MethodT = TypeVar("MethodT", bound=Callable[..., Any])
 
 _MACHINERY = (str(Path(__file__).parent), str(Path(__file__).parent.parent / "_sync"))
 
-_LIBRARIES = {
-    *("mcptasks", "mcp", "mcp_types", "anyio", "asyncio", "uvloop", "trio", "outcome", "concurrent", "contextlib"),
-    *("threading", "httpx", "httpx2", "httpcore", "httpcore2", "pydantic"),
-}
-"""Packages whose lines an error about tasks does without."""
-
 
 def blocking(method: MethodT) -> MethodT:
-    """Mark a method whose errors shall read as if they were raised where it is called."""
+    """Decorate a method so that the tracebacks of its errors begin at the program's call."""
 
     @functools.wraps(method)
     def trimmed(*args: Any, **kwargs: Any) -> Any:
         try:
             return method(*args, **kwargs)
         except BaseException as exc:
-            # A bare `raise` adds no entry for this frame, so that the caller's is the next.
+            # A bare `raise` adds no entry for this frame, so the caller's entry comes next.
             trim(exc)
             raise
 
@@ -37,29 +32,24 @@ def blocking(method: MethodT) -> MethodT:
 
 
 def trim(exc: BaseException) -> None:
-    """Take the machinery's entries out of an error's traceback; out of our own errors' also those of the async core and
-    of what it runs on, which say nothing that their words do not. The program's own lines, such as a handler's, stay.
+    """Take library lines out of an error's traceback.
+
+    From any error, the lines of this folder and of `_sync` are taken out. From our own errors and their causes, all
+    lines of this package and of the libraries below it are taken out: the messages say all that a program needs. The
+    program's own lines, such as a handler's, stay.
     """
-    drop = _in_library if isinstance(exc, TaskError) else _in_machinery
-    exc.__traceback__ = _without(drop, exc.__traceback__)
+    if not isinstance(exc, TaskError | TtlIgnoredWarning):
+        exc.__traceback__ = without(_in_machinery, exc.__traceback__)
+        return
+    left: list[BaseException | None] = [exc]
+    known: set[int] = set()
+    while left:
+        each = left.pop()
+        if each is not None and id(each) not in known:
+            known.add(id(each))
+            each.__traceback__ = without(in_library, each.__traceback__)
+            left += [each.__cause__, each.__context__]
 
 
 def _in_machinery(frame: FrameType) -> bool:
     return frame.f_code.co_filename.startswith(_MACHINERY)
-
-
-def _in_library(frame: FrameType) -> bool:
-    name: object = frame.f_globals.get("__name__")
-    return isinstance(name, str) and name.partition(".")[0] in _LIBRARIES
-
-
-def _without(drop: Callable[[FrameType], bool], traceback: TracebackType | None) -> TracebackType | None:
-    entries: list[TracebackType] = []
-    while traceback is not None:
-        if not drop(traceback.tb_frame):
-            entries.append(traceback)
-        traceback = traceback.tb_next
-    rest = None
-    for entry in reversed(entries):
-        rest = TracebackType(rest, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
-    return rest

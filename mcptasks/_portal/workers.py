@@ -1,7 +1,7 @@
-"""Threads for the program's plain functions: status callbacks, progress, logs.
+"""Worker threads for the program's plain callbacks: statuses, progress, logs.
 
-They are daemons. anyio's own worker threads are not, and `threading` would wait for them at the end of a program that
-leaves its client open.
+The threads are daemons. anyio's own worker threads are not: at the end of a program that leaves its client open,
+`threading` would wait for them.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from typing import Any
 import anyio
 
 _USUAL = 32
-"""How many functions run at once, as long as some of them end."""
+"""How many functions run at once; further ones wait in the queue. If none ends for `_STANDSTILL`, they get threads too:
+the functions at work may be waiting for them."""
 
 _STANDSTILL = 0.05
-"""After how many seconds in which none has ended the others get threads as well."""
+"""Seconds without the end of a function after which all waiting functions get threads. Hardly noticed by a person."""
 
 _KEPT = 4
-"""How many idle threads are kept."""
+"""How many idle threads are kept; others end. New threads cost little."""
 
 Job = Callable[[], None]
 Then = Callable[[], object]
@@ -34,9 +35,9 @@ class WorkerThread(threading.Thread):
 
 
 class Workers:
-    """The worker threads of one portal. For its thread only.
+    """The worker threads of one portal. Only for the portal's thread.
 
-    They share one queue, and what is in it is done also after the event loop's end.
+    The threads share one queue, and empty it even after the event loop's end.
 
     Args:
         post: Runs a function on the event loop, from any thread.
@@ -50,16 +51,16 @@ class Workers:
     ) -> None:
         self._post = post
         self._spawn = spawn
-        # Of this kind, since a finalizer that runs in the midst of it may wait for the portal's thread.
+        # A `SimpleQueue`, which is reentrant: a finalizer that interrupts `put` may wait for the portal's thread.
         self._queue: SimpleQueue[tuple[Job, Then] | None] = SimpleQueue()
         self._threads = 0
         self._under_way = 0
-        """How many jobs are in the queue, or in a thread."""
+        """How many jobs are waiting in the queue or running in a thread."""
         self._ended = 0
         self._relieving = False
 
     async def run(self, function: Callable[..., Any], *arguments: Any, context: contextvars.Context) -> Any:
-        """Call a function in a worker thread. Cancelled, it leaves the function running."""
+        """Call a function in a worker thread and return its value. If cancelled, the function goes on running."""
         over = anyio.Event()
         values: list[Any] = []
         errors: list[BaseException] = []
@@ -67,7 +68,7 @@ class Workers:
         def job() -> None:
             try:
                 values.append(context.run(function, *arguments))
-            except BaseException as exc:  # noqa: BLE001 - raised where the function is waited for
+            except BaseException as exc:  # noqa: BLE001 - `run` raises it
                 errors.append(exc)
 
         self.submit(job, over.set)
@@ -75,7 +76,7 @@ class Workers:
         if errors:
             try:
                 if not isinstance(errors[0], Exception):
-                    # On the event loop it would end all clients of the process.
+                    # On the event loop, a BaseException would end all clients of the process.
                     raise RuntimeError(f"a callback raised {errors[0]!r} in its worker thread") from errors[0]
                 raise errors[0]
             finally:
@@ -83,7 +84,11 @@ class Workers:
         return values[0]
 
     def submit(self, job: Job, then: Then) -> None:
-        """Run a job, which raises nothing, in a worker thread, and then something on the event loop if it still is.
+        """Run a job in a worker thread, and then `then` on the event loop if the loop has not ended.
+
+        Args:
+            job: The job, which must not raise.
+            then: Called after the job.
 
         Raises:
             RuntimeError: There is no thread, and none can be started.
@@ -98,8 +103,8 @@ class Workers:
         self._queue.put((job, then))
 
     def stop(self) -> None:
-        """End the threads when there is nothing left to do. Called once, last, after the event loop's end."""
-        # The others may all be held up, and nobody relieves them any more.
+        """End the threads once the queue is empty. Called once, as the last method, after the event loop's end."""
+        # The running threads may all be blocked, and `_relieve` no longer runs.
         for _ in range(min(self._under_way - self._threads, _KEPT)):
             self._start()
         for _ in range(self._threads):
@@ -108,13 +113,13 @@ class Workers:
     def _start(self) -> bool:
         try:
             WorkerThread(target=self._work, name="mcptasks worker", daemon=True).start()
-        except RuntimeError:  # The system, or an interpreter that shuts down, has no thread to give.
+        except RuntimeError:  # The system has no more threads, or the interpreter is shutting down.
             return False
         self._threads += 1
         return True
 
     async def _relieve(self) -> None:
-        """Give a thread to all that waits for one while nothing ends: it may be what the others wait for."""
+        """Start a thread for each waiting job if no job ends: the running jobs may be waiting for the waiting ones."""
         try:
             while self._under_way > self._threads:
                 ended = self._ended
@@ -130,7 +135,7 @@ class Workers:
             job()
             with suppress(RuntimeError):  # The event loop has ended.
                 self._post(partial(self._done, then))
-            # An idle thread keeps nothing of the program alive.
+            # An idle thread must not keep the program's objects alive.
             del item, job, then
 
     def _done(self, then: Then) -> None:

@@ -1,23 +1,23 @@
 # Generated from mcptasks/_async/calls.py by `nox -s generate`. Do not edit: change the source and run that again.
-"""The client's calls that may create a task: tools, resources, prompts."""
+"""`Client.call_tool`, whose call may create a task."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Literal, overload
 
-import mcp_types
-
-from mcptasks._async.calls import Arguments, ProgressHandler
+from mcptasks._async.reads import ProgressHandler
 from mcptasks._async.task import Task as AsyncTask
-from mcptasks._models import ResourceContents, ToolResult
-from mcptasks._portal.facade import ClientFacade, blocking
+from mcptasks._core.argument_checks import AskForTask
+from mcptasks._core.models import DataT, ToolResult
+from mcptasks._portal.facade import blocking
+from mcptasks._sync.reads import Reads
 from mcptasks._sync.task import Task
 
 
-class Calls(ClientFacade):
-    """The part of `Client` that calls tools, reads resources and gets prompts."""
+class Calls(Reads):
+    """The part of `Client` that calls tools."""
 
     @overload
     def call_tool(
@@ -25,10 +25,58 @@ class Calls(ClientFacade):
         name: str,
         arguments: Mapping[str, Any] | None = None,
         *,
-        task: Literal[False] = False,
+        task: Literal[False, "forbid"] = False,
         ttl: float | timedelta | None = None,
-        timeout: float | None = None,
+        timeout: float | timedelta | None = None,
+        label: str | None = None,
+        key: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        on_uncertain: Literal["raise", "send"] = "raise",
         meta: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        context: Any = None,
+        raise_on_error: Literal[True] = True,
+        as_type: type[DataT],
+        progress_handler: ProgressHandler | None = None,
+    ) -> ToolResult[DataT]: ...
+
+    @overload
+    def call_tool(
+        self,
+        name: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        task: Literal[True, "prefer", "require"],
+        ttl: float | timedelta | None = None,
+        timeout: float | timedelta | None = None,
+        label: str | None = None,
+        key: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        on_uncertain: Literal["raise", "send"] = "raise",
+        meta: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        context: Any = None,
+        raise_on_error: Literal[True] = True,
+        as_type: type[DataT],
+        progress_handler: ProgressHandler | None = None,
+    ) -> Task[ToolResult[DataT]]: ...
+
+    @overload
+    def call_tool(
+        self,
+        name: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        task: Literal[False, "forbid"] = False,
+        ttl: float | timedelta | None = None,
+        timeout: float | timedelta | None = None,
+        label: str | None = None,
+        key: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        on_uncertain: Literal["raise", "send"] = "raise",
+        meta: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        context: Any = None,
         raise_on_error: bool = True,
         as_type: Any = None,
         progress_handler: ProgressHandler | None = None,
@@ -40,10 +88,16 @@ class Calls(ClientFacade):
         name: str,
         arguments: Mapping[str, Any] | None = None,
         *,
-        task: Literal[True],
+        task: Literal[True, "prefer", "require"],
         ttl: float | timedelta | None = None,
-        timeout: float | None = None,
+        timeout: float | timedelta | None = None,
+        label: str | None = None,
+        key: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        on_uncertain: Literal["raise", "send"] = "raise",
         meta: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        context: Any = None,
         raise_on_error: bool = True,
         as_type: Any = None,
         progress_handler: ProgressHandler | None = None,
@@ -55,10 +109,37 @@ class Calls(ClientFacade):
         name: str,
         arguments: Mapping[str, Any] | None = None,
         *,
-        task: bool,
+        task: AskForTask,
         ttl: float | timedelta | None = None,
-        timeout: float | None = None,
+        timeout: float | timedelta | None = None,
+        label: str | None = None,
+        key: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        on_uncertain: Literal["raise", "send"] = "raise",
         meta: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        context: Any = None,
+        raise_on_error: Literal[True] = True,
+        as_type: type[DataT],
+        progress_handler: ProgressHandler | None = None,
+    ) -> ToolResult[DataT] | Task[ToolResult[DataT]]: ...
+
+    @overload
+    def call_tool(
+        self,
+        name: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        task: AskForTask,
+        ttl: float | timedelta | None = None,
+        timeout: float | timedelta | None = None,
+        label: str | None = None,
+        key: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        on_uncertain: Literal["raise", "send"] = "raise",
+        meta: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        context: Any = None,
         raise_on_error: bool = True,
         as_type: Any = None,
         progress_handler: ProgressHandler | None = None,
@@ -70,10 +151,16 @@ class Calls(ClientFacade):
         name: str,
         arguments: Mapping[str, Any] | None = None,
         *,
-        task: bool = False,
+        task: AskForTask = False,
         ttl: float | timedelta | None = None,
-        timeout: float | None = None,
+        timeout: float | timedelta | None = None,
+        label: str | None = None,
+        key: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        on_uncertain: Literal["raise", "send"] = "raise",
         meta: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        context: Any = None,
         raise_on_error: bool = True,
         as_type: Any = None,
         progress_handler: ProgressHandler | None = None,
@@ -82,22 +169,61 @@ class Calls(ClientFacade):
 
         Args:
             name: The tool.
-            arguments: Its arguments.
-            task: Return a `Task` at once, whatever the server supports. Otherwise the finished value is returned, also
-                where the server makes it a task.
-            ttl: How long the server should keep the task, in seconds or as a `timedelta` (2025-11-25 only).
-            timeout: Seconds for the whole call, or with `task=True` for the creating call.
+            arguments: The tool's arguments.
+            task: With True or "prefer", return a `Task` at once. If the call cannot become a task, the call runs in the
+                background of the client and ends with the client. A 2026-07-28 server decides for each call, so the
+                client waits for the server's answer. With False, return the finished value, even if the server makes
+                the call a task. "require" means the same as "prefer", but raises `TaskUnsupportedError` before the call
+                is sent if the call cannot become a task: the server has no tasks, or none of this kind of call, or
+                (2025-11-25) the tool is never a task. A 2026-07-28 server that has tasks may still answer at once; then
+                `Task.returned_immediately` is True. "forbid" means the same as False, but the server makes no task. On
+                2025-11-25 the client asks for none, and raises `TaskUnsupportedError` before sending if the tool only
+                runs as a task. On 2026-07-28 the client declares for this call that it has no tasks, and raises that
+                error if the server then refuses the call.
+            ttl: How long the server should keep the task, in seconds or as a `timedelta`. Only 2025-11-25 servers take
+                a ttl, and they may grant less; the client then gives a `TtlIgnoredWarning`, once. `Task.kept_until`
+                has the time that holds.
+            timeout: Seconds or a `timedelta` for the whole call; with `task=True` for the creating call only, never for
+                the work.
+            label: A word of your own for the task, such as "2026-11", to tell tasks of one tool apart. The label is in
+                `Task.label`, in the reference and in notebook displays; it is not sent.
+            key: A word of your own that names this very call, such as "order-42", for a client with a store. A call
+                with a key is sent once, however often it is made, also by other processes. A later call with the same
+                key and arguments sends nothing: it gets the existing task, or the answer that the store kept. The
+                server gets the key in `_meta`, as "mcptasks.dev/idempotency-key".
+            labels: Names and values of your own, by which you find the task again in the store.
+            on_uncertain: What to do if nobody knows whether an earlier call with this key was carried out: "raise"
+                `TaskUncertainError`, or "send" it again. A tool that the server declares idempotent or read-only is
+                called again in any case.
             meta: More `_meta` for the request.
-            raise_on_error: Raise `ToolError` where the tool reports an error.
-            as_type: A type to validate the tool's value into, for `ToolResult.data`.
+            headers: HTTP headers of this call, such as the credentials of the person for whom it is made. They go with
+                the call, and with each later request about its task: status polls, the result, cancelling, answers.
+                The subscription through which 2026-07-28 servers push is shared by all tasks, and has the client's
+                headers only. They replace the client's headers of the same names. They live in this client: they are
+                in no store, reference, log or `repr`, so give them to `resume` again. Only for servers over HTTP.
+            context: Anything of your own, for input handlers: it is `InputContext.context` if this call or its task
+                asks. It stays in this client.
+            raise_on_error: Raise `ToolError` if the tool reports an error.
+            as_type: The type of `ToolResult.data`: the tool's value is validated against this type.
             progress_handler: Called with progress, total and message; sync or async.
 
         Raises:
             ToolError: The tool reports an error.
-            TaskFailedError: The server's own error, such as an unknown tool.
-            TaskTimeoutError: Not in time. A task goes on; the error has its reference.
-            TaskConnectionError: The connection broke; the message says whether the call may have arrived.
+            TaskFailedError: The server answered with an error, for example for an unknown tool.
+            TaskTimeoutError: The call took too long. If there is a task, the task goes on, and the error has its
+                reference.
+            TaskConnectionError: The connection broke. The message says whether the call may have arrived.
             TaskProtocolError: The server's answer makes no sense.
+            StoreError: The client's store cannot be written, or did not keep the answer of the earlier call with this
+                key. Nothing was sent.
+            TaskKeyError: The key belongs to a call of another tool or with other arguments. Nothing was sent.
+            TaskUnsupportedError: See `task`. The call was not carried out.
+            TaskUncertainError: Nobody knows whether the call with this key was carried out. Nothing was sent.
+            TypeError: An argument has a wrong type, or holds something that JSON cannot hold. The message names the
+                place. Nothing was sent.
+            ValueError: A value cannot be sent, such as NaN or half a surrogate pair, or the client has no store for
+                `key` and `labels`, or `headers` are given and its server is not reached over HTTP. The message names
+                the place. Nothing was sent.
         """
         answer = self._call(
             lambda: self._inner.call_tool(
@@ -106,165 +232,17 @@ class Calls(ClientFacade):
                 task=task,
                 ttl=ttl,
                 timeout=timeout,
+                label=label,
+                key=key,
+                labels=labels,
+                on_uncertain=on_uncertain,
                 meta=meta,
+                headers=headers,
+                context=context,
                 raise_on_error=raise_on_error,
                 as_type=as_type,
                 progress_handler=self._background(progress_handler),
             ),
-            answers=True,
-        )
-        return self._handle(Task, answer) if isinstance(answer, AsyncTask) else answer
-
-    @blocking
-    def map(
-        self,
-        name: str,
-        arguments: Iterable[Arguments],
-        *,
-        limit: int | None = None,
-        ttl: float | timedelta | None = None,
-        timeout: float | None = None,
-        meta: Mapping[str, Any] | None = None,
-        raise_on_error: bool = True,
-        as_type: Any = None,
-        cancel_on_error: bool = False,
-    ) -> Iterator[ToolResult]:
-        """Call a tool once for each item of an input, as tasks; iterate over the results in the order of the input.
-
-        An item is taken when there is room for its call, so that the input may have no end. The client's handlers
-        answer what the tasks ask. An error is raised in its turn and ends the iteration; nothing is started once one
-        is known. What is under way then, or when the iteration is given up, goes on at the server.
-
-        Args:
-            name: The tool.
-            arguments: The arguments of each call: an iterable of mappings (or of None for none).
-            limit: How many calls may be under way at the same time; None for any number.
-            ttl: See `call_tool`.
-            timeout: Seconds for each call, from its start to its result.
-            meta: See `call_tool`.
-            raise_on_error: See `call_tool`.
-            as_type: See `call_tool`.
-            cancel_on_error: When an error is raised, ask the server to cancel what is under way (for at most 5 s).
-
-        Raises:
-            TypeError: An argument of a wrong type.
-            ValueError: A limit less than 1.
-            Exception: What `call_tool` raises, or the input.
-        """
-        return self._iterate(
-            lambda: self._inner.map(
-                name,
-                self._pulled(arguments),
-                limit=limit,
-                ttl=ttl,
-                timeout=timeout,
-                meta=meta,
-                raise_on_error=raise_on_error,
-                as_type=as_type,
-                cancel_on_error=cancel_on_error,
-            ),
-            answers=True,
-        )
-
-    @overload
-    def read_resource(
-        self,
-        uri: str,
-        *,
-        task: Literal[False] = False,
-        ttl: float | timedelta | None = None,
-        timeout: float | None = None,
-        meta: Mapping[str, Any] | None = None,
-    ) -> list[ResourceContents]: ...
-
-    @overload
-    def read_resource(
-        self,
-        uri: str,
-        *,
-        task: Literal[True],
-        ttl: float | timedelta | None = None,
-        timeout: float | None = None,
-        meta: Mapping[str, Any] | None = None,
-    ) -> Task[list[ResourceContents]]: ...
-
-    @overload
-    def read_resource(
-        self,
-        uri: str,
-        *,
-        task: bool,
-        ttl: float | timedelta | None = None,
-        timeout: float | None = None,
-        meta: Mapping[str, Any] | None = None,
-    ) -> list[ResourceContents] | Task[list[ResourceContents]]: ...
-
-    @blocking
-    def read_resource(
-        self,
-        uri: str,
-        *,
-        task: bool = False,
-        ttl: float | timedelta | None = None,
-        timeout: float | None = None,
-        meta: Mapping[str, Any] | None = None,
-    ) -> list[ResourceContents] | Task[list[ResourceContents]]:
-        """Read a resource; see `call_tool` for the arguments and errors."""
-        answer = self._call(
-            lambda: self._inner.read_resource(uri, task=task, ttl=ttl, timeout=timeout, meta=meta), answers=True
-        )
-        return self._handle(Task, answer) if isinstance(answer, AsyncTask) else answer
-
-    @overload
-    def get_prompt(
-        self,
-        name: str,
-        arguments: Mapping[str, str] | None = None,
-        *,
-        task: Literal[False] = False,
-        ttl: float | timedelta | None = None,
-        timeout: float | None = None,
-        meta: Mapping[str, Any] | None = None,
-    ) -> mcp_types.GetPromptResult: ...
-
-    @overload
-    def get_prompt(
-        self,
-        name: str,
-        arguments: Mapping[str, str] | None = None,
-        *,
-        task: Literal[True],
-        ttl: float | timedelta | None = None,
-        timeout: float | None = None,
-        meta: Mapping[str, Any] | None = None,
-    ) -> Task[mcp_types.GetPromptResult]: ...
-
-    @overload
-    def get_prompt(
-        self,
-        name: str,
-        arguments: Mapping[str, str] | None = None,
-        *,
-        task: bool,
-        ttl: float | timedelta | None = None,
-        timeout: float | None = None,
-        meta: Mapping[str, Any] | None = None,
-    ) -> mcp_types.GetPromptResult | Task[mcp_types.GetPromptResult]: ...
-
-    @blocking
-    def get_prompt(
-        self,
-        name: str,
-        arguments: Mapping[str, str] | None = None,
-        *,
-        task: bool = False,
-        ttl: float | timedelta | None = None,
-        timeout: float | None = None,
-        meta: Mapping[str, Any] | None = None,
-    ) -> mcp_types.GetPromptResult | Task[mcp_types.GetPromptResult]:
-        """Get a prompt; see `call_tool` for the arguments and errors."""
-        answer = self._call(
-            lambda: self._inner.get_prompt(name, arguments, task=task, ttl=ttl, timeout=timeout, meta=meta),
             answers=True,
         )
         return self._handle(Task, answer) if isinstance(answer, AsyncTask) else answer

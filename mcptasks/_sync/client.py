@@ -3,23 +3,31 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from typing import Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Literal
 
-import mcp
 import mcp_types
 
 from mcptasks._async.client import Client as AsyncClient
-from mcptasks._async.handlers import ElicitationHandler, LogHandler, Roots, SamplingHandler
-from mcptasks._hosting import HostTasks
-from mcptasks._models import TaskReference, TaskSupport
+from mcptasks._async.input import ElicitationHandler, SamplingHandler
+from mcptasks._core.argument_checks import ANSWER_SIZE
+from mcptasks._core.models import TaskReference
 from mcptasks._portal.facade import Backend, blocking
-from mcptasks._schedule import PollingPolicy
-from mcptasks._sync.calls import Calls
+from mcptasks._sync.about import About
 from mcptasks._sync.task import Task
 
+if TYPE_CHECKING:
+    from mcptasks._async.storing import AnyStore
+    from mcptasks._core.hosted_tasks import HostTasks
+    from mcptasks._core.patience import Patience
+    from mcptasks._core.polling.policy import PollingPolicy
+    from mcptasks._engine.input.handlers import ByHand, LogHandler, Roots
+    from mcptasks._telemetry.options import Telemetry
 
-class Client(Calls):
+
+class Client(About):
     """A client of one MCP server, for `with` or `open()`; it blocks, and needs no event loop.
 
     ```python
@@ -32,32 +40,48 @@ class Client(Calls):
         target: The server: an `http(s)://` URL; a path to a `.py` or `.js` file, a list of strings or
             `mcp.StdioServerParameters` (a subprocess); a mapping with `mcpServers` or a path to a `.json` file that
             holds one; a server object of this process; or any `mcp` transport.
-        mode: How to negotiate the protocol: "auto", "legacy" (the 2025-11-25 handshake) or a version.
+        mode: How to negotiate the protocol: "auto", "legacy" (the handshake of 2025-11-25 and before) or a version.
         headers: Sent with every HTTP request.
-        auth: A bearer token, or an auth object of httpx2.
-        http_client: Your own `httpx2.AsyncClient` or `httpx.AsyncClient`; it is left open.
-        env: More environment variables for a subprocess.
-        cwd: Where a subprocess runs.
+        auth: A bearer token, or an auth object of httpx2. Credentials in the URL work too.
+        http_client: Your own `httpx2.AsyncClient` or `httpx.AsyncClient`. The client does not close it.
+        env: Environment variables for a subprocess, added to the few that every subprocess gets (PATH, HOME and the
+            like).
+        cwd: The folder in which a subprocess runs.
         server: Which entry of `mcpServers` to use.
-        timeout: Seconds for each request on the wire, never for the work; None for no limit (reads are then given up
-            after 30 s and sent again).
-        elicitation_handler: Answers the server's questions; sync (on the thread that waits) or async (on the background
-            thread), called with an `InputContext` and the request's params. Returns the answer's fields (a mapping, or
-            a dataclass, attrs or pydantic object), an `ElicitResult`, or None to decline. What it raises leaves a
-            task's question open.
-        sampling_handler: Completes prompts for the server; the same, returns text or a `CreateMessageResult`.
-        roots: Folders that the server may know of, or a function that returns them.
+        endpoint: A name of your own for the server. Errors, logs and references show this name instead of the URL. Give
+            one if the URL's path holds a token.
+        timeout: Seconds or a `timedelta` for each request on the wire and for making a connection, never for the work.
+            None for no limit; a read without a byte for 30 s is then given up and sent again.
+        elicitation_handler: Answers the server's elicitation requests; sync (on the thread that waits) or async (on the
+            background thread), called with an `InputContext` and the request's params. Returns the form's fields (a
+            mapping, or a dataclass, attrs or pydantic object), an `ElicitResult`, or None to decline. An exception
+            leaves a task's request open. With `BY_HAND` the client declares to the server that somebody answers, and
+            your program answers with `Task.answer`.
+        sampling_handler: Answers the server's sampling requests, in the same way; returns text or a
+            `CreateMessageResult`. Or `BY_HAND`.
+        roots: Folders to offer to the server, or a function that returns them.
         log_handler: Gets the server's log messages.
-        host_tasks: Offer to do what the server asks as tasks, for it to poll (2025-11-25); `HostTasks` for options.
-        polling: How to space the looks at tasks.
-        reconnect_timeout: Seconds for which an unreachable server is tried again, and for which the first connection
-            may take; None for ever. After that waiters get `TaskConnectionError`.
+        host_tasks: Let the server send its requests to this client as tasks, which the server then polls (2025-11-25).
+            True, or `HostTasks` for options.
+        polling: How often to poll tasks.
+        reconnect_timeout: Seconds or a `timedelta`: how long to retry an unreachable server, and how long making a
+            connection may take. After that, waiters get `TaskConnectionError`. None for no limit.
+        wait_for_server: Seconds or a `timedelta`: how long opening retries a server that is not up yet; for URLs only.
+            With None, opening fails at once if nothing listens there.
+        store: Keeps the client's tasks, so that none is lost if the program dies: a `mcptasks.store.Store`, a path, or
+            a `postgresql://` URL. A call is written to the store before it is sent. If the store is away, the call
+            raises `StoreError`, and nothing is sent.
+        max_answer_size: The largest answer, in bytes after decompression, that the client reads over HTTP or from a
+            subprocess. A larger answer raises `TaskProtocolError` as soon as that many bytes have come.
+        telemetry: How to make OpenTelemetry spans and metrics, if the program has configured an OpenTelemetry SDK;
+            False for none.
+        patience: When a task counts as stalled. With None, only a timeout ends a wait.
         backend: The event loop of the background thread: "asyncio", "uvloop" (where it is installed) or "trio".
 
     Raises:
-        TypeError: A target or handler of a kind that is not known; the message lists what is.
-        ValueError: An argument whose value cannot be right.
-        FileNotFoundError: A path to a file that is not there.
+        TypeError: A target or handler is of an unknown kind; the message lists the known kinds.
+        ValueError: An argument has a value that makes no sense, or that cannot be sent. No message shows a secret.
+        FileNotFoundError: A path leads to no file.
     """
 
     def __init__(
@@ -71,14 +95,20 @@ class Client(Calls):
         env: Mapping[str, str] | None = None,
         cwd: Any = None,
         server: str | None = None,
-        timeout: float | None = None,
-        elicitation_handler: ElicitationHandler[Task[Any]] | None = None,
-        sampling_handler: SamplingHandler[Task[Any]] | None = None,
+        endpoint: str | None = None,
+        timeout: float | timedelta | None = None,
+        elicitation_handler: ElicitationHandler[Task[Any]] | ByHand | None = None,
+        sampling_handler: SamplingHandler[Task[Any]] | ByHand | None = None,
         roots: Roots | None = None,
         log_handler: LogHandler | None = None,
         host_tasks: bool | HostTasks = False,
         polling: PollingPolicy | None = None,
-        reconnect_timeout: float | None = 60.0,
+        reconnect_timeout: float | timedelta | None = 60.0,
+        wait_for_server: float | timedelta | None = None,
+        store: AnyStore | str | os.PathLike[str] | None = None,
+        max_answer_size: int = ANSWER_SIZE,
+        telemetry: Telemetry | Literal[False] | None = None,
+        patience: Patience | None = None,
         backend: Backend = "asyncio",
     ) -> None:
         super().__init__(backend)
@@ -91,6 +121,7 @@ class Client(Calls):
             env=env,
             cwd=cwd,
             server=server,
+            endpoint=endpoint,
             timeout=timeout,
             elicitation_handler=self._waiting(Task, elicitation_handler),
             sampling_handler=self._waiting(Task, sampling_handler),
@@ -99,6 +130,11 @@ class Client(Calls):
             host_tasks=host_tasks,
             polling=polling,
             reconnect_timeout=reconnect_timeout,
+            wait_for_server=wait_for_server,
+            store=store,
+            max_answer_size=max_answer_size,
+            telemetry=telemetry,
+            patience=self._background(patience),
         )
 
     def __repr__(self) -> str:
@@ -106,10 +142,10 @@ class Client(Calls):
 
     @blocking
     def list_tools(self) -> list[mcp_types.Tool]:
-        """All tools of the server, every page.
+        """Fetch the server's tools, every page. A malformed entry is left out of the list and named in the log.
 
         Raises:
-            TaskFailedError: The server's own error.
+            TaskFailedError: The server answered with an error.
             TaskConnectionError: The server cannot be reached.
             TaskProtocolError: The server's answer makes no sense.
         """
@@ -117,22 +153,26 @@ class Client(Calls):
 
     @blocking
     def list_resources(self) -> list[mcp_types.Resource]:
-        """All resources of the server, every page; see `list_tools` for the errors."""
+        """Fetch the server's resources, every page; see `list_tools` for the errors and for malformed entries."""
         return self._call(self._inner.list_resources)
 
     @blocking
     def list_resource_templates(self) -> list[mcp_types.ResourceTemplate]:
-        """All resource templates of the server, every page; see `list_tools` for the errors."""
+        """Fetch the server's resource templates, every page; see `list_tools` for the errors and for malformed
+        entries.
+        """
         return self._call(self._inner.list_resource_templates)
 
     @blocking
     def list_prompts(self) -> list[mcp_types.Prompt]:
-        """All prompts of the server, every page; see `list_tools` for the errors."""
+        """Fetch the server's prompts, every page; see `list_tools` for the errors and for malformed entries."""
         return self._call(self._inner.list_prompts)
 
     @blocking
     def list_tasks(self) -> list[Task[Any]]:
-        """The tasks that the server lists where it can (2025-11-25), and those that this client knows.
+        """List the tasks that this client knows, and those that the server lists if it can (2025-11-25).
+
+        An entry without an id, or with an unknown status, is left out of the list and named in the log.
 
         Raises:
             TaskConnectionError: The server cannot be reached.
@@ -142,52 +182,45 @@ class Client(Calls):
 
     @blocking
     def task(self, task_id: str) -> Task[Any]:
-        """A handle on a task that exists already, by its id. Asks nobody; the first look shows whether it exists."""
+        """Make a handle on an existing task, by its id. Sends nothing; the first poll tells whether the task exists.
+
+        Raises:
+            TypeError: The id is not a string. For a reference, use `resume`.
+            ValueError: The id is empty, cannot be sent, or is the JSON text of a reference.
+        """
         return self._handle(Task, self._run(lambda: self._inner.task(task_id)))
 
     @blocking
-    def resume(self, reference: TaskReference | str | Mapping[str, Any]) -> Task[Any]:
-        """A handle on a task of an earlier time or another process. Asks nobody; the first look shows how it stands.
+    def resume(
+        self,
+        reference: TaskReference | str | Mapping[str, Any],
+        *,
+        trace_context: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        context: Any = None,
+    ) -> Task[Any]:
+        """Make a handle on a task that was started earlier, also by another process.
+
+        Sends nothing; the first poll tells the task's status.
 
         Args:
-            reference: A `TaskReference`, its JSON text, or the mapping that this holds.
+            reference: A `TaskReference`, its JSON text, or the mapping in that text.
+            trace_context: The value of `Task.trace_context` in the process that created the task. The task's spans then
+                go on in the same trace. A text that is no valid `traceparent` is ignored, as the W3C standard asks.
+                A client with a store finds the context there.
+            headers: HTTP headers for each request about the task from now on, in place of those that this client knew
+                for the task; see `call_tool`. None leaves them unchanged.
+            context: What input handlers get for the task from now on; see `call_tool`. None leaves it unchanged.
 
         Raises:
-            ValueError: Not a reference.
-            TaskNotFoundError: The reference is of a call that was answered at once, so that there never was a task.
+            TypeError: The headers are not a mapping of strings to strings.
+            ValueError: The argument is not a reference, or the headers cannot be sent.
+            TaskNotFoundError: The reference belongs to a call without a task at the server: the call was answered at
+                once, or it ran in the client that made it.
         """
-        return self._handle(Task, self._run(lambda: self._inner.resume(reference)))
-
-    @property
-    def protocol_version(self) -> str:
-        """The negotiated protocol version."""
-        return self._inner.protocol_version
-
-    @property
-    def server_info(self) -> mcp_types.Implementation | None:
-        """The server's name and version, where it gives them."""
-        return self._inner.server_info
-
-    @property
-    def server_capabilities(self) -> mcp_types.ServerCapabilities:
-        """What the server declares."""
-        return self._inner.server_capabilities
-
-    @property
-    def instructions(self) -> str | None:
-        """The server's words on how to use it, if any."""
-        return self._inner.instructions
-
-    @property
-    def task_support(self) -> TaskSupport:
-        """What this connection can do with tasks."""
-        return self._inner.task_support
-
-    @property
-    def mcp(self) -> mcp.Client:
-        """The `mcp.Client` underneath, for all that is not about tasks. It is replaced when the connection is lost.
-
-        Raises:
-            TaskConnectionError: The connection is being made again.
-        """
-        return self._inner.mcp
+        return self._handle(
+            Task,
+            self._run(
+                lambda: self._inner.resume(reference, trace_context=trace_context, headers=headers, context=context)
+            ),
+        )

@@ -1,17 +1,20 @@
 """The generator of the blocking facade, and its check: `python -m mcptasks._tools [--check]`.
 
-It reads the public classes and functions of `mcptasks/_async/` as source and renders `mcptasks/_sync/`: the same, with
-the same signatures and docstrings, whose bodies are one call through the portal (`mcptasks/_portal/facade.py`). Nothing
-here imports anything but the standard library, so that the check runs on a bare Python.
+The generator reads the public classes and functions of `mcptasks/_async/` as source and renders `mcptasks/_sync/`. The
+signatures and docstrings there correspond to the async ones; each body is one call through the portal
+(`mcptasks/_portal/facade.py`). All modules here import nothing but the standard library, so that the check runs on a
+bare Python.
 
-    names.py       what the generator cannot see in the source: the map that people edit
+    __main__.py    the command
+    errors.py      the error that stops the generator
+    names.py       the map that people edit: all that the generator cannot read from the source
     source.py      source text -> classes, methods, signatures
-    scope.py       what the names in a signature stand for
-    shapes.py      what a return type asks of the body
-    docstrings.py  docstrings of the one world -> docstrings of the other
+    scope.py       the meaning of the names in a signature
+    shapes.py      return types -> the kind of body that the blocking method needs
+    docstrings.py  async docstrings -> blocking docstrings
     layout.py      code of any length -> lines as ruff would break them
-    methods.py     one method -> its counterpart
-    functions.py   one function -> its counterpart
-    render.py      all of these together: the text of each generated file
-    check.py       the files on disk against the rendered ones
+    methods.py     one async method -> its blocking counterpart
+    functions.py   one async function -> its blocking counterpart
+    render.py      everything together -> the text of each generated file
+    check.py       compares the files on disk with the rendered files
 """

@@ -13,7 +13,7 @@ from mcptasks._tools.scope import Scope
 
 
 def main(arguments: list[str] | None = None, package: Path = Path(__file__).parent.parent) -> int:
-    """Run the command on a package's folder; the exit code."""
+    """Run the command on a package's folder; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m mcptasks._tools", description="Generate the blocking facade.")
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if something differs")
     options = parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""The generated files on disk against the rendered ones: the exact text, and the exact set of files."""
+"""Compares the generated files on disk with the rendered files: the exact text, and the exact set of files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MEND = f"To mend: `{COMMAND}` (or `python -m mcptasks._tools`) writes the files;
 
 
 def differences(folder: Path, files: Mapping[str, str]) -> Iterator[str]:
-    """A line for each file that is missing, stale or an orphan. Compiled files do not count."""
+    """A line for each file that is missing, stale or an orphan. Compiled files are ignored."""
     for name, text in sorted(files.items()):
         path = folder / name
         if not path.is_file():
@@ -25,7 +25,7 @@ def differences(folder: Path, files: Mapping[str, str]) -> Iterator[str]:
 
 
 def write(folder: Path, files: Mapping[str, str]) -> list[str]:
-    """Write what differs; the names of the written files. Nothing is deleted."""
+    """Write the files that differ; returns their names. Deletes nothing."""
     folder.mkdir(exist_ok=True)
     written: list[str] = []
     for name, text in files.items():

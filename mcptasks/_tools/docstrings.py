@@ -1,6 +1,6 @@
-"""Docstrings of the async world -> docstrings of the blocking one.
+"""Async docstrings -> blocking docstrings.
 
-Examples are translated by rule, prose by the phrases of the map; what still speaks of the async world is an error.
+Examples are translated by rules, prose by the phrases of the map. Words of the async world that are left are an error.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _LEFT_OVER = re.compile(
 )
 _SECTION = re.compile(r"[A-Z]\w*:$")
 
-# In order: the brackets of `(await x.y()).z` go with the `await`.
+# The order matters: the brackets of `(await x.y()).z` must go together with the `await`.
 _CODE = (
     (re.compile(r"\(await ((?:[^()]|\([^()]*\))*)\)(?=[.\[])"), r"\1"),
     (re.compile(r"\bawait\s+"), ""),
@@ -31,7 +31,7 @@ _CODE = (
 
 @dataclass
 class _Block:
-    """Lines that flow together, or one line of code. The first line's indentation may differ from that of the rest."""
+    """The lines of one paragraph, or one line of code. The first line may be indented otherwise than the rest."""
 
     lines: list[str]
     code: bool = False
@@ -43,7 +43,7 @@ class _Block:
 
 
 def render(docstring: str, indent: str, place: str, uses: Uses, argument: str | None = None) -> list[str]:
-    """The translated docstring's lines; `argument` is one more entry for its "Args"."""
+    """The lines of the translated docstring; `argument` is an additional entry for its "Args"."""
     width = WIDTH - len(indent)
     lines: list[str] = []
     for number, block in enumerate(_blocks(docstring.split("\n"))):
@@ -60,7 +60,7 @@ def render(docstring: str, indent: str, place: str, uses: Uses, argument: str | 
 def _blocks(lines: list[str]) -> Iterator[_Block]:
     block: _Block | None = None
     fenced = in_section = False
-    literal: int | None = None  # the indentation of the line that ended in "::"
+    literal: int | None = None  # The indentation of the line before, if that line ended in "::".
     for line in lines:
         depth = len(_indent(line))
         if line and literal is not None and depth <= literal:
@@ -146,7 +146,7 @@ def _with_argument(lines: list[str], argument: str, width: int, place: str) -> l
 
 
 def _without_gaps(lines: list[str]) -> list[str]:
-    """No blank line at either end nor two together, which a phrase that went away leaves."""
+    """Remove the blank lines that a removed phrase has left at the end, or beside another blank line."""
     kept = [line for number, line in enumerate(lines) if line or (number and lines[number - 1])]
     while kept and not kept[-1]:
         kept.pop()

@@ -1,4 +1,4 @@
-"""What the generator raises: everything that stops it, at once, each with its place and what to do."""
+"""The error of the generator: lists everything that stops it, each with the place and the remedy."""
 
 from __future__ import annotations
 

@@ -1,16 +1,17 @@
-"""One function of the async world, which takes tasks of any number of clients -> the lines of its counterpart."""
+"""One async function that takes tasks of any number of clients -> the lines of its blocking counterpart."""
 
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 
 from mcptasks._tools.errors import GeneratorError
 from mcptasks._tools.layout import Call, Import, statement
 from mcptasks._tools.methods import INDENT, Rendering
 from mcptasks._tools.names import GROUP
 from mcptasks._tools.shapes import TASK, Shape, shape_of
-from mcptasks._tools.source import Flavour, Parameter
+from mcptasks._tools.source import Expression, Flavour, Parameter
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,15 @@ class FunctionRendering(Rendering):
 
     @property
     def key(self) -> str:
-        """What the map calls it."""
+        """The function's name in the map."""
         return self.method.name
+
+    def _counterpart(self, parameter: Parameter) -> Parameter:
+        if not _takes_tasks(parameter):
+            return super()._counterpart(parameter)
+        # Awaitable calls have no counterpart: a blocking call returns only when it has ended.
+        text = re.sub(r" \| Awaitable\[Task\[\w+\]\]", "", parameter.annotation.text)
+        return replace(parameter, annotation=Expression(text, ast.parse(text, mode="eval").body))
 
     def _argument(self, parameter: Parameter) -> str:
         if _takes_tasks(parameter):
@@ -41,8 +49,9 @@ class FunctionRendering(Rendering):
         ):
             raise GeneratorError(
                 f"{method.place}: the generator translates async functions, and those that return an async iterator of"
-                " tasks, that take tasks in one parameter, as `*tasks: Task[T]` or `tasks: Iterable[Task[T]]`; make it"
-                " private, or teach mcptasks/_tools/functions.py"
+                " tasks, that take tasks in one parameter, as `*tasks: Task[T]` or `tasks: Iterable[Task[T]]` (or with"
+                " `| Awaitable[Task[T]]`, which the blocking world has not); make it private, or teach"
+                " mcptasks/_tools/functions.py"
             )
         self.context.imports.add(Import(GROUP, "Group"))
         inner = Call(self.context.need_async(method.name), arguments, "lambda: ")
@@ -73,4 +82,9 @@ def _takes_tasks(parameter: Parameter) -> bool:
                 return False
     elif parameter.lead == "**":
         return False
+    match node:
+        case ast.BinOp(left=left, op=ast.BitOr(), right=ast.Subscript(value=ast.Name(id="Awaitable"))):
+            node = left
+        case _:
+            pass
     return isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id == TASK

@@ -1,6 +1,6 @@
-"""Code of any length -> lines, broken where ruff's formatter breaks them, so that it has nothing to change.
+"""Code of any length -> lines, broken where ruff's formatter would break them.
 
-It covers what the generator writes (imports, signatures, nested calls), not Python.
+Covers only the code that the generator writes: imports, signatures, nested calls.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ class Import:
 
     @property
     def bound(self) -> str:
-        """The name that it brings."""
+        """The name that the import binds."""
         return self.alias or self.name or self.module.partition(".")[0]
 
 
 @dataclass(frozen=True)
 class Call:
-    """A call; `lead` stands before it ("lambda: ", "name=")."""
+    """A call, with the text `lead` ("lambda: ", "name=") before it."""
 
     function: str
     arguments: tuple[str | Call, ...]
@@ -67,7 +67,7 @@ def signature(indent: str, name: str, parameters: Iterable[str], returns: str, a
 
 
 def imports(wanted: Iterable[Import]) -> list[str]:
-    """Import statements in ruff's order, with a blank line between the groups."""
+    """Import statements in ruff's order, with blank lines between the groups."""
     groups: dict[int, list[Import]] = {}
     for item in set(wanted):
         groups.setdefault(_group(item.module), []).append(item)
@@ -106,6 +106,6 @@ def _from(items: list[Import]) -> Iterator[str]:
 
 
 def _member(name: str) -> tuple[int, str]:
-    """Constants, then classes, then the rest."""
+    """A sort key for imported names: constants, then classes, then the rest."""
     kind = 0 if name.isupper() and len(name) > 1 else 1 if name[:1].isupper() else 2
     return kind, name

@@ -1,4 +1,4 @@
-"""One method of the async world -> the lines of its blocking counterpart."""
+"""One async method -> the lines of its blocking counterpart."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _BODY = INDENT * 2
 
 @dataclass
 class Context:
-    """The module that a method stands in. `homes` are the translated classes, each with its blocking module."""
+    """The module of a method. `homes` has the translated classes, each with its blocking module."""
 
     source: ModuleSource
     target: str
@@ -29,23 +29,26 @@ class Context:
     scope: Scope
     uses: Uses
     imports: set[Import] = field(default_factory=set[Import])
+    checked: set[Import] = field(default_factory=set[Import])
+    """Imports that only type checkers see, as in the source module."""
 
     def need(self, name: str, instead: str = "") -> None:
-        """Import what a name of the source module stands for, or another name from the same place."""
+        """Import a name of the source module from where it is defined, or the name `instead` from the same module."""
         if name in self.homes:
             if self.homes[name] != self.target:
                 self.imports.add(Import(self.homes[name], name))
             return
         found = self.scope.meaning(self.source, name)
         if found is not None:
-            self.imports.add(Import(found.module, instead) if instead else found)
+            wanted = self.checked if self.scope.is_for_checkers(self.source, name) else self.imports
+            wanted.add(Import(found.module, instead) if instead else found)
 
     def need_facade(self, name: str) -> None:
-        """Import a name of the facade module, which is written by hand."""
+        """Import a name from the facade module, which is written by hand."""
         self.imports.add(Import(FACADE, name))
 
     def need_async(self, name: str) -> str:
-        """Import a class or function of the async world, under the name that this returns."""
+        """Import an async class or function under an alias; returns the alias."""
         home = self.scope.meaning(self.source, name)
         assert home is not None
         alias = f"Async{name}" if name[0].isupper() else f"async_{name}"
@@ -55,7 +58,7 @@ class Context:
 
 @dataclass(frozen=True)
 class Rendering:
-    """A method of the class `owner`; `name` is what it is called in the blocking world."""
+    """A method of the class `owner`, to be rendered under `name`."""
 
     context: Context
     owner: str
@@ -64,11 +67,11 @@ class Rendering:
     indent: str = INDENT
     receiver: tuple[str, ...] = ("self",)
     gap: tuple[str, ...] = ("",)
-    """Between overloads."""
+    """The lines between overloads."""
 
     @property
     def key(self) -> str:
-        """What the map calls it."""
+        """The method's name in the map."""
         return f"{self.owner}.{self.method.name}"
 
     def lines(self) -> Iterator[str]:
@@ -131,7 +134,7 @@ class Rendering:
         return text
 
     def _counterpart(self, parameter: Parameter) -> Parameter:
-        """The parameter as it is in the blocking world."""
+        """The parameter of the blocking method."""
         if not self.context.uses.has("pulled", f"{self.key}.{parameter.name}"):
             return parameter
         match parameter.annotation.node:
@@ -146,10 +149,11 @@ class Rendering:
 
     def _argument(self, parameter: Parameter) -> str:
         key = f"{self.key}.{parameter.name}"
-        waiting = self.context.uses.has("waiting", key)
+        waiting, task = self.context.uses.has("waiting", key), self.context.uses.has("tasks", key)
         mentioned = set(parameter.annotation.names())
         # A handler is given a task: the one of its own world.
-        if strange := mentioned & {*self.context.homes, *ASYNC_ONLY} - {"Awaitable", *((TASK,) if waiting else ())}:
+        allowed = {"Awaitable", TASK} if waiting or task else {"Awaitable"}
+        if strange := mentioned & {*self.context.homes, *ASYNC_ONLY} - allowed:
             raise GeneratorError(
                 f"{self.method.place}: its parameter {parameter.name} takes something of the async world"
                 f" ({', '.join(sorted(strange))}); write the method by hand in the facade's base class and name it in"
@@ -159,17 +163,22 @@ class Rendering:
         background = self.context.uses.has("background", key)
         if background and waiting:
             raise GeneratorError(f"mcptasks/_tools/names.py: {key!r} is both in `background` and in `waiting`")
-        if self.context.uses.has("pulled", key):
+        if task:
+            value = f"self._inner_of({value})"
+        elif self.context.uses.has("pulled", key):
             value = f"self._pulled({value})"
         elif background:
             value = f"self._background({value})"
         elif waiting:
             self.context.need(TASK)
             value = f"self._waiting({TASK}, {value})"
+        elif self.context.uses.has("inline", key):
+            pass
         elif self.context.scope.takes_functions(self.context.source, parameter.annotation.node):
             raise GeneratorError(
                 f"{self.method.place}: its parameter {parameter.name} takes a function; name {key!r} in `background`"
-                " (runs on a worker thread) or in `waiting` (runs on the thread that waits) of mcptasks/_tools/names.py"
+                " (runs on a worker thread), in `waiting` (runs on the thread that waits) or in `inline` (runs on the"
+                " event loop's, and returns at once) of mcptasks/_tools/names.py"
             )
         return f"{parameter.name}={value}" if parameter.keyword_only else f"{parameter.lead}{value}"
 
@@ -187,9 +196,9 @@ class Rendering:
         match shape:
             case Shape.NOTHING if method.flavour is not Flavour.PROPERTY:
                 return statement(_BODY, "", call)
-            case Shape.TASK | Shape.TASKS:
+            case Shape.TASK | Shape.TASKS | Shape.RECOVERY:
                 self.context.need(TASK)
-                how = "_handle" if shape is Shape.TASK else "_handles"
+                how = {Shape.TASK: "_handle", Shape.TASKS: "_handles"}.get(shape, "_recovered")
                 return statement(_BODY, "return ", Call(f"self.{how}", (TASK, call)))
             case Shape.EITHER:
                 self.context.need(TASK)
@@ -210,12 +219,15 @@ class Rendering:
         if self.method.flavour is Flavour.PROPERTY:
             return inner
         call = Call(inner, arguments, "lambda: ") if arguments else inner
+        if shape is Shape.NEW_TASKS:
+            self.context.need(TASK)
+            return Call("self._iterate_handles", (TASK, call))
         how = "self._iterate" if shape is Shape.ITERATOR else "self._run"
         if self.method.flavour is Flavour.ASYNC:
             how = "self._call"
         return Call(how, (call, *self._answers(shape)))
 
     def _answers(self, shape: Shape) -> tuple[str, ...]:
-        """Another argument for what may answer questions: a coroutine, or each step of an iterator."""
+        """The additional argument for methods that answer input requests while they wait, or at each step."""
         waits = self.method.flavour is Flavour.ASYNC or shape in (Shape.ITERATOR, Shape.TASK_ITERATOR)
         return ("answers=True",) if waits and self.context.uses.has("answers", self.key) else ()

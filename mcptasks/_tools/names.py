@@ -1,6 +1,6 @@
-"""The map between the two worlds: all that the generator cannot read from the async source. People edit this file.
+"""The map between the async and the blocking world: all that the generator cannot read from the async source.
 
-An entry that nothing uses is an error, so that the map never holds what is no longer true.
+People edit this file. An entry that nothing uses is an error, so that no outdated entry stays in the map.
 """
 
 from __future__ import annotations
@@ -10,29 +10,33 @@ from dataclasses import dataclass, field, fields
 
 COMMAND = "nox -s generate"
 FACADE = "mcptasks._portal.facade"
-"""The module, written by hand, with the base classes and `blocking`, `Backend`."""
-GROUP = "mcptasks._portal.group"
-"""The one with `Group`, for functions that take tasks of any number of clients."""
+"""The module, written by hand, with the base classes, `blocking` and `Backend`."""
+GROUP = "mcptasks._portal.groups"
+"""The module with `Group`, for functions that take tasks of any number of clients."""
 
 
 @dataclass(frozen=True)
 class Names:
-    """Methods are written "Class.method", functions "function", parameters with their own name after that."""
+    """The tables of the map.
+
+    Methods are written "Class.method", functions "function", and parameters "Class.method.parameter".
+    """
 
     modules: tuple[str, ...]
     """The modules of `mcptasks/_async/` whose public classes and functions are translated, each into one module."""
 
     bases: Mapping[str, str]
-    """The base of each class that has none of the translated ones: a class of the facade module."""
+    """For each class without a translated base class: the base class, from the facade module."""
 
     returns: Mapping[str, str]
-    """Types in return annotations, and what stands for them; from the same module."""
+    """Types in return annotations, and the types that replace them, from the same module."""
 
     dunders: Mapping[str, str]
-    """Special methods, and their names in the blocking world. Others are an error unless by hand or dropped."""
+    """Special methods, and their names in the blocking world. Other special methods are an error unless they are in
+    `by_hand` or `dropped`."""
 
     by_hand: Mapping[str, str]
-    """Methods that the facade's base classes have, with the reason."""
+    """Methods that are written by hand in the facade's base classes, with the reason."""
 
     dropped: Mapping[str, str]
     """Methods without a counterpart, with the reason."""
@@ -44,24 +48,50 @@ class Names:
     """Parameters that take handlers: functions of the program that run on the thread that waits."""
 
     pulled: frozenset[str]
-    """Parameters that take `Iterable[X] | AsyncIterable[X]`: in the blocking world the first of these, whose items are
-    got on the thread that waits."""
+    """Parameters of the type `Iterable[X] | AsyncIterable[X]`. In the blocking world they take an `Iterable[X]`, whose
+    items the waiting thread takes."""
+
+    tasks: frozenset[str]
+    """Parameters that take a task of the client: in the blocking world the blocking one."""
+
+    inline: frozenset[str]
+    """Parameters that take functions which return at once: they run on the event loop's thread."""
 
     answers: frozenset[str]
     """Methods and functions that answer input requests while they wait, so that handlers may run on the calling
     thread."""
 
     phrases: Mapping[str, str]
-    """Words of docstrings that are true in the async world only. A line end counts as a space."""
+    """Phrases of docstrings that are true in the async world only, with their replacements. A line end counts as a
+    space."""
 
     kept: frozenset[str]
-    """Words of docstrings that look like the async world and are true in both."""
+    """Phrases of docstrings with words of the async world that are true in both worlds."""
 
 
 NAMES = Names(
-    modules=("calls", "client", "groups", "task"),
-    bases={"Calls": "ClientFacade", "Task": "TaskFacade[ResultT_co]"},
-    returns={"AsyncIterator": "Iterator"},
+    modules=(
+        "about",
+        "calls",
+        "client",
+        "displays",
+        "group",
+        "group_calls",
+        "group_maps",
+        "groups",
+        "maps",
+        "reads",
+        "recovering",
+        "store",
+        "task",
+    ),
+    bases={
+        "GroupCalls": "GroupFacade",
+        "Reads": "ClientFacade",
+        "Store": "StoreFacade",
+        "Task": "TaskFacade[ResultT_co]",
+    },
+    returns={"AsyncIterator": "Iterator", "Results": "BlockingResults"},
     dunders={
         "__init__": "__init__",
         "__repr__": "__repr__",
@@ -73,30 +103,60 @@ NAMES = Names(
         "Client.close": "ends the background thread with the last client",
         "Client.__aenter__": "is `open`",
         "Client.__aexit__": "is `close`",
+        "Group.open": "starts the background thread",
+        "Group.close": "ends the background thread with the last client",
+        "Group.__aenter__": "is `open`",
+        "Group.__aexit__": "is `close`",
+        "Store.__reduce__": "says the same",
+        "Store.memory": "is a class method",
         "Task.__init__": "wraps an async task",
         "Task._ipython_display_": "comes from a thread that is not the event loop's",
         "Task._repr_html_": "asks nobody, and works after the client is closed",
     },
-    dropped={"Task.__await__": "there is nothing to await; `result()` is the same"},
+    dropped={
+        "About.as_session": "whatever takes a session of the SDK awaits its methods",
+        "Client.__del__": "what keeps a blocking client open is its runner, which has a finalizer of its own",
+        "Task.__await__": "there is nothing to await; `result()` is the same",
+    },
     background=frozenset(
         {
             "Calls.call_tool.progress_handler",
             "Client.__init__.log_handler",
+            "Client.__init__.patience",
             "Client.__init__.roots",
+            "Group.__init__.log_handler",
+            "Group.__init__.patience",
+            "Group.__init__.roots",
+            "GroupCalls.call_tool.progress_handler",
+            "Task.on_progress.callback",
             "Task.on_status_change.callback",
         }
     ),
-    waiting=frozenset({"Client.__init__.elicitation_handler", "Client.__init__.sampling_handler"}),
-    pulled=frozenset({"Calls.map.arguments"}),
+    waiting=frozenset(
+        {
+            "Client.__init__.elicitation_handler",
+            "Client.__init__.sampling_handler",
+            "Group.__init__.elicitation_handler",
+            "Group.__init__.sampling_handler",
+        }
+    ),
+    pulled=frozenset({"GroupMaps.map.arguments", "Maps.map.arguments"}),
+    tasks=frozenset({"Group.release.task", "Recovers.release.task"}),
+    inline=frozenset({"GroupMaps.map.label", "Maps.map.label"}),
     answers=frozenset(
         {
             "Calls.call_tool",
-            "Calls.get_prompt",
-            "Calls.map",
-            "Calls.read_resource",
+            "GroupCalls.call_tool",
+            "GroupCalls.get_prompt",
+            "GroupCalls.read_resource",
+            "GroupMaps.map",
+            "Maps.map",
+            "Reads.get_prompt",
+            "Reads.read_resource",
             "Task.result",
             "as_completed",
             "gather",
+            "progress",
         }
     ),
     phrases={
@@ -107,6 +167,16 @@ NAMES = Names(
             "`future()` is the same as a `concurrent.futures.Future`."
         ),
         "It is called on the event loop": "It is called on a worker thread",
+        (
+            " Only gather has handles on the tasks of calls that were passed in, so it cancels these tasks if it raises"
+            " or is cancelled."
+        ): "",
+        ", or calls with `task=True` that are not awaited yet; these calls start together.": ".",
+        "Exception: A call that was passed in raises. The next step goes on with the other tasks.": "",
+        (
+            "Exception: A call that was passed in raises, or, with `TaskTimeoutError`, is not answered in time. The"
+            " tasks of the other calls are then cancelled."
+        ): "",
     },
     kept=frozenset({"sync or async", "sync (on the thread that waits) or async", "needs no event loop"}),
 )
@@ -117,20 +187,20 @@ BACKEND_DOC = 'backend: The event loop of the background thread: "asyncio", "uvl
 
 @dataclass
 class Uses:
-    """Which entries of a map were used, to tell the ones that were not."""
+    """Records which entries of a map are used, to find the others."""
 
     names: Names
     _used: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
 
     def has(self, table: str, key: str) -> bool:
-        """Whether the table has the entry, which counts as using it."""
+        """Whether a table has an entry. If so, the entry counts as used."""
         found = key in getattr(self.names, table)
         if found:
             self._used.add((table, key))
         return found
 
     def unused(self) -> Iterator[str]:
-        """A line for each entry that nothing used."""
+        """A line for each entry that was not used."""
         for table in fields(self.names):
             for key in sorted(getattr(self.names, table.name)):
                 if (table.name, key) not in self._used:

@@ -1,4 +1,4 @@
-"""The text of each generated file: the public classes and functions of the async core, one by one."""
+"""Renders the text of each generated file from the public classes and functions of `mcptasks/_async/`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ SYNC = "mcptasks._sync"
 
 
 def render(names: Names = NAMES, scope: Scope | None = None) -> dict[str, str]:
-    """The generated files: their names within `mcptasks/_sync/`, and their text."""
+    """The generated files: their text, by their names within `mcptasks/_sync/`.
+
+    Raises:
+        GeneratorError: Something cannot be translated.
+    """
     scope = scope or Scope()
     uses = Uses(names)
     sources = {name: scope.module(f"{ASYNC}.{name}") for name in names.modules}
@@ -35,7 +39,7 @@ def render(names: Names = NAMES, scope: Scope | None = None) -> dict[str, str]:
         module = _Module(Context(source, f"{SYNC}.{name}", homes, scope, uses))
         files[f"{name}.py"] = module.text()
         problems += module.problems
-    if not problems:  # a method with a problem leaves its entries unused
+    if not problems:  # Otherwise the entries for a method with a problem would count as unused.
         problems += uses.unused()
     if problems:
         raise GeneratorError(*problems)
@@ -47,7 +51,7 @@ def _header(source: str) -> str:
 
 
 class _Module:
-    """One file in the making. `problems` has what is wrong with it."""
+    """One file that is being rendered. `problems` lists what cannot be translated."""
 
     def __init__(self, context: Context) -> None:
         self.context = context
@@ -59,7 +63,7 @@ class _Module:
         head = [_header(source.path), *self._docstring(source.docstring, "", source.path)]
         classes = [line for found in source.classes() for line in ("", "", *self._class(found))]
         functions = [line for found in source.functions() for line in self._function(found)]
-        lines = [*head, "", *imports({*self.context.imports, Import("__future__", "annotations")})]
+        lines = [*head, "", *self._imports()]
         lines += [*classes, *functions]
         self.problems += [
             f"{source.path}: a line would be longer than {WIDTH}, give its type a name: {line.strip()}"
@@ -67,6 +71,15 @@ class _Module:
             if len(line) > WIDTH
         ]
         return "\n".join(lines) + "\n"
+
+    def _imports(self) -> list[str]:
+        """The imports, and those that only type checkers see."""
+        wanted = {*self.context.imports, Import("__future__", "annotations")}
+        checked = self.context.checked - wanted
+        if not checked:
+            return imports(wanted)
+        lines = [f"{INDENT}{line}" if line else line for line in imports(checked)]
+        return [*imports({*wanted, Import("typing", "TYPE_CHECKING")}), "", "if TYPE_CHECKING:", *lines]
 
     def _class(self, found: ClassSource) -> Iterator[str]:
         functions = {name: nodes for name, nodes in found.functions.items() if self._is_translated(found.name, name)}

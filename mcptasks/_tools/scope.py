@@ -1,4 +1,4 @@
-"""What the names in an annotation stand for, followed through the modules of the package."""
+"""Finds out where the names in an annotation are defined, through the modules of the package."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CALLED = frozenset({"Callable", "Awaitable", "Coroutine"})
 
 
 class Scope:
-    """The modules of the package, read when they are first asked for. `changed` stands in for files, by dotted name."""
+    """The modules of the package, read on first use. `changed` has texts that replace files, by dotted name."""
 
     def __init__(self, changed: Mapping[str, str] | None = None, package: Path = PACKAGE) -> None:
         self._changed = dict(changed or {})
@@ -38,7 +38,7 @@ class Scope:
         raise GeneratorError(f"there is no module {dotted}, which mcptasks/_tools/names.py or an import names")
 
     def meaning(self, module: ModuleSource, name: str) -> Import | None:
-        """The import that brings a name of that module elsewhere; None for a built-in."""
+        """The import by which another module gets the meaning of a name in that module; None for a built-in."""
         for found in _bindings(module):
             if found.bound == name:
                 return found
@@ -46,8 +46,12 @@ class Scope:
             return None
         raise GeneratorError(f"{module.path}: the name {name} in a signature is neither imported nor defined there")
 
+    def is_for_checkers(self, module: ModuleSource, name: str) -> bool:
+        """Whether a module imports a name for type checkers only."""
+        return any(found.bound == name for found in _imported(_for_checkers(module.tree.body)))
+
     def takes_functions(self, module: ModuleSource, expression: ast.expr) -> bool:
-        """Whether a type has a function in it, also behind an alias."""
+        """Whether a type has a function type in it, even behind an alias."""
         return self._called(module, expression, set())
 
     def _called(self, module: ModuleSource, expression: ast.expr, seen: set[Import]) -> bool:
@@ -64,7 +68,7 @@ class Scope:
 
 
 def _mentioned(expression: ast.expr) -> Iterator[str]:
-    """Every name in a type, also in its strings."""
+    """All names in a type, even in quoted parts."""
     for node in ast.walk(expression):
         if isinstance(node, ast.Name):
             yield node.id
@@ -74,23 +78,33 @@ def _mentioned(expression: ast.expr) -> Iterator[str]:
             try:
                 quoted = ast.parse(node.value, mode="eval").body
             except SyntaxError:
-                continue  # a string of a `Literal`
+                continue  # The string belongs to a `Literal`.
             if not isinstance(quoted, ast.Constant):
                 yield from _mentioned(quoted)
 
 
 def _bindings(module: ModuleSource) -> Iterator[Import]:
-    """What the top of a module binds, also for type checkers only."""
+    """The names that the top level of a module binds, including those for type checkers only."""
     for node in _statements(module.tree.body):
+        match node:
+            case ast.Import() | ast.ImportFrom():
+                yield from _imported([node])
+            case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
+                yield Import(module.dotted, name)
+            case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                yield Import(module.dotted, name)
+            case _:
+                pass
+
+
+def _imported(body: list[ast.stmt]) -> Iterator[Import]:
+    """What the imports among some statements bind."""
+    for node in body:
         match node:
             case ast.Import(names=names):
                 yield from (Import(alias.name, "", alias.asname or "") for alias in names)
             case ast.ImportFrom(module=str() as home, names=names):
                 yield from (Import(home, alias.name, alias.asname or "") for alias in names)
-            case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
-                yield Import(module.dotted, name)
-            case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
-                yield Import(module.dotted, name)
             case _:
                 pass
 
@@ -107,9 +121,18 @@ def _aliases(module: ModuleSource, wanted: str) -> Iterator[ast.expr]:
                 pass
 
 
+def _for_checkers(body: list[ast.stmt]) -> list[ast.stmt]:
+    """The statements that only type checkers see."""
+    return [line for node in body if isinstance(node, ast.If) and _is_for_checkers(node) for line in node.body]
+
+
+def _is_for_checkers(node: ast.If) -> bool:
+    return ast.unparse(node.test).endswith("TYPE_CHECKING")
+
+
 def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
     for node in body:
-        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+        if isinstance(node, ast.If) and _is_for_checkers(node):
             yield from node.body
         else:
             yield node

@@ -1,4 +1,4 @@
-"""What a method's return type asks of the blocking method's body."""
+"""The shapes of return types, which decide the body of the blocking method."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ASYNC_ONLY = frozenset(
 
 
 class Shape(Enum):
-    """What comes back."""
+    """The kind of value that a method returns."""
 
     NOTHING = "None"
     ITSELF = "Self"
@@ -36,22 +36,28 @@ class Shape(Enum):
     REMOVER = "a function that removes something"
     TASK_ITERATOR = "an async iterator of tasks"
     TASK_SETS = "two sets of tasks"
+    NEW_TASKS = "an iterator over tasks that the client takes"
+    RECOVERY = "tasks that were recovered"
 
 
 _OF_GROUPS = frozenset({Shape.TASK_ITERATOR, Shape.TASK_SETS})
-"""What functions that take tasks may give back: the very handles that they were given."""
+"""The shapes that only functions that take tasks may return: they give back the handles that they were given."""
 
 
 _POSSIBLE = {
     Flavour.PROPERTY: frozenset({Shape.NOTHING, Shape.VALUE, Shape.TASK, Shape.TASKS, Shape.EITHER}),
     Flavour.PLAIN: frozenset(Shape),
-    Flavour.ASYNC: frozenset(Shape) - {Shape.ITERATOR, Shape.TASK_ITERATOR},
+    Flavour.ASYNC: frozenset(Shape) - {Shape.ITERATOR, Shape.TASK_ITERATOR, Shape.NEW_TASKS},
     Flavour.GENERATOR: frozenset({Shape.ITERATOR}),
 }
 
 
 def shape_of(method: Method, classes: frozenset[str], *, of_group: bool = False) -> Shape:
-    """The shape of the implementation; its overloads must fit in."""
+    """The shape of the implementation's return type, with which the overloads must agree.
+
+    Raises:
+        GeneratorError: The generator cannot translate the return type, or an overload does not agree.
+    """
     shape = _shape(method, method.signature, classes)
     if shape in _OF_GROUPS and not of_group:
         raise _untranslatable(method, f"the return type {method.signature.returns.text}")
@@ -80,11 +86,15 @@ def _shape(method: Method, signature: Signature, classes: frozenset[str]) -> Sha
             return Shape.TASKS
         case ast.Subscript(value=ast.Name(id="AsyncIterator"), slice=item) if _is_task(item):
             return Shape.TASK_ITERATOR
+        case ast.Subscript(value=ast.Name(id="Results"), slice=item) if _is_task(item):
+            return Shape.NEW_TASKS
+        case ast.Subscript(value=ast.Name(id="Recovery"), slice=item) if _is_task(item):
+            return Shape.RECOVERY
         case ast.Subscript(value=ast.Name(id="tuple"), slice=ast.Tuple(elts=[one, other])) if _is_task_set(
             one
         ) and _is_task_set(other):
             return Shape.TASK_SETS
-        case ast.Subscript(value=ast.Name(id="AsyncIterator"), slice=item) if not _words(item) & foreign:
+        case ast.Subscript(value=ast.Name(id="AsyncIterator" | "Results"), slice=item) if not _words(item) & foreign:
             return Shape.ITERATOR
         case ast.Subscript(value=ast.Name(id="Callable"), slice=ast.Tuple(elts=[ast.List(elts=[]), ast.Constant()])):
             return Shape.REMOVER
@@ -118,7 +128,7 @@ def _is_task_set(node: ast.expr) -> bool:
 
 
 def _words(node: ast.expr) -> set[str]:
-    """The names in a type, and what async words follow a dot."""
+    """The names in a type, and the async-only names after a dot."""
     children = list(ast.walk(node))
     attributes = {child.attr for child in children if isinstance(child, ast.Attribute)}
     return {child.id for child in children if isinstance(child, ast.Name)} | (attributes & ASYNC_ONLY)

@@ -1,6 +1,6 @@
-"""Source text of the async core -> its public classes, functions, methods and signatures.
+"""Source text of `mcptasks/_async/` -> public classes, functions, methods and signatures.
 
-Structure comes from `ast`, text from the source itself: `ast.unparse` writes differently on different Pythons.
+The structure comes from `ast`. The text comes from the source, since `ast.unparse` differs between versions of Python.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 class Flavour(Enum):
-    """How a method is called."""
+    """The kind of a method."""
 
     PROPERTY = "a property"
     PLAIN = "a plain method"
@@ -38,7 +38,7 @@ class Expression:
     node: ast.expr
 
     def names(self) -> Iterator[str]:
-        """The names that it needs from its module."""
+        """The names that the expression needs from its module."""
         return (node.id for node in ast.walk(self.node) if isinstance(node, ast.Name))
 
 
@@ -54,14 +54,14 @@ class Parameter:
 
     @property
     def text(self) -> str:
-        """As it stands in the signature."""
+        """The parameter's text in a signature."""
         default = f" = {self.default.text}" if self.default else ""
         return f"{self.lead}{self.name}: {self.annotation.text}{default}"
 
 
 @dataclass(frozen=True)
 class Signature:
-    """Parameters without `self`, and the return type. `positional_only` counts the first ones."""
+    """Parameters without `self`, and the return type. The first `positional_only` parameters are positional-only."""
 
     parameters: tuple[Parameter, ...]
     positional_only: int
@@ -82,7 +82,7 @@ class Method:
 
 @dataclass(frozen=True)
 class ClassSource:
-    """A public class: the functions of its body by name, overloads first, as nodes yet to be read."""
+    """A public class. `functions` has the nodes of its methods by name, overloads first."""
 
     name: str
     place: str
@@ -92,7 +92,7 @@ class ClassSource:
 
 
 class ModuleSource:
-    """One module of the async core."""
+    """One module of the package, as source."""
 
     def __init__(self, dotted: str, text: str) -> None:
         self.dotted = dotted
@@ -106,7 +106,7 @@ class ModuleSource:
         return f"{self.path}:{node.lineno}: {what}"
 
     def _slice(self, node: ast.stmt | ast.expr) -> str:
-        """A node's own text. `ast.get_source_segment` does the same, but reads the whole module for each."""
+        """A node's text. `ast.get_source_segment` does the same, but reads the whole module for each node."""
         assert node.end_lineno is not None
         lines = self._lines[node.lineno - 1 : node.end_lineno]
         lines[-1] = lines[-1][: node.end_col_offset]
@@ -114,7 +114,7 @@ class ModuleSource:
         return b"\n".join(lines).decode()
 
     def _docstring(self, node: ast.Module | ast.ClassDef | Function) -> str | None:
-        """The docstring as it is written, without its quotes and indentation."""
+        """The docstring as written in the source, without quotes and indentation."""
         if ast.get_docstring(node) is None:
             return None
         found = node.body[0]
@@ -161,7 +161,7 @@ class ModuleSource:
         return ClassSource(node.name, self._place(node, node.name), bases, self._docstring(node), functions)
 
     def functions(self) -> Iterator[list[Function]]:
-        """The public functions, in order: the definitions of each name."""
+        """The public functions, in order: for each name its definitions, overloads first."""
         found: dict[str, list[Function]] = {}
         for node in self.tree.body:
             if isinstance(node, Function) and not node.name.startswith("_"):
@@ -169,12 +169,16 @@ class ModuleSource:
         yield from found.values()
 
     def method(self, owner: str, functions: list[Function]) -> Method:
-        """The definitions of one name as one method; of a function, without an owner."""
+        """One method, read from all definitions of its name; a function if `owner` is empty.
+
+        Raises:
+            GeneratorError: The definitions cannot be translated.
+        """
         *before, last = functions
         place = self._place(last, f"{owner}.{last.name}" if owner else last.name)
         if any(_decorators(node) != ["overload"] for node in before):
             raise GeneratorError(f"{place} is defined more than once, and not by overloads; setters are not translated")
-        decorators = _decorators(last)
+        decorators = [each for each in _decorators(last) if each not in _OF_ASYNC]
         if decorators not in ([], ["property"]):
             raise GeneratorError(
                 f"{place}: the generator knows no decorator @{decorators[0]}; write the method by hand in the facade's"
@@ -215,12 +219,16 @@ class ModuleSource:
         return Parameter(arg.arg, lead, self._expression(arg.annotation), value, keyword_only)
 
 
+_OF_ASYNC = ("shown_in_notebooks",)
+"""Decorators that change nothing of what a function does when it is awaited."""
+
+
 def _decorators(node: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
     return [ast.unparse(decorator).removeprefix("typing.") for decorator in node.decorator_list]
 
 
 def _yields(node: ast.AST) -> bool:
-    """Whether a function's own body yields; the bodies of functions inside it do not count."""
+    """Whether a function's own body yields; nested functions do not count."""
     inner = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
     return any(
         isinstance(child, ast.Yield | ast.YieldFrom) or (not isinstance(child, inner) and _yields(child))

@@ -1,36 +1,53 @@
-"""A wrapper round a transport's two streams: it mends what the SDK would refuse and takes out what it would reorder.
+"""Rewrites the messages that pass through a transport's two streams, on both sides of the SDK.
 
-Outgoing requests that carry the marker get their `task` field (2025-11-25). Creating answers to those become ordinary
-results (see `_wire/handshake.py`). A 2026-07-28 result without `resultType` counts as complete, as the specification
-says. Task notifications and the progress of augmented requests are handed on in the order of the wire and go no
-further; the SDK would run each in a task of its own. What the client declares of itself is rewritten, and what a
-server asks about tasks that the client hosts (2025-11-25) goes to their host; the SDK knows no such tasks.
+Outgoing:
+
+- A request that carries the marker gets its `task` field (2025-11-25; see `_wire/envelope.py`), or says that the client
+  knows no tasks (2026-07-28).
+- A request with HTTP headers of its own gets them, and so does what belongs to the request: its cancellation, and
+  answers to what the server asks.
+- The capabilities that the client declares are replaced.
+
+Incoming:
+
+- The answer to a marked request becomes an ordinary result, which the SDK lets through (`_wire/envelope.py`).
+- Bad entries of lists, and results that the SDK would refuse, are carried past the SDK (`_wire/pages.py`,
+  `_wire/unfit.py`).
+- A 2026-07-28 result without `resultType` counts as complete, as the specification says.
+- Task notifications, and progress of augmented requests, go to their handlers in the order of the wire, and not to the
+  SDK, which would run each in a task of its own and so lose the order.
+- A server's requests about tasks that the client hosts (2025-11-25) go to their host: the SDK has no such tasks.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
 from copy import deepcopy
-from types import TracebackType
+from dataclasses import replace
 from typing import Any, Protocol, cast
 
-import anyio
 from attrs import define, field, frozen
-from mcp.client import Transport
-from mcp.shared.message import SessionMessage
+from mcp.shared.message import ClientMessageMetadata, SessionMessage
 from mcp_types import (
     CLIENT_CAPABILITIES_META_KEY,
+    CLIENT_INFO_META_KEY,
     CONNECTION_CLOSED,
+    LOG_LEVEL_META_KEY,
     PROTOCOL_VERSION_META_KEY,
+    ErrorData,
     JSONRPCError,
     JSONRPCNotification,
     JSONRPCRequest,
     JSONRPCResponse,
 )
 
-from mcptasks._json import as_number, as_object
-from mcptasks._wire import handshake, hosted, modern
+from mcptasks._core.carried import NO_HEADERS
+from mcptasks._core.exceptions import TaskConnectionError
+from mcptasks._core.json import as_number, as_object
+from mcptasks._wire import envelope, hosted, modern, pages, unfit
+from mcptasks._wire.dialect import NOTIFICATIONS
+from mcptasks._wire.versions import unspeakable
 
 Notify = Callable[[str, Mapping[str, Any]], None]
 """Takes a task notification's method and params, in the order of the wire."""
@@ -39,19 +56,29 @@ Progress = Callable[[float, float | None, str | None], None]
 """Takes progress, total and message of a progress notification."""
 
 Declare = Callable[[dict[str, Any]], dict[str, Any]]
-"""Takes the capabilities that the SDK would declare and returns those to declare."""
+"""Takes the capabilities that the SDK would declare, and returns the capabilities to declare."""
 
 Send = Callable[[SessionMessage], Awaitable[None]]
 """Sends a message to the server, past the interceptor."""
 
+logger = logging.getLogger("mcptasks")
+
 _TOKEN_PREFIX = "mcptasks-"
 
+_REQUEST_META = (PROTOCOL_VERSION_META_KEY, CLIENT_INFO_META_KEY, CLIENT_CAPABILITIES_META_KEY, LOG_LEVEL_META_KEY)
+"""2026-07-28, basic, "Request Metadata"."""
+_BITS = 1024
+"""Ids with more bits become keys in hexadecimal: Python refuses to write integers of thousands of digits in decimal."""
+_SERVING = 10_000
+"""How many of a server's requests may be open at once; further requests are dropped. Most are elicitations of tasks
+that wait for a person, so there may be thousands."""
+
 _ASKING = frozenset({"tools/call", "prompts/get", "resources/read"})
-"""Requests in whose midst a 2025-11-25 server may ask."""
+"""Requests during which a 2025-11-25 server may send requests of its own (elicitation, sampling)."""
 
 
 class TaskHost(Protocol):
-    """Serves what a server asks about tasks that the client hosts, on one connection."""
+    """Answers a server's requests about tasks that the client hosts, on one connection."""
 
     @property
     def capability(self) -> dict[str, Any]:
@@ -59,11 +86,11 @@ class TaskHost(Protocol):
         ...
 
     def open(self, send: Send) -> None:
-        """The connection is there."""
+        """Begin: the connection is made, and answers go out through `send`."""
         ...
 
     def close(self) -> None:
-        """The connection ends."""
+        """Stop: the connection ends."""
         ...
 
     def takes(self, message: JSONRPCRequest) -> bool:
@@ -71,69 +98,93 @@ class TaskHost(Protocol):
         ...
 
     def request(self, message: JSONRPCRequest) -> None:
-        """Serve a request that it takes."""
+        """Serve a request for which `takes` is true."""
         ...
 
     def give_up(self, request_id: object) -> bool:
-        """Answer a request no longer; whether it was one that waited here."""
+        """Stop answering a request that the server has cancelled; returns whether the host was serving that request."""
         ...
-
-
-class _Reader(Protocol):
-    async def receive(self) -> SessionMessage | Exception: ...
-
-
-class _Writer(Protocol):
-    async def send(self, item: SessionMessage, /) -> None: ...
 
 
 @frozen
 class _Asked:
     method: str
     modern: bool
-    augmented: bool
-    kept: bool
+    marks: envelope.Marks
+    headers: Mapping[str, str] = field(default=NO_HEADERS, repr=False)
 
 
 @define
 class Interceptor:
-    """What passes one connection's streams, rewritten. Pure but for its memory of open requests."""
+    """Rewrites the messages of one connection. Does no I/O; remembers the open requests."""
 
     notify: Notify
-    """Gets task notifications."""
+    """Called with each task notification."""
     ended: Callable[[], None]
-    """Is called when the peer's stream ends."""
+    """Called when the server's stream ends."""
     declare: Declare | None = None
-    """What the client says of itself, on either kind of connection; None to leave it as the SDK has it."""
+    """Makes the capabilities that the client declares, in either protocol; None to declare the SDK's."""
     host: TaskHost | None = None
-    """Who hosts tasks for the server; None for nobody."""
+    """Hosts tasks for the server; None if the client hosts no tasks."""
     give_up: Callable[[str], None] | None = None
-    """Takes the id of a request whose answer nobody waits for any more, without a word to the server."""
+    """Called with the id of a request whose answer nobody waits for any more; the server is not told."""
+    offered: str | None = None
+    """The protocol version to offer in the handshake; None for the version that the SDK offers."""
+    request_meta: Mapping[str, Any] | None = field(default=None, init=False)
+    """The `_meta` that the SDK puts into each 2026-07-28 request to describe this client; None before the first."""
+    answered: Mapping[str, Any] = field(factory=dict[str, Any], init=False)
+    """All capabilities that the server declares in the handshake; the SDK drops those that its models do not have."""
+    ending: Callable[[], None] | None = None
+    """Called when the stream is about to end. A transport may deliver a `TaskConnectionError` before it fails the open
+    requests, so that whoever repeats a request uses another connection."""
     _declared: tuple[Mapping[str, Any], dict[str, Any]] | None = None
     _hosting: bool = False
+    _introduction: object = None
     _asked: dict[str, _Asked] = field(factory=dict[str, _Asked])
     _plain: set[str] = field(factory=set[str])
     _progress: dict[str, Progress] = field(factory=dict[str, Progress])
     _tokens: int = 0
+    _serving: set[str] = field(factory=set[str])
+    """Ids of the server's requests that are not answered yet."""
+    _headers: dict[str, Mapping[str, str]] = field(factory=dict[str, Mapping[str, str]], repr=False)
+    """The HTTP headers of requests that have their own, by the mark that leads to them."""
+    _answer_headers: dict[str, Mapping[str, str]] = field(factory=dict[str, Mapping[str, str]], repr=False)
+    """The same for answers to the server's requests, by the ids of these."""
+
+    def keep_headers(self, headers: Mapping[str, str]) -> str:
+        """Makes a mark for requests that are to be sent with these HTTP headers, until `forget_headers`."""
+        self._tokens += 1
+        mark = f"{_TOKEN_PREFIX}{self._tokens}"
+        self._headers[mark] = headers
+        return mark
+
+    def forget_headers(self, mark: str) -> None:
+        """Drop the headers of a mark."""
+        self._headers.pop(mark, None)
+
+    def answer_with(self, request_id: object, headers: Mapping[str, str]) -> None:
+        """Send the answer to a request of the server with these HTTP headers."""
+        if headers and _key(request_id) in self._serving:
+            self._answer_headers[_key(request_id)] = headers
 
     def follow_progress(self, handler: Progress) -> str:
-        """A progress token of ours whose notifications go to `handler` until `forget_progress`."""
+        """Makes a progress token whose notifications go to `handler` until `forget_progress`."""
         self._tokens += 1
         token = f"{_TOKEN_PREFIX}{self._tokens}"
         self._progress[token] = handler
         return token
 
     def forget_progress(self, token: str) -> None:
-        """Drop a token; late notifications for it are ignored."""
+        """Drop a token; late notifications with that token are ignored."""
         self._progress.pop(token, None)
 
     @property
     def calls(self) -> int:
-        """How many plain requests are under way in whose midst the server may ask, whoever sent them."""
+        """How many requests are under way during which the server may send its own, augmented requests not counted."""
         return len(self._plain)
 
     def outbound(self, item: SessionMessage) -> SessionMessage | None:
-        """A message on its way to the server; None where it ends here."""
+        """Rewrite a message on its way to the server; None if the message is not to be sent."""
         message = item.message
         if isinstance(message, JSONRPCRequest):
             params = message.params if isinstance(message.params, dict) else {}
@@ -141,46 +192,64 @@ class Interceptor:
             is_modern = isinstance(meta, dict) and PROTOCOL_VERSION_META_KEY in meta
             if isinstance(meta, dict):
                 self._restate(cast("dict[str, Any]", meta), CLIENT_CAPABILITIES_META_KEY)
+            if is_modern and self.request_meta is None and message.method != "server/discover":
+                self.request_meta = {key: meta[key] for key in _REQUEST_META if key in meta}
             if message.method == "initialize":
+                self._introduction = message.id
                 self._introduce(params)
-            augmented, kept = handshake.augment(params), handshake.keep(params)
-            if is_modern or augmented or kept or message.method.startswith("tasks/"):
-                self._asked[str(message.id)] = _Asked(message.method, is_modern, augmented, kept)
-            if message.method in _ASKING and not (is_modern or augmented):
-                self._plain.add(str(message.id))
-        elif isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled":
-            request_id = str((message.params or {}).get("requestId"))
+            marks = envelope.unmark(params)
+            headers = NO_HEADERS if marks.headers is None else self._headers.get(marks.headers, NO_HEADERS)
+            if marks.forbidden and is_modern:
+                known = cast("dict[str, Any]", meta)
+                known[CLIENT_CAPABILITIES_META_KEY] = modern.without_tasks(known.get(CLIENT_CAPABILITIES_META_KEY))
+            mended = message.method in pages.LISTS or message.method in unfit.CHECKED
+            if is_modern or marks or mended or message.method.startswith("tasks/"):
+                self._asked[_key(message.id)] = _Asked(message.method, is_modern, marks, headers)
+            if message.method in _ASKING and not (is_modern or marks.augmented):
+                self._plain.add(_key(message.id))
+            return _with_headers(item, headers)
+        if isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled":
+            request_id = _key((message.params or {}).get("requestId"))
             asked = self._asked.pop(request_id, None)
             self._plain.discard(request_id)
-            if asked is not None and not asked.modern and (asked.augmented or asked.method.startswith("tasks/")):
-                # Giving up on a look or a creating call is no wish to stop any work, and a fastmcp 2.14 or 3 server
-                # drops the whole session if this meets the answer.
-                if self.give_up is not None and not asked.augmented:
+            if asked is not None and not asked.modern and (asked.marks.augmented or asked.method.startswith("tasks/")):
+                # On 2025-11-25, a poll or creating call that is given up must not stop the task, so the server is not
+                # told. Besides, fastmcp 2.14 and 3 drop the whole session if this notification crosses with the answer.
+                if self.give_up is not None and not asked.marks.augmented:
                     self.give_up(request_id)
                 return None
-        elif isinstance(message, JSONRPCError) and message.error.code == CONNECTION_CLOSED:
-            # The SDK's word, at the end, for a question that is open; the server learns that from the end itself.
+            return item if asked is None else _with_headers(item, asked.headers)
+        if isinstance(message, JSONRPCError) and message.error.code == CONNECTION_CLOSED:
+            # At the end of a connection, the SDK answers each open request of the server with this error. The server
+            # notices the end anyway.
             return None
+        if isinstance(message, JSONRPCResponse | JSONRPCError):
+            return _with_headers(item, self._answer_headers.pop(_key(message.id), NO_HEADERS))
         return item
 
     def inbound(self, item: SessionMessage | Exception) -> SessionMessage | Exception | None:
-        """A message on its way from the server; None where it ends here."""
+        """Rewrite a message on its way from the server; None if the SDK is not to see the message."""
+        if isinstance(item, TaskConnectionError):
+            if self.ending is not None:
+                self.ending()
+            return None
         if isinstance(item, Exception):
             return item
         message = item.message
         if isinstance(message, JSONRPCResponse | JSONRPCError):
-            self._plain.discard(str(message.id))
+            self._plain.discard(_key(message.id))
         if isinstance(message, JSONRPCResponse):
-            asked = self._asked.pop(str(message.id), None)
+            refused = self._introduced(message.result) if message.id == self._introduction else None
+            if refused is not None:
+                return SessionMessage(JSONRPCError(jsonrpc="2.0", id=message.id, error=refused), item.metadata)
+            asked = self._asked.pop(_key(message.id), None)
             if asked is not None:
-                if asked.augmented:
-                    message.result = handshake.unfold(asked.method, message.result)
-                if asked.kept:
-                    message.result = handshake.fold(message.result)
+                message.result = envelope.wrap(asked.method, message.result, asked.marks)
                 if asked.modern:
                     message.result.setdefault("resultType", "complete")
+                return _mended(item, message, asked)
         elif isinstance(message, JSONRPCError):
-            self._asked.pop(str(message.id), None)
+            self._asked.pop(_key(message.id), None)
         elif isinstance(message, JSONRPCNotification):
             return self._notification(item, message)
         else:
@@ -189,13 +258,19 @@ class Interceptor:
 
     def _introduce(self, params: dict[str, Any]) -> None:
         self._restate(params, "capabilities")
-        # Only this handshake can offer to host; a connection without one is of a protocol that has no such thing.
+        if self.offered is not None:
+            params["protocolVersion"] = self.offered
+        # Only this handshake can offer to host tasks: 2026-07-28 has neither `initialize` nor tasks at the client.
         self._hosting = self.host is not None
         if self.host is not None:
             params["capabilities"] = {**(as_object(params.get("capabilities")) or {}), "tasks": self.host.capability}
 
+    def _introduced(self, result: dict[str, Any]) -> ErrorData | None:
+        self.answered = as_object(result.get("capabilities")) or {}
+        return unspeakable(result)
+
     def _restate(self, place: dict[str, Any], key: str) -> None:
-        """Replace what is declared there. The SDK puts one object into all its requests, so that stays as it is."""
+        """Replace the capabilities under `key`. The SDK shares one object among all requests, so we never change it."""
         found = as_object(place.get(key))
         if self.declare is None or found is None:
             return
@@ -203,122 +278,85 @@ class Interceptor:
             self._declared = found, self.declare(deepcopy(dict(found)))
         place[key] = self._declared[1]
 
+    def served(self, item: SessionMessage) -> None:
+        """Note that a message was sent: if it is an answer, the server's request is no longer open."""
+        if isinstance(item.message, JSONRPCResponse | JSONRPCError):
+            self._serving.discard(_key(item.message.id))
+
     def _asked_by_server(self, item: SessionMessage, message: JSONRPCRequest) -> SessionMessage | None:
+        if len(self._serving) >= _SERVING:
+            # An error would not help: a server with so many open requests does not read answers.
+            logger.debug(
+                "dropped a request %r of a server that has %d requests open", message.method, len(self._serving)
+            )
+            return None
         if self.host is not None and self._hosting and self.host.takes(message):
             self.host.request(message)
             return None
         if message.method in hosted.AUGMENTABLE and message.params is not None and "task" in message.params:
-            # Who does not offer tasks for a kind of request ignores the wish ("Task Support and Handling").
+            # A client that does not host tasks for a kind of request ignores `task` (2025-11-25, basic/utilities/tasks,
+            # "Task Support and Handling").
             message.params = {key: value for key, value in message.params.items() if key != "task"}
+        self._serving.add(_key(message.id))
+        return item
+
+    def _cancelled(
+        self, item: SessionMessage, message: JSONRPCNotification, request_id: object
+    ) -> SessionMessage | None:
+        """Handle the server's cancellation of a request that it had sent."""
+        if not _is_token(request_id):
+            return None
+        self._serving.discard(_key(request_id))
+        self._answer_headers.pop(_key(request_id), None)
+        if self.host is not None and self.host.give_up(request_id):
+            return None
+        message.params = {"requestId": request_id}  # The reason may be any JSON value, and nobody reads it.
         return item
 
     def _notification(self, item: SessionMessage, message: JSONRPCNotification) -> SessionMessage | None:
         params: Mapping[str, Any] = message.params or {}
-        if message.method in (modern.NOTIFICATION, handshake.NOTIFICATION):
+        if message.method in NOTIFICATIONS:
             self.notify(message.method, params)
             return None
-        if message.method == "notifications/cancelled" and self.host is not None:
-            return None if self.host.give_up(params.get("requestId")) else item
+        if message.method == "notifications/cancelled":
+            return self._cancelled(item, message, params.get("requestId"))
         if message.method != "notifications/progress":
             return item
-        token = params.get("progressToken")
+        token, total, text = params.get("progressToken"), params.get("total"), params.get("message")
+        # The SDK would log each invalid notification with a traceback.
+        odd = (total is not None and as_number(total) is None) or not (text is None or isinstance(text, str))
         if not isinstance(token, str) or not token.startswith(_TOKEN_PREFIX):
-            return item
+            return None if odd or not _is_token(token) or as_number(params.get("progress")) is None else item
         handler, progress = self._progress.get(token), as_number(params.get("progress"))
         if handler is not None and progress is not None:
-            text = params.get("message")
-            handler(progress, as_number(params.get("total")), text if isinstance(text, str) else None)
+            handler(progress, as_number(total), text if isinstance(text, str) else None)
         return None
 
 
-class _WatchedReader:
-    """A read stream whose messages pass an interceptor."""
-
-    def __init__(self, inner: _Reader, interceptor: Interceptor) -> None:
-        self._inner = inner
-        self._interceptor = interceptor
-
-    @property
-    def last_context(self) -> Any:
-        """The sender's context variables, which the SDK looks for."""
-        return getattr(self._inner, "last_context", None)
-
-    async def receive(self) -> SessionMessage | Exception:
-        while True:
-            try:
-                item = await self._inner.receive()
-            except (anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError):
-                self._interceptor.ended()
-                raise
-            passed = self._interceptor.inbound(item)
-            if passed is not None:
-                return passed
-
-    async def aclose(self) -> None:
-        """Leaves the inner stream to its transport, which closes it on the way out. Closed under the transport's
-        hands, the SDK logs each message that still comes with a traceback."""
-
-    def __aiter__(self) -> _WatchedReader:
-        return self
-
-    async def __anext__(self) -> SessionMessage | Exception:
-        try:
-            return await self.receive()
-        except anyio.EndOfStream:
-            raise StopAsyncIteration from None
-
-    async def __aenter__(self) -> _WatchedReader:
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
-    ) -> None:
-        await self.aclose()
+def _with_headers(item: SessionMessage, headers: Mapping[str, str]) -> SessionMessage:
+    """A message that is sent with HTTP headers of its own, beside those that the SDK gives it."""
+    if not headers:
+        return item
+    known = item.metadata if isinstance(item.metadata, ClientMessageMetadata) else ClientMessageMetadata()
+    return replace(item, metadata=replace(known, headers={**headers, **(known.headers or {})}))
 
 
-class _WatchedWriter:
-    """A write stream whose messages pass an interceptor."""
-
-    def __init__(self, inner: _Writer, interceptor: Interceptor) -> None:
-        self._inner = inner
-        self._interceptor = interceptor
-
-    async def send(self, item: SessionMessage, /) -> None:
-        passed = self._interceptor.outbound(item)
-        if passed is not None:
-            await self._inner.send(passed)
-
-    async def aclose(self) -> None:
-        """Leaves the inner stream to its transport, for the reason that `_WatchedReader.aclose` gives."""
-
-    async def __aenter__(self) -> _WatchedWriter:
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
-    ) -> None:
-        await self.aclose()
+def _is_token(value: object) -> bool:
+    """Whether a value has a valid type for a request's id or a progress token."""
+    return isinstance(value, str | int) and not isinstance(value, bool)
 
 
-class InterceptedTransport(AbstractAsyncContextManager[tuple[_WatchedReader, _WatchedWriter]]):
-    """A transport for `mcp.Client` whose streams pass an interceptor."""
+def _key(value: object) -> str:
+    """An id as a key for dicts. Always a string, since some servers return the number 1 as "1"."""
+    return hex(value) if isinstance(value, int) and value.bit_length() > _BITS else str(value)
 
-    def __init__(self, inner: Transport, interceptor: Interceptor) -> None:
-        self._inner = inner
-        self._interceptor = interceptor
 
-    async def __aenter__(self) -> tuple[_WatchedReader, _WatchedWriter]:
-        reader, writer = await self._inner.__aenter__()
-        if self._interceptor.host is not None:
-            self._interceptor.host.open(cast("_Writer", writer).send)
-        return (
-            _WatchedReader(cast("_Reader", reader), self._interceptor),
-            _WatchedWriter(cast("_Writer", writer), self._interceptor),
-        )
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
-    ) -> bool | None:
-        if self._interceptor.host is not None:
-            self._interceptor.host.close()
-        return await self._inner.__aexit__(exc_type, exc_val, exc_tb)
+def _mended(item: SessionMessage, message: JSONRPCResponse, asked: _Asked) -> SessionMessage:
+    """Make an answer that the SDK accepts: a list without bad entries, or an error that carries an odd result."""
+    if asked.method in pages.LISTS:
+        message.result = pages.mend(asked.method, message.result, modern=asked.modern)
+    elif asked.method in unfit.CHECKED:
+        error = unfit.refusal(asked.method, message.result, modern=asked.modern)
+        if error is not None:
+            return replace(item, message=JSONRPCError(jsonrpc="2.0", id=message.id, error=error))
+    return item

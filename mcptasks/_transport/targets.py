@@ -1,32 +1,46 @@
-"""From what a program names as its server to something that can be connected to, again and again."""
+"""From the target that a program gives to a function that connects to the server, again and again.
+
+An error shows no value: a value in the wrong place or form may be a secret.
+"""
 
 from __future__ import annotations
 
 import inspect
-import json
 import os
+import re
 import sys
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 import anyio
 import httpx2
 from attrs import evolve, field, frozen
-from mcp.client.sse import sse_client
-from mcp.client.stdio import StdioServerParameters, stdio_client
+from mcp.client.stdio import StdioServerParameters
 from mcp.server import Server
 from mcp.server.mcpserver import MCPServer
 from mcp.shared.memory import create_client_server_memory_streams
 
-from mcptasks._exceptions import TaskConnectionError
-from mcptasks._transport.http import Guard, http_transport
+from mcptasks._core import argument_checks, safe_text
+from mcptasks._core.argument_checks import ANSWER_SIZE
+from mcptasks._core.exceptions import TaskConnectionError
+from mcptasks._transport import checks, configs, urls
+from mcptasks._transport.checks import kind_of
+from mcptasks._transport.config_files import parsed
+from mcptasks._transport.foreign import ForeignTransport
+from mcptasks._transport.http.transport import HttpTransport
+from mcptasks._transport.sse import sse_transport
+from mcptasks._transport.stdio.transport import stdio_transport
+from mcptasks._transport.urls import Address
 
-Connect = Callable[[Guard], Any]
-"""Makes a fresh transport (or names a server object that `mcp.Client` takes as it is)."""
+Connect = Callable[[], Any]
+"""Makes a fresh transport, or returns a server object that `mcp.Client` runs itself."""
+
+CheckHeaders = Callable[[Any], Mapping[str, str]]
+"""Checks the headers that a program gives to one call, and returns them with names in lower case; see `checks`."""
 
 _ACCEPTED = (
     "an http:// or https:// URL, a path to a .py or .js file, a list of strings (a command), "
@@ -37,33 +51,49 @@ _ACCEPTED = (
 
 @frozen(kw_only=True)
 class Target:
-    """A server that can be connected to."""
+    """A server, and how to connect to it."""
 
     endpoint: str
-    """Where it is, in a form that holds no secret; it goes into references and messages."""
+    """Names the server in references and errors; holds no secret."""
     connect: Connect = field(repr=False)
     """Makes a fresh transport."""
     reusable: bool = True
     """Whether `connect` works more than once."""
     bare: bool = False
-    """Whether `connect` gives a server object rather than a transport."""
+    """Whether `connect` returns a server object, not a transport."""
+    older: Connect | None = field(default=None, repr=False)
+    """Makes a transport for HTTP+SSE, if `connect` makes one for Streamable HTTP; None if there is nothing to try."""
     lasting: bool = False
-    """Whether the endpoint alone says which server it is, to every client: so for URLs only."""
+    """Whether the endpoint alone leads any client to this server; true for URLs only."""
+    anonymous: bool = False
+    """Whether the endpoint is only a word for errors, so that references leave it out."""
+    learned_as: str | None = None
+    """The name under which clients of this target share run times, if that is not a lasting endpoint; None for none."""
+    check_headers: CheckHeaders | None = field(default=None, repr=False)
+    """Checks the headers of one call; None if requests to this target have no headers of their own."""
+
+
+def _server(value: str | None) -> str | None:
+    return None if value is None else argument_checks.text(value, "server")
 
 
 @frozen(kw_only=True)
 class Options:
-    """The parts of `Client(...)` that only some kinds of target have a use for."""
+    """The options of `Client(...)` that only some kinds of target use."""
 
     headers: Mapping[str, str] | None = field(default=None, repr=False)
     auth: Any = field(default=None, repr=False)
     http_client: Any = field(default=None, repr=False)
     env: Mapping[str, str] | None = field(default=None, repr=False)
     cwd: str | os.PathLike[str] | None = None
-    server: str | None = None
+    server: str | None = field(default=None, converter=_server)
+    max_answer_size: int = ANSWER_SIZE
+    """How many bytes one answer may have, decompressed."""
+    endpoint: str | None = None
+    """The program's own name for the server, shown in place of the target."""
 
     def refuse(self, kind: str, *names: str) -> None:
-        """Complain of options that a kind of target has no use for."""
+        """Raise `ValueError` if the program gave an option that this kind of target does not use."""
         for name in names:
             if getattr(self, name) is not None:
                 raise ValueError(f"{name}= has no meaning for {kind}")
@@ -71,204 +101,209 @@ class Options:
 
 _HTTP_ONLY = ("headers", "auth", "http_client")
 _STDIO_ONLY = ("env", "cwd")
+_SUFFIXES = (".py", ".js", ".json")
+_SECRETIVE = re.compile(r"\?|^[^/@]+@")
+"""A URL's query, or credentials before its host."""
 
 
 def resolve(target: Any, options: Options) -> Target:
-    """The target that a program names.
+    """Checks the target that a program gives, and finds out how to connect to it.
 
     Raises:
-        TypeError: None of the accepted kinds; the message lists them.
-        ValueError: Of an accepted kind, but it cannot be right; or an option that the kind has no use for.
-        FileNotFoundError: A path to a file that is not there.
+        TypeError: The target is of no accepted kind; the message lists the kinds.
+        ValueError: The target cannot be right, or an option has no meaning for its kind.
+        FileNotFoundError: The target is a path, and no file is there.
     """
+    argument_checks.whole(options.max_answer_size, "max_answer_size")
+    name = checks.endpoint(options.endpoint)
+    found = _resolve(target, options)
+    return found if name is None else evolve(found, endpoint=name)
+
+
+def _resolve(target: Any, options: Options) -> Target:
     if isinstance(target, StdioServerParameters):
         return _stdio(target, options)
     if isinstance(target, Mapping):
         return _from_config(cast("Mapping[str, Any]", target), options)
-    if isinstance(target, str | os.PathLike):
-        return _from_text(os.fspath(cast("str | os.PathLike[str]", target)), options)
+    if isinstance(target, str):
+        return _from_text(target, options)
+    if isinstance(target, os.PathLike):
+        path: Any = os.fspath(cast("os.PathLike[Any]", target))
+        if not isinstance(path, str):
+            raise TypeError(f"cannot connect to a path of {kind_of(path)}; give {_ACCEPTED}")
+        return _from_path(path, options)
     if isinstance(target, list):
         return _from_command(cast("list[Any]", target), options)
     options.refuse("a server object or a transport", *_HTTP_ONLY, *_STDIO_ONLY, "server")
     if isinstance(target, MCPServer):
-        return Target(endpoint=f"in-process:{target.name}", connect=lambda _: cast("Any", target), bare=True)
+        return Target(endpoint=f"in-process:{target.name}", connect=lambda: cast("Any", target), bare=True)
     if isinstance(target, Server):
         server = cast("Server[Any]", target)
-        return Target(endpoint=f"in-process:{server.name}", connect=lambda _: _memory_transport(server))
+        return Target(endpoint=f"in-process:{server.name}", connect=lambda: _memory_transport(server))
     if _is_fastmcp(target):
-        return Target(endpoint=f"in-process:{target.name}", connect=lambda _: _fastmcp_transport(target))
+        return Target(endpoint=f"in-process:{target.name}", connect=lambda: _fastmcp_transport(target))
     if _is_transport(target):
-        return Target(endpoint=f"transport:{type(target).__name__}", connect=_once(target), reusable=False)
-    raise TypeError(f"cannot connect to {target!r} ({type(target).__name__}); give {_ACCEPTED}")
+        return Target(
+            endpoint=f"transport:{type(target).__name__}", connect=_once(ForeignTransport(target)), reusable=False
+        )
+    raise TypeError(f"cannot connect to {_described(target)}; give {_ACCEPTED}")
+
+
+def _described(target: Any) -> str:
+    """Describes a value that is no target, and says what to give instead."""
+    if isinstance(target, type):
+        return f"the class {target.__name__}, but perhaps to an object of it"
+    if isinstance(target, bytes | bytearray):
+        return f"{kind_of(target)}, but perhaps to a string: decode it"
+    if hasattr(target, "scheme") and hasattr(target, "host"):
+        return f"{kind_of(target)} object, but perhaps to a string: str(url)"
+    if isinstance(target, tuple):
+        return "a tuple, but perhaps to a list: list(command)"
+    return kind_of(target)
 
 
 def _from_text(text: str, options: Options) -> Target:
-    if "://" in text:
-        return _http(_url(text), options)
-    path = Path(text)
-    if path.suffix not in (".py", ".js", ".json"):
-        raise TypeError(f"cannot connect to {text!r}; give {_ACCEPTED}")
-    if not path.is_file():
-        raise FileNotFoundError(f"no such file: {text!r}")
-    if path.suffix == ".json":
-        try:
-            config = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as exc:
-            raise ValueError(f"{text!r} holds no JSON: {exc}") from exc
-        if not isinstance(config, Mapping):
-            raise ValueError(f"{text!r} must hold an object with 'mcpServers'")
-        return _from_config(cast("Mapping[str, Any]", config), options)
-    command = sys.executable if path.suffix == ".py" else "node"
-    return _stdio(StdioServerParameters(command=command, args=[str(path)]), options)
+    if urls.scheme_of(text) is not None or text.startswith("://"):
+        return _http(urls.address(text), options)
+    if checks.is_file(text):
+        return _from_path(text, options)
+    if any(map(str.isspace, text)):
+        # The text is not shown: it may be a command line with a secret in it.
+        words = "cannot connect to a string with white space that is no file"
+        raise TypeError(f"{words}; a command is given as a list of strings, one for each word. Give {_ACCEPTED}")
+    meant = urls.suggestion(text)
+    if Path(text).suffix not in _SUFFIXES or _SECRETIVE.search(text):
+        hint = f"; did you mean {meant}?" if meant else "."
+        raise TypeError(f"cannot connect to a string that is no URL and no such path{hint} Give {_ACCEPTED}")
+    return _from_path(text, options)
+
+
+def _from_path(text: str, options: Options) -> Target:
+    suffix = Path(text).suffix
+    if suffix not in _SUFFIXES:
+        words = "cannot connect to a path that does not end in .py, .js or .json"
+        raise TypeError(f"{words}; another program is given as a list of strings. Give {_ACCEPTED}")
+    if not checks.is_file(text):
+        raise FileNotFoundError(f"no such file: {text!r}{checks.why_no_file(text)}")
+    if suffix == ".json":
+        return _from_config(parsed(text), options)
+    return _stdio(StdioServerParameters(command=sys.executable if suffix == ".py" else "node", args=[text]), options)
 
 
 def _from_command(words: Sequence[Any], options: Options) -> Target:
-    if not words or not all(isinstance(word, str) and word for word in words[:1]):
-        raise ValueError(f"a command needs at least the program's name, got {words!r}")
-    if not all(isinstance(word, str) for word in words):
-        raise TypeError(f"a command must be a list of strings, got {words!r}")
+    if not words or words[0] == "":
+        raise ValueError("a command needs at least the program's name")
+    for number, word in enumerate(words):
+        if not isinstance(word, str):
+            place = f"argument {number}" if number else "the program's name"
+            raise TypeError(f"a command must be a list of strings; {place} is {kind_of(word)}")
     return _stdio(StdioServerParameters(command=words[0], args=list(words[1:])), options)
 
 
 def _from_config(config: Mapping[str, Any], options: Options) -> Target:
-    servers = config.get("mcpServers")
-    if not isinstance(servers, Mapping) or not servers:
-        raise ValueError("a mapping must have 'mcpServers' with at least one entry")
-    entries = cast("Mapping[str, Any]", servers)
-    if not all(isinstance(name, str) for name in cast("Mapping[Any, Any]", servers)):
-        raise TypeError("'mcpServers' must map names to entries")
-    names = ", ".join(sorted(entries))
-    chosen = options.server
-    if chosen is None:
-        if len(entries) > 1:
-            raise ValueError(f"there are several servers ({names}); pick one with server=")
-        chosen = next(iter(entries))
-    if chosen not in entries:
-        raise ValueError(f"no server {chosen!r} in the configuration; there are: {names}")
-    entry: Any = entries[chosen]
-    if not isinstance(entry, Mapping):
-        raise ValueError(f"server {chosen!r}: expected an object, got {entry!r}")
-    fields = cast("Mapping[str, Any]", entry)
+    name, entry = configs.chosen(config, options.server)
     options = evolve(options, server=None)
     try:
-        return _from_entry(fields, options)
+        return _from_entry(configs.read(entry), options)
     except (TypeError, ValueError) as exc:
-        raise type(exc)(f"server {chosen!r}: {exc}") from exc
+        words, kind = f"server {name!r}: {exc}", TypeError if isinstance(exc, TypeError) else ValueError
+    raise kind(words)
 
 
-def _from_entry(fields: Mapping[str, Any], options: Options) -> Target:
+def _from_entry(entry: configs.Entry, options: Options) -> Target:
     """The target in one entry of `mcpServers`."""
-    if "url" in fields:
-        if not isinstance(fields["url"], str):
-            raise TypeError(f"url must be a string, got {fields['url']!r}")
-        url = _url(fields["url"])
-        own = _strings(options.headers, "headers")
-        overruled = {name.lower() for name in own}
-        listed = _strings(fields.get("headers"), "headers")
-        headers = {name: value for name, value in listed.items() if name.lower() not in overruled} | own
-        options = evolve(options, headers=headers or None)
-        sse = (fields.get("transport") or fields.get("type")) == "sse"
-        return _sse(url, options) if sse else _http(url, options)
-    if "command" not in fields:
-        raise ValueError("expected 'url' or 'command'")
-    arguments: Any = [] if fields.get("args") is None else fields["args"]
-    words: list[Any] = [fields["command"], *(cast("list[Any]", arguments) if isinstance(arguments, list) else [None])]
-    if not all(isinstance(word, str) for word in words):
-        raise TypeError("command must be a string and args a list of strings")
-    if not words[0]:
-        raise ValueError("command must not be empty")
-    if not isinstance(fields.get("cwd"), str | None):
-        raise TypeError(f"cwd must be a string, got {fields['cwd']!r}")
-    env = _strings(fields.get("env"), "env")
-    return _stdio(
-        StdioServerParameters(command=words[0], args=words[1:], env=env or None, cwd=fields.get("cwd")), options
-    )
-
-
-def _strings(value: Any, name: str) -> dict[str, str]:
-    """A mapping of strings to strings. What is wrong with it is not shown: it may hold secrets."""
-    if value is None:
-        return {}
-    if not isinstance(value, Mapping) or not all(
-        isinstance(v, str) for pair in cast("Any", value).items() for v in pair
-    ):
-        raise TypeError(f"{name} must be a mapping of strings to strings")
-    return dict(cast("Mapping[str, str]", value))
+    if isinstance(entry, StdioServerParameters):
+        return _stdio(entry, options)
+    own = checks.headers(options.headers)
+    overruled = {name.lower() for name in own}
+    headers = {name: value for name, value in entry.headers.items() if name.lower() not in overruled} | own
+    options = evolve(options, headers=headers or None)
+    address = urls.address(entry.url)
+    return _sse(address, options) if entry.sse else _http(address, options)
 
 
 def _stdio(parameters: StdioServerParameters, options: Options) -> Target:
     options.refuse("a command", *_HTTP_ONLY, "server")
-    if options.env is not None:
-        env = {**(parameters.env or {}), **_strings(options.env, "env")}
-        parameters = parameters.model_copy(update={"env": env})
-    cwd: Any = options.cwd
-    if not isinstance(cwd, str | os.PathLike | None):
-        raise TypeError(f"cwd must be a path, got {options.cwd!r}")
-    if options.cwd is not None:
-        parameters = parameters.model_copy(update={"cwd": os.fspath(options.cwd)})
-    # Arguments may hold secrets; the names of programs and scripts do not.
-    words = [Path(parameters.command).name, *(Path(a).name for a in parameters.args[:1] if a.endswith((".py", ".js")))]
-    return Target(endpoint=f"stdio:{' '.join(words)}", connect=lambda _: stdio_client(parameters))
-
-
-def _url(text: str) -> str:
-    """An HTTP URL, or a complaint. Its credentials and query are not shown."""
-    scheme, separator, _ = text.partition("://")
-    if not separator or scheme.lower() not in ("http", "https"):
-        named = f"{scheme}://" if separator and scheme.isalnum() else "without http:// or https://"
-        raise ValueError(f"cannot connect to a url {named}; use http:// or https://")
-    return text
-
-
-def _endpoint(url: str) -> str:
-    """The URL without credentials, query and fragment."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        # Not shown: what is taken for a host or a port may be a password.
-        raise ValueError("not a url that can be connected to: its host or port makes no sense") from None
-    if not parts.hostname:
-        raise ValueError(f"not a url that can be connected to: no host in {parts.scheme}://...")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"{parts.scheme}://{host}{f':{port}' if port else ''}{parts.path}"
-
-
-def _http(url: str, options: Options) -> Target:
-    options.refuse("a URL", *_STDIO_ONLY, "server")
-    headers, auth = _credentials(options)
-    client = options.http_client
-    if client is not None:
-        if not hasattr(client, "build_request") or not inspect.iscoroutinefunction(getattr(client, "send", None)):
-            raise TypeError(f"http_client must be an httpx2.AsyncClient or httpx.AsyncClient, got {client!r}")
-        if headers or auth is not None:
-            raise ValueError("headers= and auth= belong to the http_client where there is one")
-
-    def connect(guard: Guard) -> Any:
-        return http_transport(url, guard, headers=headers, auth=auth, http_client=client)
-
-    return Target(endpoint=_endpoint(url), connect=connect, lasting=True)
-
-
-def _sse(url: str, options: Options) -> Target:
-    options.refuse("a server-sent-events URL", *_STDIO_ONLY, "http_client")
-    headers, auth = _credentials(options)
+    env = checks.variables(parameters.env) | checks.variables(options.env)
+    cwd = checks.directory(options.cwd if options.cwd is not None else parameters.cwd)
+    given = parameters.env is not None or options.env is not None
+    parameters = parameters.model_copy(update={"env": env if given else None, "cwd": cwd})
+    checks.command(parameters)
+    # Arguments may hold secrets, so only the names of the program and its script are shown.
+    script = next(iter(parameters.args), "")
+    shown = script.endswith((".py", ".js")) and not script.startswith("-") and "=" not in script
+    words = [Path(parameters.command).name, *([Path(script).name] if shown else [])]
+    size = options.max_answer_size
     return Target(
-        endpoint=_endpoint(url),
-        connect=lambda _: sse_client(url, headers=dict(headers) if headers else None, auth=auth),
-        lasting=True,
+        endpoint=f"stdio:{safe_text.line(' '.join(words))}",
+        connect=lambda: stdio_transport(parameters, max_size=size),
     )
 
 
-def _credentials(options: Options) -> tuple[Mapping[str, str] | None, httpx2.Auth | None]:
-    headers, auth = _strings(options.headers, "headers"), options.auth
+def _http(address: Address, options: Options) -> Target:
+    options.refuse("a URL", *_STDIO_ONLY, "server")
+    headers, auth = _credentials(address, options)
+    url, client = address.url, options.http_client
+    if client is not None:
+        if not hasattr(client, "build_request") or not inspect.iscoroutinefunction(getattr(client, "send", None)):
+            raise TypeError(f"http_client must be an httpx2.AsyncClient or httpx.AsyncClient, got {kind_of(client)}")
+        if headers or auth is not None:
+            raise ValueError("headers=, auth= and credentials in the URL belong to the http_client if there is one")
+
+    def connect() -> HttpTransport:
+        return HttpTransport(url, headers=headers, auth=auth, http_client=client, max_size=options.max_answer_size)
+
+    older = None if client is not None else _sse(address, options).connect
+    check = partial(_call_headers, auth)
+    return Target(endpoint=address.endpoint, connect=connect, older=older, lasting=True, check_headers=check)
+
+
+def _call_headers(auth: httpx2.Auth | None, value: Any) -> Mapping[str, str]:
+    """The headers of one call.
+
+    Raises:
+        TypeError: See `checks.call_headers`.
+        ValueError: See there; or the client's auth object sets the same header.
+    """
+    found = checks.call_headers(value)
+    if auth is not None and "authorization" in found:
+        raise ValueError("headers= of the call and auth= of the client collide, since each sets Authorization")
+    return found
+
+
+def _sse(address: Address, options: Options) -> Target:
+    options.refuse("a server-sent-events URL", *_STDIO_ONLY, "http_client")
+    headers, auth = _credentials(address, options)
+    shown = options.endpoint or address.endpoint
+
+    def connect() -> Any:
+        return sse_transport(address.url, headers=headers, auth=auth, shown=shown)
+
+    return Target(endpoint=address.endpoint, connect=connect, lasting=True)
+
+
+def _credentials(address: Address, options: Options) -> tuple[Mapping[str, str] | None, httpx2.Auth | None]:
+    """The headers to send, Authorization included, and the auth object.
+
+    Raises:
+        TypeError: `auth` is neither a token nor an auth object.
+        ValueError: The credentials are given twice, or the token or a header is invalid.
+    """
+    headers, auth = checks.headers(options.headers), options.auth
+    given = {
+        "auth=": auth is not None,
+        "the credentials in the URL": address.authorization is not None,
+        "the header Authorization": any(name.lower() == "authorization" for name in headers),
+    }
+    several = [name for name, there in given.items() if there]
+    if len(several) > 1:
+        raise ValueError(f"{' and '.join(several)} collide, since each sets the same header; give one of them")
+    if address.authorization is not None:
+        return {**headers, "Authorization": address.authorization}, None
     if isinstance(auth, str):
-        if not auth.strip() or not auth.isprintable() or not auth.isascii():
-            raise ValueError("auth must be a token: a non-empty string of printable ASCII characters")
-        headers = {name: value for name, value in headers.items() if name.lower() != "authorization"}
-        return {**headers, "Authorization": f"Bearer {auth}"}, None
+        return {**headers, "Authorization": f"Bearer {checks.token(auth)}"}, None
     if auth is not None and not isinstance(auth, httpx2.Auth):
-        raise TypeError(f"auth must be a bearer token or an httpx2.Auth object, got {type(auth).__name__}")
+        raise TypeError(f"auth must be a bearer token or an httpx2.Auth object, got {kind_of(auth)}")
     return headers or None, auth
 
 
@@ -283,22 +318,24 @@ async def _memory_transport(server: Server[Any]) -> AsyncGenerator[Any]:
         try:
             yield client_streams
         finally:
-            # What the server still writes, nobody reads: it shall fail, where it would block for the SDK's patience.
+            # Nobody reads what the server still writes. With its stream closed, the write fails at once; otherwise the
+            # server would block until the SDK gives up.
             await client_streams[0].aclose()
             tg.cancel_scope.cancel()
 
 
 def _is_transport(target: Any) -> bool:
-    """Whether this may be a transport: an async context manager, but no client, HTTP client or lock."""
+    """Whether an object may be a transport: an async context manager, but not an MCP client, HTTP client or lock."""
     known = any(hasattr(target, name) for name in ("call_tool", "build_request", "acquire"))
     return isinstance(target, AbstractAsyncContextManager) and not known
 
 
 def _once(transport: Any) -> Connect:
-    """Gives the transport the first time, and a reason after that: entered again it would raise something obscure."""
+    """Returns the transport the first time, and raises a clear error after that: a transport that is entered again
+    fails in obscure ways."""
     unused = [transport]
 
-    def connect(_: Guard) -> Any:
+    def connect() -> Any:
         if not unused:
             raise TaskConnectionError("the connection is lost, and a transport can be used only once")
         return unused.pop()
@@ -312,8 +349,11 @@ def _is_fastmcp(target: Any) -> bool:
 
 @asynccontextmanager
 async def _fastmcp_transport(target: Any) -> AsyncGenerator[Any]:
-    """Runs a FastMCP object in this process. Its own in-memory transport enters the lifespan and hands us the streams,
-    where it would make a session of its own."""
+    """Runs a FastMCP object in this process.
+
+    FastMCP's in-memory transport enters the server's lifespan. `session_class=streams` makes it hand over the streams
+    instead of making a client session.
+    """
     memory: Any = import_module("fastmcp.client.transports.memory")
     base: Any = import_module("fastmcp.client.transports.base")
 
@@ -326,4 +366,4 @@ async def _fastmcp_transport(target: Any) -> AsyncGenerator[Any]:
         try:
             yield pair
         finally:
-            await pair[0].aclose()  # for the reason that `_memory_transport` gives
+            await pair[0].aclose()  # See `_memory_transport`.

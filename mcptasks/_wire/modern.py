@@ -8,14 +8,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from attrs import evolve
 from mcp_types import Request, RequestParams, Result
 from pydantic import ConfigDict
 
-from mcptasks._exceptions import TaskProtocolError
-from mcptasks._json import as_object
-from mcptasks._state import Finished, Origin, Outcome, Seen
-from mcptasks._wire.parsing import STASH_KEY, parse_error, parse_status, shorten
+from mcptasks._core import safe_text
+from mcptasks._core.events import Finished, Origin, Seen
+from mcptasks._core.exceptions import TaskProtocolError
+from mcptasks._core.json import as_object, kind_of
+from mcptasks._core.models import Era
+from mcptasks._core.verdicts import judged
+from mcptasks._wire.parsing import parse_error, parse_status
 
+ERA: Era = "2026-07-28"
 EXTENSION = "io.modelcontextprotocol/tasks"
 NOTIFICATION = "notifications/tasks"
 RESULT_TYPE = "task"
@@ -23,12 +28,11 @@ _SOURCES: Mapping[Origin, str] = {
     "created": "tools/call",
     "polled": "tasks/get",
     "pushed": NOTIFICATION,
-    "cancelled": "tasks/cancel",
 }
 
 
 class TaskParams(RequestParams):
-    """Names the task that a request is about."""
+    """The params of a request about one task."""
 
     task_id: str
 
@@ -41,78 +45,92 @@ class GetTask(Request[TaskParams, Literal["tasks/get"]]):
 
 
 class CancelTask(Request[TaskParams, Literal["tasks/cancel"]]):
-    """Asks the server to cancel ("Task Cancellation")."""
+    """Asks the server to cancel a task ("Task Cancellation")."""
 
     method: Literal["tasks/cancel"] = "tasks/cancel"
     name_param = "taskId"
 
 
 class UpdateParams(TaskParams):
-    """Names a task and carries answers to its questions, by key."""
+    """The params of `tasks/update`: a task, and answers to its input requests by their keys."""
 
     input_responses: dict[str, Any]
 
 
 class UpdateTask(Request[UpdateParams, Literal["tasks/update"]]):
-    """Answers what a task asks ("Task Input Requests"); a part of the answers is enough."""
+    """Answers a task's input requests ("Task Input Requests"), all of them or some."""
 
     method: Literal["tasks/update"] = "tasks/update"
     name_param = "taskId"
 
 
 class ListenParams(RequestParams):
-    """What a stream of notifications is wanted for."""
+    """The params of `subscriptions/listen`: the notifications to subscribe to."""
 
     notifications: dict[str, Any]
 
 
 class Listen(Request[ListenParams, Literal["subscriptions/listen"]]):
-    """Opens a stream of notifications ("Task Status Notifications"); answered when the stream ends."""
+    """Subscribes to notifications ("Task Status Notifications"); answered when the subscription ends."""
 
     method: Literal["subscriptions/listen"] = "subscriptions/listen"
 
 
 class CreatedTask(Result):
-    """A `CreateTaskResult`, as the SDK's result claims want it: the parts beside the tag stay as they came."""
+    """A `CreateTaskResult` in the form that the SDK's result claims need. Fields but `resultType` are not checked."""
 
     model_config = ConfigDict(extra="allow")
 
     result_type: Literal["task"] = "task"
 
     def wire(self) -> dict[str, Any]:
-        """The server's own object."""
+        """The task object as the server sent it."""
         return dict(self.model_extra or {})
 
 
 def listen_request(task_ids: list[str]) -> Listen:
-    """A request for pushes about these tasks."""
+    """The request that subscribes to pushes about these tasks."""
     return Listen(params=ListenParams(notifications={"taskIds": task_ids}))
 
 
-def stash(created: CreatedTask) -> dict[str, Any]:
-    """The `_meta` that carries a creating answer through an ordinary result."""
-    return {STASH_KEY: created.wire()}
-
-
 def seen(raw: Any, origin: Origin, *, expected_id: str | None = None) -> Seen:
-    """The event in a task object: a creating answer, an answer to `tasks/get`, or a push.
+    """The event in a task object, which comes in an answer that creates a task, an answer to `tasks/get`, or a push.
+
+    A completed task counts as "failed" if its result reports an error, as in 2025-11-25 ("Task Status"). A failed task
+    without a status message gets its error's message.
 
     Raises:
-        TaskProtocolError: See `parse_status`; or a look at a completed task that carries no result.
+        TaskProtocolError: See `parse_status`; or a poll shows a completed task without a result, or a task that
+            requires input without input requests.
     """
     source = _SOURCES[origin]
     status = parse_status(raw, source=source, expected_id=expected_id)
     task = as_object(raw) or {}
-    outcome: Outcome | None = None
     if status.status == "completed":
         result = as_object(task.get("result"))
         if result is not None:
-            outcome = Finished(result)
-        elif origin == "polled":
-            raise TaskProtocolError(f"{source}: the task is completed, but its result is {shorten(task.get('result'))}")
-    elif status.status == "failed" and (origin == "polled" or "error" in task):
-        outcome = parse_error(task.get("error"), fallback=status.status_message or "the task failed")
-    elif status.status == "input_required" and origin == "polled" and as_object(task.get("inputRequests")) is None:
-        asked = shorten(task.get("inputRequests"))
-        raise TaskProtocolError(f"{source}: the task requires input, but inputRequests is {asked}")
-    return Seen(status, origin, outcome)
+            return Seen(judged(status, result), origin, Finished(result))
+        if origin == "polled":
+            found = _what(task, "result")
+            raise TaskProtocolError(f"{source}: the task is completed, but its result is {found}", raw_result=raw)
+        return Seen(status, origin, partial=True)
+    if status.status == "failed" and (origin == "polled" or "error" in task):
+        error = parse_error(task.get("error"), fallback=status.status_message or "")
+        told = evolve(status, status_message=status.status_message or safe_text.message(error.message) or None)
+        return Seen(told, origin, error if error.message else evolve(error, message="the task failed"))
+    if status.status == "input_required" and origin == "polled" and as_object(task.get("inputRequests")) is None:
+        found = _what(task, "inputRequests")
+        raise TaskProtocolError(f"{source}: the task requires input, but inputRequests is {found}", raw_result=raw)
+    return Seen(status, origin)
+
+
+def without_tasks(capabilities: Any) -> dict[str, Any]:
+    """A client's capabilities without the extension: the server must not answer with a task then (ext-tasks,
+    "Capability Negotiation")."""
+    found = dict(as_object(capabilities) or {})
+    known = as_object(found.get("extensions")) or {}
+    return {**found, "extensions": {name: value for name, value in known.items() if name != EXTENSION}}
+
+
+def _what(task: Mapping[str, Any], name: str) -> str:
+    return f"{kind_of(task[name])}, not an object" if name in task else "missing"

@@ -1,52 +1,50 @@
-"""Reading a task's state out of JSON that may be anything. Shared by the dialects."""
+"""Reads a task's state out of unchecked JSON, for both dialects. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast, get_args
 
-from mcptasks._exceptions import TaskProtocolError
-from mcptasks._json import as_number, as_object
-from mcptasks._models import Status, TaskStatus
-from mcptasks._state import Failed
-
-STASH_KEY = "mcptasks/created"
-"""Where a creating answer waits in the `_meta` of the ordinary result that the SDK is shown instead."""
-
-RESULT_KEY = "mcptasks/result"
-"""Where a tool's result waits in the `_meta` of the stand-in that the SDK is shown instead."""
+from mcptasks._core.events import Failed
+from mcptasks._core.exceptions import TaskProtocolError
+from mcptasks._core.json import as_number, as_object, kind_of
+from mcptasks._core.models import Status, TaskStatus
 
 _STATUSES = frozenset(get_args(Status))
 _LONGEST_MS = timedelta(days=365 * 1000) / timedelta(milliseconds=1)
+"""The longest duration in milliseconds: 1,000 years. A longer one is cut to it, since a `timedelta` would overflow."""
+_LONGEST_TIME = 64
+"""How many characters a time may have; a longer one is dropped. With nanoseconds and a zone, a time has 35."""
 
 
 def parse_status(raw: Any, *, source: str, expected_id: str | None = None) -> TaskStatus:
-    """The status in a JSON object of either era.
+    """The status in a task object of either protocol.
 
-    What a program can do without (times, intervals, messages) is dropped where it makes no sense; what it relies on
-    has to be right.
+    Invalid times, intervals and messages are dropped, since programs can do without them. The id and the status must be
+    valid.
 
     Args:
         raw: The JSON value.
-        source: What it came with, for messages: a method's name.
-        expected_id: The task that was asked for.
+        source: The method that the value came with, for errors.
+        expected_id: The id of the task that the client asked for; None to accept any.
 
     Raises:
-        TaskProtocolError: No object, no task id or another task's, no status or an unknown one.
+        TaskProtocolError: The value is not an object, has no valid id or another task's, or has no known status.
     """
     task = as_object(raw)
     if task is None:
-        raise TaskProtocolError(f"{source}: expected a task object, got {shorten(raw)}")
+        raise _nonsense(source, f"the task is {kind_of(raw)}, not an object", raw)
     task_id = task.get("taskId")
     if not isinstance(task_id, str) or not task_id:
-        raise TaskProtocolError(f"{source}: taskId must be a non-empty string, got {shorten(task_id)}")
+        what = "an empty string" if task_id == "" else _what(task, "taskId")
+        raise _nonsense(source, f"taskId is {what}; it must be a string that is not empty", raw)
     if expected_id is not None and task_id != expected_id:
-        raise TaskProtocolError(f"{source}: asked for task {expected_id!r}, the answer is about {shorten(task_id)}")
+        raise _nonsense(source, "the answer is about another task than the request", raw)
     status = task.get("status")
     if not isinstance(status, str) or status not in _STATUSES:
-        raise TaskProtocolError(
-            f"{source}: unknown status {shorten(status)}; expected one of {', '.join(sorted(_STATUSES))}"
-        )
+        known = ", ".join(sorted(_STATUSES))
+        raise _nonsense(source, f"status is {_what(task, 'status')}; it must be one of: {known}", raw)
     message = task.get("statusMessage")
     requests = as_object(task.get("inputRequests"))
     return TaskStatus(
@@ -63,7 +61,7 @@ def parse_status(raw: Any, *, source: str, expected_id: str | None = None) -> Ta
 
 
 def parse_error(raw: Any, *, fallback: str) -> Failed:
-    """The outcome in a JSON-RPC error object; `fallback` is said where the object says nothing."""
+    """The outcome in a JSON-RPC error object, with `fallback` as its message if the object has none."""
     error = as_object(raw) or {}
     code, message = error.get("code"), error.get("message")
     return Failed(
@@ -73,17 +71,16 @@ def parse_error(raw: Any, *, fallback: str) -> Failed:
     )
 
 
-def shorten(value: Any) -> str:
-    """A value from the wire, fit for a message."""
-    try:
-        text = repr(value)
-    except (ValueError, RecursionError):
-        return f"a {type(value).__name__} too large to show"
-    return text if len(text) <= 80 else f"{text[:77]}..."
+def _nonsense(source: str, what: str, raw: Any) -> TaskProtocolError:
+    return TaskProtocolError(f"{source}: {what}", raw_result=raw)
+
+
+def _what(task: Mapping[str, Any], name: str) -> str:
+    return kind_of(task[name]) if name in task else "missing"
 
 
 def _time(value: Any) -> datetime | None:
-    if not isinstance(value, str):
+    if not isinstance(value, str) or len(value) > _LONGEST_TIME:
         return None
     try:
         parsed = datetime.fromisoformat(value)

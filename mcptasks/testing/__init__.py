@@ -5,6 +5,35 @@
 `Complete`, `ToolFailure`, `ProtocolFailure`, `Cancelled` and `Forgotten`; faults are `Delay`, `RpcError`, `Drop`,
 `Garbage`, `ForgetTask`, `Restart` and, over HTTP, `HttpStatus`, `HttpBody`, `Truncate`, `Disconnect` and
 `NoHttpAnswer`. See docs/testing.md.
+
+    __main__.py       `python -m mcptasks.testing`: the demonstration server
+    pytest_plugin.py  fixtures for programs that are tested against a task server
+    _server.py        `TaskServer`
+    _answering.py     answers one request: in the request's protocol, with the planned faults
+    _engine.py        the server without the wire: its options, its books, its listeners
+    _offers.py        the tools, resources and prompts that the server offers
+    _script.py        the vocabulary of scripts
+    _jobs.py          the work behind tasks: scripts played, tool functions run
+    _tasks.py         a task as a handle that a test steers
+    _questions.py     a task's input requests: asked, sent, listed again
+    _endings.py       the steps that end a task, as states
+    _taskbook.py      the tasks by id
+    _callbook.py      calls of 2026-07-28 that wait for answers
+    _state.py         a task's state, and its JSON in each protocol
+    _results.py       from the plain values of a script to results on the wire
+    _legacy.py        the 2025-11-25 side
+    _modern.py        the 2026-07-28 side
+    _wire.py          the parts that both sides share
+    _asking.py        requests of the server to a 2025-11-25 client
+    _declared.py      which input requests a client declares to support
+    _faults.py        faults as values
+    _asgi.py          the server as an ASGI app
+    _http.py          serves over HTTP from a thread
+    _stdio.py         serves over stdin and stdout
+    _requests.py      the record of requests that clients sent
+    _demo_server.py   a server with one of everything
+    _bell.py          waiting that works between threads and event loops
+    _deadline.py      a deadline that works on any event loop
 """
 
 from __future__ import annotations
@@ -123,6 +152,10 @@ _HOMES = {
     "_taskbook": ("TaskBook",),
     "_tasks": ("ServerTask",),
 }
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
 
 
 def __getattr__(name: str) -> Any:

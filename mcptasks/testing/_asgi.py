@@ -1,6 +1,6 @@
-"""The HTTP face of a test server: an ASGI app that can be restarted, and that carries out HTTP faults.
+"""A test server as an ASGI app, which can be restarted, and which carries out HTTP faults.
 
-Under it lies the SDK's own Streamable HTTP app, made anew after every restart.
+It forwards requests to the SDK's own Streamable HTTP app, which is made anew after each restart.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ from mcptasks.testing._script import JSON
 from mcptasks.testing._server import TaskServer
 
 Cutter: TypeAlias = Callable[[Scope, bool], bool]
-"""Cuts the TCP connection of a request (with a reset, if asked); False where it cannot."""
+"""Cuts the TCP connection of a request, with a reset if the second argument is true; returns False if it cannot."""
 
 
 def no_cutter(_scope: Scope, _reset: bool) -> bool:
-    """For ASGI servers whose connections are out of reach."""
+    """Cuts nothing, for ASGI servers that give no access to their connections."""
     return False
 
 
 def read_message(body: bytes) -> JSON:
-    """The JSON-RPC message in a body; empty where there is none."""
+    """The JSON-RPC message in a body; empty if there is none."""
     try:
         message: object = json.loads(body) if body else {}
     except ValueError:
@@ -62,7 +62,7 @@ class Exchange:
 
     @property
     def method(self) -> str:
-        """The JSON-RPC method, or `http:GET` and the like for what is no message."""
+        """The JSON-RPC method; `http:GET` and the like for a request without a message."""
         method: object = self.message.get("method")
         return method if isinstance(method, str) else f"http:{self.scope['method']}"
 
@@ -73,7 +73,7 @@ class Exchange:
         return cast("JSON", params) if isinstance(params, dict) else {}
 
     async def answer(self, status: int, headers: dict[str, str], body: str) -> None:
-        """Send a whole answer."""
+        """Send a complete response."""
         raw = body.encode()
         lines = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
         lines.append((b"content-length", str(len(raw)).encode()))
@@ -108,7 +108,7 @@ async def _read_exchange(scope: Scope, receive: Receive, send: Send) -> Exchange
 
 
 async def _ignore(_message: Message) -> None:
-    """Take an answer that nobody shall get."""
+    """Swallow an answer that the client must not get."""
 
 
 class TaskServerApp:
@@ -195,7 +195,7 @@ class TaskServerApp:
     async def _cut(self, scope: Scope, receive: Receive, *, reset: bool) -> None:
         if not self._cutter(scope, reset):
             raise ConnectionAbortedError("the test server cut this connection")
-        # uvicorn complains of an app that ends without an answer before the connection is down.
+        # uvicorn logs an error if the app returns without an answer before the connection is closed.
         with anyio.move_on_after(1.0):
             while (await receive())["type"] != "http.disconnect":
                 await anyio.lowlevel.checkpoint()

@@ -1,6 +1,6 @@
 """Requests of the server to a 2025-11-25 client: any request, and the input requests of tasks and calls.
 
-An input request is withdrawn (`notifications/cancelled`) as soon as its task does not ask it any more.
+The server withdraws an input request (`notifications/cancelled`) as soon as its task no longer asks it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mcptasks.testing._wire import Context
 
 
 class RawRequest(BaseModel):
-    """A request of any method; the SDK, which checks answers by `method`, finds none that it knows."""
+    """A request with any method. The SDK checks answers by the attribute `method`, and knows none called "any"."""
 
     wire_method: str = Field(serialization_alias="method")
     params: dict[str, Any] | None
@@ -31,7 +31,7 @@ class RawRequest(BaseModel):
 
 
 class RawAnswer(BaseModel):
-    """Whatever a client answers."""
+    """Any answer of a client."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -44,7 +44,7 @@ class Link:
     on_stream: bool = False
 
     async def request(self, method: str, params: Mapping[str, Any] | None = None) -> JSON:
-        """Send a request; its raw result. From any thread; giving up withdraws the request."""
+        """Send a request and return the raw result. For any thread. Cancelling the wait withdraws the request."""
         host = self.ctx.lifespan_context
         if host.thread == threading.get_ident():
             return await self._send(method, params)
@@ -59,7 +59,7 @@ class Link:
 
     async def _send(self, method: str, params: Mapping[str, Any] | None) -> JSON:
         fields = None if params is None else dict(params)
-        # The SDK names the requests that it knows; it only dumps what it is given.
+        # The SDK's type names only known requests, but the SDK serializes any model.
         message = cast("ServerRequest", RawRequest(wire_method=method, params=fields))
         metadata = ServerMessageMetadata(related_request_id=self.ctx.request_id) if self.on_stream else None
         answer = await self.ctx.session.send_request(message, RawAnswer, metadata=metadata)
@@ -79,11 +79,11 @@ class Errand:
     resumable: bool = field(default=False, init=False)
 
     async def begin(self) -> None:
-        """Start it on the server's event loop."""
+        """Start the request on the server's event loop."""
         self._link.ctx.lifespan_context.start(self)
 
     async def run(self) -> None:
-        """Send the request, and withdraw it when nobody waits for the answer any more."""
+        """Send the request, and withdraw it if nobody waits for the answer any more."""
         async with anyio.create_task_group() as group:
             group.start_soon(self._watch, group.cancel_scope)
             try:
@@ -108,7 +108,7 @@ class Errand:
         return found
 
     def give_up(self) -> None:
-        """Nobody waits for the answer any more."""
+        """Stop waiting for the answer."""
         self._given_up = True
         self._bell.ring()
 
@@ -122,12 +122,13 @@ class Question:
     key: str
     request: JSON
     meta: JSON
-    """What is added to the `_meta` of its params."""
+    """The entries to add to the `_meta` of the request's params."""
 
     async def ask(self) -> None:
         """Ask, and hand the answer to the task, unless the task stops asking first.
 
-        Raises the `MCPError` of a connection that closes.
+        Raises:
+            MCPError: The connection has closed.
         """
         lost: list[MCPError] = []
         try:
@@ -136,7 +137,7 @@ class Question:
                 await self._exchange(lost)
                 group.cancel_scope.cancel()
         finally:
-            # For another stream to ask, where this one ended first.
+            # If this stream has ended without an answer, another stream may ask.
             self.task.release_input(self.key, self.request)
         if lost:
             raise lost[0]
@@ -172,7 +173,7 @@ class Question:
         try:
             methods.validate_client_result(method, self.link.ctx.protocol_version, answer)
         except KeyError:
-            self.task.answer({self.key: answer})  # a method of the test's own
+            self.task.answer({self.key: answer})  # The method is the test's own, with answers of any form.
         except ValidationError as error:
             self.task.refuse(self.key, answer, str(error))
         else:
@@ -188,7 +189,7 @@ class QuestionJob:
         self._question = question
 
     async def run(self) -> None:
-        """Ask; nobody asks again on another connection."""
+        """Ask once; if the connection closes, the tool fails."""
         try:
             await self._question.ask()
         except MCPError as error:
@@ -196,7 +197,8 @@ class QuestionJob:
 
 
 async def carry_questions(link: Link, task: ServerTask, meta: JSON) -> None:
-    """Until the end of a task, ask what it asks for and nobody carries to the client yet, all at once."""
+    """Send a task's input requests to a client, all at once, until the task ends. Requests that another stream already
+    sends are left to that stream."""
     lost: list[MCPError] = []
     mine: dict[str, JSON] = {}
 

@@ -1,7 +1,7 @@
-"""Waiting that works between threads and event loops: whoever changes state rings, whoever waits looks again.
+"""Waiting that works between threads and event loops: whoever changes state rings, and every waiter checks again.
 
-Holds no state of its own. The waiting side may be a coroutine on asyncio or trio, or a plain thread; the
-ringing side may be any thread.
+The bell does not hold the state. A waiter may be a coroutine on asyncio or trio, or a plain thread. Any thread may
+ring.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TypeVar
 
 import anyio
@@ -21,7 +22,7 @@ def _hop_to_this_loop() -> Callable[[Callable[[], None]], None]:
     """A function that runs a callback on the event loop of the caller, from any thread, without blocking."""
     owner = threading.get_ident()
     token: object = anyio.lowlevel.current_token()
-    # anyio before 4.11 hands out the loop itself, later ones wrap it.
+    # Before anyio 4.11 the token is the native one itself; later versions wrap it.
     native = getattr(token, "native_token", token)
     schedule: Callable[[Callable[[], None]], object]
     schedule = getattr(native, "call_soon_threadsafe", None) or getattr(native, "run_sync_soon")  # noqa: B009
@@ -40,14 +41,14 @@ def _hop_to_this_loop() -> Callable[[Callable[[], None]], None]:
 
 
 class Bell:
-    """Wakes everyone who waits on it, in whatever thread or event loop they are."""
+    """Wakes all waiters, in any thread or event loop."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._wakers: list[Callable[[], None]] = []
 
     def ring(self) -> None:
-        """Make every waiter look again. Callable from any thread."""
+        """Make every waiter check again. For any thread."""
         with self._lock:
             wakers, self._wakers = self._wakers, []
         for wake in wakers:
@@ -63,7 +64,7 @@ class Bell:
                 self._wakers.remove(wake)
 
     async def until(self, look: Callable[[], T | None]) -> T:
-        """Wait until `look()` returns something that is not None, and return that."""
+        """Wait until `look()` returns a value other than None, and return the value."""
         hop = _hop_to_this_loop()
         while True:
             event = anyio.Event()
@@ -71,7 +72,7 @@ class Bell:
             def wake(event: anyio.Event = event) -> None:
                 hop(event.set)
 
-            # Registered before looking, so that a change in between is not missed.
+            # Registered before `look`, so that no change in between is missed.
             self._add(wake)
             try:
                 found = look()
@@ -81,9 +82,10 @@ class Bell:
             finally:
                 self._discard(wake)
 
-    def until_blocking(self, look: Callable[[], T | None], timeout: float) -> T:
-        """The same for a plain thread; raises `TimeoutError` after `timeout` seconds."""
-        deadline = time.monotonic() + timeout
+    def until_blocking(self, look: Callable[[], T | None], timeout: float | timedelta) -> T:
+        """Like `until`, for a plain thread; raises `TimeoutError` after `timeout`, seconds or a `timedelta`."""
+        seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+        deadline = time.monotonic() + seconds
         while True:
             event = threading.Event()
             self._add(event.set)
@@ -92,6 +94,6 @@ class Bell:
                 if found is not None:
                     return found
                 if not event.wait(max(0.0, deadline - time.monotonic())):
-                    raise TimeoutError(f"nothing of the kind within {timeout} s")
+                    raise TimeoutError(f"nothing of the kind within {seconds} s")
             finally:
                 self._discard(event.set)

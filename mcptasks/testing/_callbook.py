@@ -1,4 +1,4 @@
-"""Calls of 2026-07-28 that wait for their client to come back with answers, by their request state."""
+"""Calls of 2026-07-28 that wait until the client repeats them with answers, by their request state."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ class CallBook:
         self._waiting: dict[str, ServerTask] = {}
 
     def park(self, call: ServerTask) -> str:
-        """Keep a call; the request state that it is to be resumed with."""
+        """Keep a call; returns the request state by which the client resumes the call."""
         request_state = uuid.uuid4().hex
         with self._lock:
             self._waiting[request_state] = call
         return request_state
 
     def take(self, request_state: object, offer: tuple[str, str]) -> ServerTask | None:
-        """The call to be resumed with that request state, once, and only by a request for the same thing."""
+        """Remove and return the call with that request state; None if there is none, or its offer is another one."""
         if not isinstance(request_state, str):
             return None
         with self._lock:
@@ -34,7 +34,7 @@ class CallBook:
             return self._waiting.pop(request_state)
 
     def drop_all(self) -> None:
-        """Give up all of them."""
+        """Cancel all calls."""
         with self._lock:
             calls, self._waiting = list(self._waiting.values()), {}
         for call in calls:

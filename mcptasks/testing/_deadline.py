@@ -1,7 +1,7 @@
-"""A time by which something is over, for a server that may be used on one event loop after another.
+"""A deadline for a server that may be used on one event loop after another.
 
-On the loop where it was set, the loop's clock counts, which may be virtual. The clocks of different loops cannot be
-compared (each run of trio begins at a time of its own), so elsewhere the machine's clock counts.
+On the event loop where the deadline was set, that loop's clock counts, which may be virtual. On other loops the
+machine's clock counts, since the clocks of two loops cannot be compared (each run of trio begins at a time of its own).
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import anyio.lowlevel
 
 def _this_loop() -> object:
     token: object = anyio.lowlevel.current_token()
-    # anyio before 4.11 hands out the loop itself, later ones wrap it.
+    # Before anyio 4.11 the token is the native one itself; later versions wrap it.
     return getattr(token, "native_token", token)
 
 
 class Deadline:
-    """So many seconds from now. To be made and looked at on an event loop."""
+    """A deadline some seconds from now. Make it and check it on an event loop."""
 
     def __init__(self, seconds: float) -> None:
         self._loop = _this_loop()
@@ -28,7 +28,7 @@ class Deadline:
 
     @property
     def passed(self) -> bool:
-        """Whether it is over."""
+        """Whether the deadline has passed."""
         if _this_loop() is self._loop:
             return self._here < anyio.current_time()
         return self._elsewhere < time.monotonic()

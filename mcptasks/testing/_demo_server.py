@@ -11,9 +11,9 @@ from mcptasks.testing._server import TaskServer
 
 
 def demo_server(era: Era = "dual", options: Options | None = None, *, steps: int = 5) -> TaskServer:
-    """A `TaskServer` that has, as tasks, `slow_computation` and `failing_computation`, a resource and a prompt.
+    """A `TaskServer` with tasks: the tools `slow_computation` and `failing_computation`, a resource and a prompt.
 
-    `add` answers at once. On 2026-07-28 connections only the tools can be tasks.
+    The tool `add` answers at once. On 2026-07-28 connections only tools can be tasks.
     """
     server = TaskServer(
         "mcptasks-demo",

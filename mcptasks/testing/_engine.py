@@ -1,13 +1,13 @@
-"""The heart of the test server: its options, its books, how tasks are made, and who hears of their changes.
+"""The test server without the wire: its options, its books, the making of tasks, and the listeners to their changes.
 
-Knows no messages; `_legacy.py` and `_modern.py` translate between this and the wire.
+`_legacy.py` and `_modern.py` translate between this module and messages.
 """
 
 from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol, TypeAlias
@@ -21,7 +21,7 @@ from mcptasks.testing._faults import FaultBook
 from mcptasks.testing._jobs import FunctionJob, Host, HostBook, Job, ScriptJob
 from mcptasks.testing._offers import Offer, OfferBook
 from mcptasks.testing._requests import RequestLog
-from mcptasks.testing._script import Cancelled, Progress, Step, read_script
+from mcptasks.testing._script import JSON, Cancelled, Progress, Step, read_script
 from mcptasks.testing._state import TaskState
 from mcptasks.testing._taskbook import TaskBook
 from mcptasks.testing._tasks import ServerTask, TaskOrigin
@@ -38,41 +38,53 @@ def _new_id() -> str:
 
 @frozen
 class Options:
-    """How a test server behaves. Replace `server.options` (with `attrs.evolve`) to change it on the way."""
+    """How a test server behaves. Replace `server.options` (with `attrs.evolve`) to change it while the server runs."""
 
     tasks: bool = True
-    """False: a server that has never heard of tasks."""
+    """False: the server does not support tasks at all."""
     push: Literal["on", "off", "twice", "late"] = "on"
-    """Status notifications: each once, never, each twice, or each after the one that follows it."""
+    """Status notifications: each once, none, each twice, or each after the one that should follow it."""
     listen: Literal["on", "unsupported", "no-ids"] = "on"
     """`subscriptions/listen`: served, -32601, or acknowledged without the ids of the tasks."""
     listen_drop_after: int | None = None
-    """End every listen stream after so many task notifications: cut over HTTP, else by an error."""
+    """How many task notifications a listen stream carries before it ends: over HTTP by a cut connection, otherwise by
+    an error. None for any number."""
     result_mode: Literal["block", "refuse"] = "block"
-    """`tasks/result` before the end: waits, or is refused with -32602 (fastmcp 2 and 3)."""
+    """`tasks/result` before the end of the task: waits, or is refused with -32602 (fastmcp 2 and 3)."""
     input_mode: Literal["result", "push", "push-related"] = "result"
-    """2025-11-25 input requests of tasks: on the stream of `tasks/result`, or unasked: unrelated (fastmcp 3) or not."""
+    """2025-11-25 input requests of tasks: sent on the stream of `tasks/result`, or at once, either without a word of
+    their task (fastmcp 3) or related to it in `_meta`."""
     related_key: str = RELATED_TASK
-    """The key in `_meta` that relates 2025-11-25 messages to a task; fastmcp 2 has another one."""
+    """The key in `_meta` that relates 2025-11-25 messages to a task; fastmcp 2 uses another key."""
+    asks: Literal["anybody", "declared"] = "anybody"
+    """Which clients a task or call sends input requests to: all, or those that declare the kind of request (for others
+    the tool fails)."""
     answers_shown_again: int = 0
-    """In how many `tasks/get` a request is still open after its answer was accepted (2026-07-28)."""
+    """How many answers to `tasks/get` still list an input request after its answer was accepted (2026-07-28)."""
     creation: Literal["standard", "fastmcp2"] = "standard"
     """The form of the answer that creates a 2025-11-25 task."""
     list_tasks: bool = True
     """Whether 2025-11-25 `tasks/list` is served."""
     page_size: int = 50
-    """Entries on a page of `tasks/list`."""
+    """How many tasks a page of `tasks/list` has."""
     cancel: Literal["on", "ignored", "unsupported"] = "on"
     """`tasks/cancel`: ends the task, is acknowledged without effect, or is answered -32601."""
+    name_header: Literal["required", "ignored"] = "required"
+    """`Mcp-Name` of a 2026-07-28 request over HTTP about a task: must name the task (otherwise -32020), or is ignored,
+    for clients that do not send it (fastmcp 4.1)."""
     poll_interval_ms: object = 100
     """The suggested poll interval: any JSON value, or `ABSENT`."""
+    versions: Sequence[str] | None = None
+    """The protocol versions that `initialize` accepts; None for all versions of the SDK."""
+    version_refusal: Literal["error", "other"] = "error"
+    """`initialize` with another version: answered with an error, or with the first of `versions`."""
     new_task_id: Callable[[], str] = field(default=_new_id)
     """Makes the ids of tasks."""
 
 
 @contextmanager
 def given_up_with_its_caller(task: ServerTask) -> Generator[None]:
-    """The block waits for a call; the work ends with it where the block is cancelled."""
+    """Cancel the task if the block, which waits for a call, is cancelled or raises."""
     try:
         yield
     except BaseException:
@@ -81,14 +93,14 @@ def given_up_with_its_caller(task: ServerTask) -> Generator[None]:
 
 
 class Listener(Protocol):
-    """Something that hears of every announced state."""
+    """Gets every announced state of every task, and passes on those that concern its client."""
 
     def announce(self, task: ServerTask, state: TaskState) -> None:
-        """Send this on if it concerns you. Called from any thread."""
+        """A task has a new state. Called from any thread."""
         ...
 
     def progress(self, task: ServerTask, step: Progress) -> None:
-        """Send this on if it concerns you. Called from any thread."""
+        """A task has reported progress. Called from any thread."""
         ...
 
     def input_needed(self, task: ServerTask) -> None:
@@ -107,7 +119,7 @@ class Engine:
         self.faults = FaultBook()
         self.hosts = HostBook()
         self.generation = 0
-        """Grows by one with every restart."""
+        """How many times the server was restarted."""
         self.restarts = Bell()
         self.calls = CallBook()
         self._lock = threading.Lock()
@@ -117,17 +129,17 @@ class Engine:
     # -- listeners -------------------------------------------------------------
 
     def add_listener(self, listener: Listener) -> None:
-        """From now on, tell this one."""
+        """Tell this listener of changes from now on."""
         with self._lock:
             self._listeners.append(listener)
 
     def remove_listener(self, listener: Listener) -> None:
-        """Do not tell this one any more."""
+        """Stop telling this listener of changes."""
         with self._lock:
             self._listeners.remove(listener)
 
     def state_changed(self, task: ServerTask, state: TaskState) -> None:
-        """Announce a state, in the way that `options.push` wants."""
+        """Announce a state, as `options.push` says."""
         if state.input_requests:
             for listener in list(self._listeners):
                 listener.input_needed(task)
@@ -159,19 +171,28 @@ class Engine:
             listener.progress(task, step)
 
     def forgotten(self, task: ServerTask) -> None:
-        """Take the task out of the book."""
+        """Remove the task from the book."""
         self.tasks.discard(task)
 
     # -- making tasks ------------------------------------------------------------
 
-    def make_task(self, offer: Offer, arguments: Mapping[str, Any], requested_ttl: object = None) -> ServerTask:
-        """A new task, known from now on, whose work has not begun."""
+    def make_task(
+        self, offer: Offer, arguments: Mapping[str, Any], declared: JSON, requested_ttl: object = None
+    ) -> ServerTask:
+        """Make a task and put it into the book; its work has not begun. `declared` are the client's capabilities."""
         ttl = offer.options.get("ttl_ms", requested_ttl)
         expires = Deadline(ttl / 1000) if isinstance(ttl, int | float) else None
-        return self._make(offer, arguments, ttl, expires, plain=False)
+        return self._make(offer, arguments, ttl, expires, declared, plain=False)
 
     def _make(
-        self, offer: Offer, arguments: Mapping[str, Any], ttl: object, expires: Deadline | None, *, plain: bool
+        self,
+        offer: Offer,
+        arguments: Mapping[str, Any],
+        ttl: object,
+        expires: Deadline | None,
+        declared: JSON,
+        *,
+        plain: bool,
     ) -> ServerTask:
         now = datetime.now(UTC)
         born_with = offer.options.get("born_input_required", {})
@@ -184,9 +205,18 @@ class Engine:
             poll_interval_ms=offer.options.get("poll_interval_ms", self.options.poll_interval_ms),
             input_requests=dict(born_with),
         )
-        origin = TaskOrigin(offer.kind, offer.name, dict(arguments), plain, offer.options.get("wrap_result", True))
+        origin = TaskOrigin(
+            offer.kind,
+            offer.name,
+            dict(arguments),
+            plain,
+            offer.options.get("wrap_result", True),
+            declared if self.options.asks == "declared" else None,
+        )
         task = ServerTask(origin, state, self)
         self.tasks.add(task, expires)
+        if born_with:
+            task.check_declared(born_with)
         return task
 
     def start_work(self, offer: Offer, task: ServerTask, host: Host) -> None:
@@ -203,16 +233,16 @@ class Engine:
         steps: list[Step] = read_script(offer.script, task.arguments)
         return ScriptJob(task, steps, waits_first=bool(task.state.input_requests))
 
-    def make_call(self, offer: Offer, arguments: Mapping[str, Any]) -> ServerTask:
-        """The handle of a call without a task, whose work has not begun."""
-        return self._make(offer, arguments, None, None, plain=True)
+    def make_call(self, offer: Offer, arguments: Mapping[str, Any], declared: JSON) -> ServerTask:
+        """Make the handle of a call without a task; its work has not begun."""
+        return self._make(offer, arguments, None, None, declared, plain=True)
 
     def find(self, task_id: object) -> ServerTask | None:
-        """The task of that id, unless it is unknown, forgotten or past its ttl."""
+        """The task of that id; None if the task is unknown, forgotten or past its time to live."""
         return self.tasks.find(task_id)
 
     def honours_cancel(self, task: ServerTask) -> bool:
-        """Whether a client's wish to cancel ends this task."""
+        """Whether `tasks/cancel` ends this task."""
         offer = self.offers.find(task.origin.kind, task.origin.name)
         own = offer.options.get("cancel") if offer is not None else None
         return (own or self.options.cancel) == "on"
@@ -220,7 +250,7 @@ class Engine:
     # -- restart -------------------------------------------------------------------
 
     def restart(self, *, keep_tasks: bool) -> None:
-        """End every connection; forget the tasks unless they are to be kept. Callable from any thread."""
+        """End every connection, and forget the tasks unless `keep_tasks` is true. For any thread."""
         if not keep_tasks:
             for task in list(self.tasks.values()):
                 task.forget()
@@ -231,5 +261,5 @@ class Engine:
         self.restarts.ring()
 
     async def next_generation(self, generation: int) -> None:
-        """Wait until there is a restart after that generation."""
+        """Wait until the server is restarted after that generation."""
         await self.restarts.until(lambda: True if self.generation != generation else None)

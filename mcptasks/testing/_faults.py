@@ -1,6 +1,6 @@
-"""Faults as values, and the book that says which request meets which of them.
+"""Faults as values, and the book that says which requests meet which faults.
 
-What a fault means is carried out by `_server.py` (protocol faults) and `_asgi.py` (HTTP faults).
+`_answering.py` carries out protocol faults, `_asgi.py` HTTP faults.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mcptasks.testing._script import JSON
 
 @frozen
 class Delay:
-    """Wait before going on (with the next fault of the rule, or with the request)."""
+    """Wait, then go on with the next fault of the rule, or with the request."""
 
     seconds: float
 
@@ -38,9 +38,9 @@ class Drop:
 
 @frozen
 class Garbage:
-    """A well-formed answer with nonsense in it: the real result with fields left out and changed, or another one.
+    """Send a well-formed answer with a wrong result: the real result with fields left out or changed, or another one.
 
-    Where the result is a 2025-11-25 `{"task": {...}}`, the fields are those of the task in it.
+    If the result is a 2025-11-25 `{"task": {...}}`, the fields are those of the task in it.
     """
 
     drop: tuple[str, ...] = ()
@@ -48,10 +48,10 @@ class Garbage:
     change: Mapping[str, object] = field(factory=dict[str, object])
     """Fields to set, e.g. `{"taskId": "another"}`, `{"status": "thinking"}`, `{"status": 7}`."""
     replace: JSON | None = None
-    """The whole result instead."""
+    """A result to send in place of the real one; None to change the real one."""
 
     def spoil(self, result: JSON) -> JSON:
-        """The nonsense for this honest result."""
+        """The wrong result to send in place of this real one."""
         if self.replace is not None:
             return dict(self.replace)
         inner: Any = result.get("task")
@@ -69,7 +69,7 @@ class ForgetTask:
 
 @frozen
 class Restart:
-    """Restart the server while the request is on its way: every connection and HTTP session is gone."""
+    """Restart the server while the request is under way: every connection and HTTP session ends."""
 
     keep_tasks: bool = True
 
@@ -119,7 +119,7 @@ _HTTP_COMPANIONS = (*_HTTP_FAULTS, Delay, ForgetTask, Restart)
 
 
 class FaultRule:
-    """Some faults for some requests; what `FaultBook.add` returns."""
+    """The faults that some requests meet; returned by `FaultBook.add`."""
 
     def __init__(
         self, method: str, faults: tuple[Fault, ...], times: int | None, skip: int, after: bool, task_id: str | None
@@ -129,30 +129,30 @@ class FaultRule:
         self.after = after
         self.task_id = task_id
         self.fired = 0
-        """How many requests have met it."""
+        """How many requests have met the rule."""
         self._times = times
         self._skip = skip
 
     @property
     def http(self) -> bool:
-        """Whether it acts below the protocol, and therefore only on HTTP connections."""
+        """Whether the rule acts below the protocol, and therefore only on HTTP connections."""
         return any(isinstance(fault, _HTTP_FAULTS) for fault in self.faults)
 
     @property
     def endless(self) -> bool:
-        """Whether it is meant for every request."""
+        """Whether the rule has no limit on the number of requests."""
         return self._times is None
 
     @property
     def spent(self) -> bool:
-        """Whether it has met all the requests that it was meant for."""
+        """Whether the rule has met as many requests as it was planned for."""
         return self._times is not None and self.fired >= self._times
 
     def __repr__(self) -> str:
         return f"<FaultRule {self.method} {self.faults} fired {self.fired} of {self._times}>"
 
     def meets(self, method: str, params: Mapping[str, Any]) -> bool:
-        """Whether this request is one of those; counts it if so. Not thread-safe by itself."""
+        """Whether a request meets the rule; if so, counts the request. Not thread-safe by itself."""
         if self.spent or self.method not in (method, "*"):
             return False
         if self.task_id is not None and params.get("taskId") != self.task_id:
@@ -184,9 +184,9 @@ class FaultBook:
         """Plan faults, carried out in order, for the next `times` requests of a method (None: for all of them).
 
         `method` is a JSON-RPC method, `"*"`, or `"http:GET"` / `"http:DELETE"` for the bare HTTP requests of
-        2025-11-25. `skip` lets that many requests pass first; `after=True` has the request carried out and
-        spoils the answer only; `task_id` restricts the rule to requests about one task. Where several rules fit
-        a request, the oldest one is met.
+        2025-11-25. `skip` lets that many requests pass first. With `after=True` the request is carried out, and only
+        its answer is spoilt. `task_id` restricts the rule to requests about one task. If several rules fit a request,
+        the request meets the oldest.
         """
         if not faults:
             raise ValueError("a rule needs at least one fault")
@@ -198,18 +198,18 @@ class FaultBook:
         return rule
 
     def clear(self) -> None:
-        """Drop all plans."""
+        """Drop all rules."""
         with self._lock:
             self._rules.clear()
 
     @property
     def pending(self) -> list[FaultRule]:
-        """Rules with a number of requests that have not met all of theirs yet."""
+        """The rules that have not met as many requests as planned; rules without a limit are left out."""
         with self._lock:
             return [rule for rule in self._rules if not (rule.endless or rule.spent)]
 
     def match(self, method: str, params: Mapping[str, Any], *, http: bool) -> FaultRule | None:
-        """The rule that this request meets on this layer, if any."""
+        """The rule that a request meets, among the HTTP rules or the protocol rules; None if there is none."""
         with self._lock:
             met = next((rule for rule in self._rules if rule.http == http and rule.meets(method, params)), None)
         if met is not None:
@@ -217,5 +217,5 @@ class FaultBook:
         return met
 
     async def wait_fired(self, rule: FaultRule, times: int = 1) -> None:
-        """Wait until so many requests have met the rule."""
+        """Wait until `times` requests have met the rule."""
         await self._bell.until(lambda: True if rule.fired >= times else None)

@@ -1,4 +1,4 @@
-"""Serving a test server over HTTP from a thread of its own, on loopback; for tests that are async or not."""
+"""Serves a test server over HTTP on loopback, from a thread of its own, for async and blocking tests."""
 
 from __future__ import annotations
 
@@ -19,23 +19,25 @@ from mcptasks.testing._asgi import TaskServerApp
 from mcptasks.testing._server import TaskServer
 
 START_LIMIT = 10.0
+"""Seconds that the server has to start; then `start` raises. A busy machine needs a few."""
 STOP_LIMIT = 10.0
+"""Seconds that the server has to stop; then `stop` raises."""
 
 Peer = tuple[str, int]
 
 
 class _Transports:
-    """The TCP connections that are open, by the client's address."""
+    """The open TCP connections, by the client's address."""
 
     def __init__(self) -> None:
         self._open: dict[Peer, asyncio.Transport] = {}
 
     def protocol_class(self) -> type[asyncio.Protocol]:
-        """uvicorn's HTTP protocol, registering its connections here."""
+        """A subclass of uvicorn's HTTP protocol that registers its connections here."""
         connections = self._open
 
         class Registered(H11Protocol):
-            """uvicorn's protocol, whose transport can be found."""
+            """uvicorn's protocol with registered connections."""
 
             def connection_made(self, transport: Any) -> None:
                 """Register the connection."""
@@ -58,34 +60,34 @@ class _Transports:
         client = scope["client"]
         transport = self._open.get((client[0], client[1]))
         if transport is None:
-            # Gone already: the client was first.
+            # The client has closed the connection before.
             return True
         if not reset:
             transport.close()
             return True
         sock = transport.get_extra_info("socket")
-        # Lingering for zero seconds makes the kernel send RST in place of FIN.
+        # With SO_LINGER of zero seconds, the kernel sends RST and not FIN.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         transport.abort()
         return True
 
     def abort_all(self) -> None:
-        """End what is left, such as connections that came while the server was going down."""
+        """End the remaining connections, such as those that were made while the server was stopping."""
         for transport in list(self._open.values()):
             transport.abort()
 
 
 async def _let_callbacks_run() -> None:
-    """A connection is made, and closed, in a few turns of the event loop."""
+    """Give the event loop the few turns in which asyncio makes or closes a connection."""
     for _ in range(5):
         await anyio.lowlevel.checkpoint()
 
 
-class serve_http:  # noqa: N801 - reads as the function that it stands for: `with serve_http(server) as url:`
+class serve_http:  # noqa: N801 - used like a function: `with serve_http(server) as url:`
     """Serve a `TaskServer` over HTTP; as a context manager, it gives the URL.
 
-    The server runs in a background thread with an asyncio loop of its own, so the test may be on asyncio, on
-    trio, or blocking. `stop()` and `start()` take it down and up again on the same port.
+    The server runs in a background thread with an asyncio loop of its own, so the test may run on asyncio, on trio, or
+    without an event loop. `stop()` and `start()` stop the server and start it again on the same port.
     """
 
     def __init__(
@@ -101,12 +103,12 @@ class serve_http:  # noqa: N801 - reads as the function that it stands for: `wit
         """Prepare to serve.
 
         Args:
-            server: what to serve.
+            server: the server.
             host: the address to listen on.
             port: the port; 0 for a free one.
             path: the path of the MCP endpoint.
-            json_response: answer 2025-11-25 requests in JSON, not as event streams.
-            stateless: serve 2025-11-25 without sessions.
+            json_response: whether to answer 2025-11-25 requests with JSON bodies, not with event streams.
+            stateless: whether to serve 2025-11-25 without sessions.
         """
         self._host = host
         self._port = port
@@ -127,7 +129,7 @@ class serve_http:  # noqa: N801 - reads as the function that it stands for: `wit
 
     @property
     def url(self) -> str:
-        """The URL of the endpoint; known once it has started."""
+        """The URL of the endpoint; valid once the server has started."""
         return f"http://{self._host}:{self._port}{self._path}"
 
     def __enter__(self) -> str:
@@ -142,7 +144,7 @@ class serve_http:  # noqa: N801 - reads as the function that it stands for: `wit
         self.stop()
 
     def start(self) -> None:
-        """Begin to listen and to serve; again on the same port after `stop()`."""
+        """Begin to listen and to serve; after `stop()`, on the same port."""
         if self._thread is not None:
             raise RuntimeError("already started")
         sock = self._listen()
@@ -158,7 +160,7 @@ class serve_http:  # noqa: N801 - reads as the function that it stands for: `wit
             raise RuntimeError(f"the test server did not start on {self.url}") from failure
 
     def stop(self) -> None:
-        """Cut all connections and stop listening; without effect where it does not run."""
+        """Cut all connections and stop listening; does nothing if the server is not running."""
         thread, self._thread = self._thread, None
         if thread is None:
             return
@@ -170,7 +172,7 @@ class serve_http:  # noqa: N801 - reads as the function that it stands for: `wit
 
     def _listen(self) -> socket.socket:
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        # asyncio turns Nagle's algorithm off only for sockets that name their protocol: 40 ms a request, else.
+        # asyncio turns Nagle's algorithm, which costs 40 ms a request, off only for sockets that name their protocol.
         sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -184,7 +186,7 @@ class serve_http:  # noqa: N801 - reads as the function that it stands for: `wit
     def _run(self, sock: socket.socket) -> None:
         try:
             anyio.run(self._serve, sock, backend="asyncio")
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - `start` reports it; nobody else could
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - `start` raises it
             self._failure = error
         finally:
             sock.close()
@@ -210,7 +212,7 @@ class serve_http:  # noqa: N801 - reads as the function that it stands for: `wit
         await server.on_tick(0)
         self._started.set()
         await self._stop.wait()
-        # Accepting ends first: asyncio loses track of a connection that is being made while its server closes.
+        # First stop accepting: asyncio loses a connection that is being made while its server closes.
         self._loop.remove_reader(sock.fileno())
         await _let_callbacks_run()
         self._app.cut_all()

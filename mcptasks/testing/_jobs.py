@@ -1,7 +1,7 @@
-"""The work behind tasks: playing scripts, running tool functions, and sending what connections must hear.
+"""The work behind tasks: plays scripts, runs tool functions, and sends notifications to connections.
 
-A `Host` belongs to one event loop and lives as long as a server's lifespan. A script that is cut off when its
-host ends goes on, with the time it had left, in the next one.
+A `Host` belongs to one event loop and lives as long as a server's lifespan. If a host ends during a script, the script
+goes on in the next host, with the time that was left.
 """
 
 from __future__ import annotations
@@ -19,17 +19,18 @@ from anyio.abc import TaskGroup
 from mcp.shared.exceptions import MCPError
 
 from mcptasks.testing._bell import Bell
+from mcptasks.testing._endings import INTERNAL_ERROR
 from mcptasks.testing._script import JSON, Complete, NeedInput, ProtocolFailure, Step, ToolFailure
-from mcptasks.testing._tasks import INTERNAL_ERROR, ServerTask
+from mcptasks.testing._tasks import ServerTask
 
 logger = logging.getLogger(__name__)
 
 
 class Job(Protocol):
-    """Something that carries a task from its beginning to its end."""
+    """The work of one task."""
 
     async def run(self) -> None:
-        """Do it, from wherever it stopped."""
+        """Do the work, from where it stopped."""
         ...
 
     @property
@@ -49,7 +50,7 @@ class ScriptJob:
 
     @property
     def resumable(self) -> bool:
-        """A script can go on anywhere."""
+        """Whether steps are left: a script can go on in another host."""
         return bool(self._steps) and not self._task.done
 
     async def _sleep(self, delay: float) -> None:
@@ -60,7 +61,7 @@ class ScriptJob:
             self._left = max(0.0, deadline - anyio.current_time())
 
     async def run(self) -> None:
-        """Play what is left of it; ends early when something else ends the task."""
+        """Play the remaining steps; ends early if something else ends the task."""
         while self._steps and not self._task.done:
             if self._waits:
                 await self._task.wait_for(lambda task: task.done or task.status == "working")
@@ -76,7 +77,7 @@ class ScriptJob:
 
 
 class ToolContext:
-    """What a tool function gets as its first argument."""
+    """The first argument of a tool function."""
 
     def __init__(self, task: ServerTask) -> None:
         self.task = task
@@ -94,15 +95,15 @@ class ToolContext:
     async def ask(
         self, requests: Mapping[str, JSON], message: str | None = None, *, reuse: bool = False
     ) -> dict[str, JSON]:
-        """Ask the client (see `elicit`, `elicit_url`, `sample`, `list_roots`) and wait for all the answers, by key."""
+        """Send input requests (see `elicit`, `elicit_url`, `sample`, `list_roots`) and wait for all answers, by key."""
         self.task.need_input(requests, message, reuse=reuse)
         await self.task.wait_for(lambda task: task.done or task.status == "working")
         return {key: self.task.answers[key] for key in requests if key in self.task.answers}
 
     async def request(self, method: str, params: Mapping[str, Any] | None = None) -> JSON:
-        """Send any request to the client (2025-11-25); its raw result, or its error as an `MCPError`.
+        """Send any request to the client (2025-11-25) and return the raw result; raises an error as an `MCPError`.
 
-        On the stream of the call where that is no task, else on the connection's own.
+        For a task, the request goes over the connection's own stream; for a plain call, over the stream of the call.
         """
         return await self.task.request(method, params)
 
@@ -122,14 +123,14 @@ class FunctionJob:
         scope.cancel()
 
     async def run(self) -> None:
-        """Run it to its end, or until something else ends the task."""
+        """Run the function to its end, or until something else ends the task."""
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._stop_when_done, group.cancel_scope)
                 await self._call()
                 group.cancel_scope.cancel()
         finally:
-            # Only reached undone when the host itself is cancelled.
+            # Changes something only if the host itself was cancelled: otherwise the task has ended.
             self._task.apply(ProtocolFailure(INTERNAL_ERROR, "The server stopped during the work."))
 
     async def _call(self) -> None:
@@ -138,7 +139,7 @@ class FunctionJob:
             step = Complete(await self._function(ToolContext(self._task), **self._arguments))
         except MCPError as error:
             step = ProtocolFailure(error.error.code, error.error.message, error.error.data)
-        except Exception as error:  # noqa: BLE001 - whatever a tool raises is the tool's report
+        except Exception as error:  # noqa: BLE001 - any exception of a tool is the tool's error
             step = ToolFailure(str(error) or type(error).__name__)
         self._task.apply(step)
 
@@ -156,12 +157,12 @@ class Host:
 
     @property
     def alive(self) -> bool:
-        """Whether it can take jobs now, from this thread."""
+        """Whether the host takes jobs, and the current thread is the host's."""
         return self._group is not None and self.thread == threading.get_ident()
 
     @property
     def ended(self) -> bool:
-        """Whether it takes no jobs any more."""
+        """Whether the host takes no more jobs."""
         return self._group is None
 
     def start(self, job: Job) -> None:
@@ -176,7 +177,7 @@ class Host:
         self._jobs.discard(job)
 
     def post(self, send: Callable[[], Awaitable[None]]) -> None:
-        """Have something sent, after all that was posted before. Callable from any thread."""
+        """Send a notification, after those that were posted before. For any thread."""
         self._outbox.append(send)
         self._bell.ring()
 
@@ -201,7 +202,7 @@ class Host:
                 group.cancel_scope.cancel()
 
     def leftovers(self) -> list[Job]:
-        """After the end: the jobs that could go on elsewhere."""
+        """The jobs that can go on in another host, after this host's end."""
         return [job for job in self._jobs if job.resumable]
 
 
@@ -215,7 +216,7 @@ class HostBook:
 
     @asynccontextmanager
     async def host(self, *, lasting: bool = False) -> AsyncGenerator[Host, None]:
-        """A host for the duration of the block; a lasting one is preferred to those of single connections."""
+        """A host for the duration of the block. Jobs prefer a lasting host to the host of their connection."""
         host = Host(lasting=lasting)
         try:
             async with host.running():
@@ -240,5 +241,5 @@ class HostBook:
                     self._parked.append(job)
 
     def start(self, job: Job, own: Host) -> None:
-        """Begin a job on a lasting host of this event loop, else on the connection's own."""
+        """Begin a job on a lasting host of this event loop; if there is none, on the connection's own host."""
         next((host for host in self._hosts if host.lasting and host.alive), own).start(job)

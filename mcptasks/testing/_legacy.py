@@ -11,6 +11,7 @@ from mcp_types import INVALID_PARAMS, METHOD_NOT_FOUND
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERSION, MODERN_PROTOCOL_VERSIONS
 
 from mcptasks.testing._asking import Link, Question, QuestionJob, carry_questions
+from mcptasks.testing._declared import declared
 from mcptasks.testing._engine import FASTMCP2_RELATED_TASK, Engine, given_up_with_its_caller
 from mcptasks.testing._jobs import Host
 from mcptasks.testing._offers import Offer
@@ -43,7 +44,7 @@ def related_task(engine: Engine, task: ServerTask) -> JSON:
 
 
 class Connections:
-    """Where the notifications about each task go: to the connection that last named it."""
+    """The connections to which the notifications about tasks go: for each task the connection that last named it."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -51,12 +52,12 @@ class Connections:
         self._tokens: dict[str, str | int] = {}
 
     def follow(self, task: ServerTask, ctx: Context) -> None:
-        """The connection of this request is the one to notify."""
+        """Send notifications about a task to the connection of this request from now on."""
         self._contexts[task.task_id] = (ctx.lifespan_context, ctx)
         task.client = Link(ctx)
 
     def remember_token(self, task: ServerTask, ctx: Context) -> None:
-        """The creating request's progress token is good for the task's life."""
+        """Keep the progress token of the request that created a task: it is valid for the task's life."""
         token = (ctx.meta or {}).get("progress_token")
         if token is not None:
             self._tokens[task.task_id] = token
@@ -69,12 +70,12 @@ class Connections:
         if task.task_id not in self._contexts:
             return
         host, ctx = self._contexts[task.task_id]
-        # The SDK's streamless in-process connection has no channel but that of a request.
+        # On the SDK's streamless in-process connection, notifications can go only with a request.
         streamless = ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
         host.post(partial(notify, ctx, method, params, on_request=streamless))
 
     def input_needed(self, task: ServerTask) -> None:
-        """Send input requests to the client unasked, where that is the mode."""
+        """Send input requests to the client at once, if `input_mode` says so."""
         if self._engine.options.input_mode != "result" and task.task_id in self._contexts:
             host, ctx = self._contexts[task.task_id]
             host.post(partial(self._push_input, host, Link(ctx), task))
@@ -86,7 +87,7 @@ class Connections:
             host.start(QuestionJob(Question(link, task, key, request, meta)))
 
     def progress(self, task: ServerTask, step: Progress) -> None:
-        """Send progress for the creating request's token."""
+        """Send progress for the token of the request that created the task."""
         if task.task_id not in self._tokens:
             return
         params: JSON = {"progressToken": self._tokens[task.task_id], "progress": step.progress}
@@ -109,7 +110,7 @@ class Legacy:
         engine.add_listener(self._connections)
 
     async def answer(self, ctx: Context) -> JSON | None:
-        """The result for this request; None where it is not one of ours."""
+        """The result for a request; None to leave the request to the SDK."""
         if ctx.method == "initialize":
             return self._initialize(params_of(ctx))
         if ctx.method == "ping":
@@ -134,15 +135,28 @@ class Legacy:
             if options.cancel != "unsupported":
                 tasks["cancel"] = {}
             capabilities["tasks"] = tasks
-        asked: Any = params.get("protocolVersion")
         result: JSON = {
-            "protocolVersion": asked if asked in HANDSHAKE_PROTOCOL_VERSIONS else LATEST_HANDSHAKE_VERSION,
+            "protocolVersion": self._negotiated(params.get("protocolVersion")),
             "capabilities": capabilities,
             "serverInfo": dict(self._server_info),
         }
         if self._instructions is not None:
             result["instructions"] = self._instructions
         return result
+
+    def _negotiated(self, asked: Any) -> str:
+        versions = self._engine.options.versions
+        if versions is None:
+            return asked if asked in HANDSHAKE_PROTOCOL_VERSIONS else LATEST_HANDSHAKE_VERSION
+        if asked in versions:
+            return str(asked)
+        if self._engine.options.version_refusal == "other":
+            return versions[0]
+        raise MCPError(
+            code=INVALID_PARAMS,
+            message=f"Unsupported protocol version: {asked}",
+            data={"supported": list(versions), "requested": asked},
+        )
 
     # -- calls ---------------------------------------------------------------------
 
@@ -155,7 +169,7 @@ class Legacy:
                 return self._call_as_task(ctx, offer, arguments, cast("JSON", augmentation))
             if offer.support == "required":
                 raise MCPError(code=METHOD_NOT_FOUND, message=f"{offer.name} can only be called as a task")
-        task = self._engine.make_call(offer, arguments)
+        task = self._engine.make_call(offer, arguments, declared(ctx))
         task.client = link = Link(ctx, on_stream=True)
         self._engine.start_work(offer, task, ctx.lifespan_context)
         with given_up_with_its_caller(task):
@@ -169,7 +183,7 @@ class Legacy:
             if fastmcp2 and offer.kind == "tool":
                 return {**tool_error(message), "_meta": {FASTMCP2_TASK: {"returned_immediately": True}}}
             raise MCPError(code=METHOD_NOT_FOUND, message=message)
-        task = self._engine.make_task(offer, arguments, augmentation.get("ttl"))
+        task = self._engine.make_task(offer, arguments, declared(ctx), augmentation.get("ttl"))
         self._connections.follow(task, ctx)
         self._connections.remember_token(task, ctx)
         created = legacy_task(task.state)

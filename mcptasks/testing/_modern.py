@@ -7,12 +7,14 @@ from typing import Any, cast
 
 import anyio
 from mcp.shared.exceptions import MCPError
+from mcp.shared.inbound import MCP_NAME_HEADER, decode_header_value
 from mcp_types import CLIENT_CAPABILITIES_META_KEY, INTERNAL_ERROR, INVALID_PARAMS, SERVER_INFO_META_KEY
-from mcp_types.jsonrpc import MISSING_REQUIRED_CLIENT_CAPABILITY
+from mcp_types.jsonrpc import HEADER_MISMATCH, MISSING_REQUIRED_CLIENT_CAPABILITY
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from mcptasks.testing._asking import Link
 from mcptasks.testing._bell import Bell
+from mcptasks.testing._declared import declared
 from mcptasks.testing._engine import Engine, given_up_with_its_caller
 from mcptasks.testing._offers import Offer
 from mcptasks.testing._script import JSON, Progress
@@ -36,11 +38,11 @@ from mcptasks.testing._wire import (
 )
 
 CUT_KEY = "mcptasks.cut"
-"""In the ASGI scope: a function that cuts the connection of this request."""
+"""The key in the ASGI scope of a function that cuts the request's connection."""
 
 
 def declares_extension(ctx: Context) -> bool:
-    """Whether the client says on this very request that it knows tasks."""
+    """Whether the client declares the tasks extension with this request."""
     node: Any = params_of(ctx)
     for key in ("_meta", CLIENT_CAPABILITIES_META_KEY, "extensions"):
         node = cast("JSON", node).get(key) if isinstance(node, dict) else None
@@ -48,7 +50,7 @@ def declares_extension(ctx: Context) -> bool:
 
 
 def missing_capability() -> MCPError:
-    """-32021, naming the extension."""
+    """The error -32021, which names the extension."""
     return MCPError(
         code=MISSING_REQUIRED_CLIENT_CAPABILITY,
         message="Missing required client capability",
@@ -56,8 +58,20 @@ def missing_capability() -> MCPError:
     )
 
 
+def check_name_header(ctx: Context) -> None:
+    """Raise -32020 if a request over HTTP about a task does not name the task in `Mcp-Name`.
+
+    The SDK checks the names of tools, resources and prompts, but does not know the extension's requests.
+    """
+    if ctx.request is None:
+        return
+    told = decode_header_value(ctx.request.headers.get(MCP_NAME_HEADER))
+    if told != params_of(ctx).get("taskId"):
+        raise MCPError(code=HEADER_MISMATCH, message=f"{MCP_NAME_HEADER} header does not match the request's taskId")
+
+
 class ListenStream:
-    """One open `subscriptions/listen`: what is still to be sent on it."""
+    """One open `subscriptions/listen`, with the notifications still to be sent."""
 
     def __init__(self, task_ids: frozenset[str]) -> None:
         self._task_ids = task_ids
@@ -65,16 +79,16 @@ class ListenStream:
         self._bell = Bell()
 
     def announce(self, task: ServerTask, state: TaskState) -> None:
-        """Queue the state of a task that this stream is about."""
+        """Queue the state if the stream covers the task."""
         if task.task_id in self._task_ids:
             self._queue.append(modern_detailed_task(state))
             self._bell.ring()
 
     def progress(self, task: ServerTask, step: Progress) -> None:
-        """Nothing: this era has no progress notifications for tasks."""
+        """Does nothing: 2026-07-28 has no progress notifications for tasks."""
 
     def input_needed(self, task: ServerTask) -> None:
-        """Nothing: this era's input requests are part of the state."""
+        """Does nothing: in 2026-07-28 the input requests are part of the state."""
 
     async def next(self) -> JSON:
         """Wait for the next params to send."""
@@ -90,7 +104,7 @@ class Modern:
         self._instructions = instructions
 
     async def answer(self, ctx: Context) -> JSON | None:
-        """The result for this request; None where it is not one of ours."""
+        """The result for a request; None to leave the request to the SDK."""
         result = await self._dispatch(ctx)
         if result is None:
             return None
@@ -133,10 +147,7 @@ class Modern:
         can_be_task = offer.kind == "tool" and self._engine.options.tasks
         if can_be_task and offer.support in ("required", "optional"):
             if declares_extension(ctx):
-                task = self._engine.make_task(offer, arguments)
-                created = modern_task(task.state)
-                self._engine.start_work(offer, task, ctx.lifespan_context)
-                return {"resultType": "task", **created}
+                return self._become_task(ctx, offer, arguments)
             if offer.support == "required":
                 raise missing_capability()
         result = await self._call_plainly(ctx, offer, arguments)
@@ -144,34 +155,63 @@ class Modern:
             result = {"ttlMs": 0, "cacheScope": "private", **result}
         return result
 
+    def _become_task(self, ctx: Context, offer: Offer, arguments: JSON) -> JSON:
+        """The task that a call becomes; `input_required` while the offer asks for input before there is a task."""
+        answers: JSON = {}
+        first = offer.options.get("asks_first")
+        if first:
+            call = self._repeated(ctx, offer)
+            if call is None:
+                call = self._engine.make_call(offer, arguments, declared(ctx))
+                call.need_input(first)
+            if call.done or call.status == "input_required":
+                return self._answer_to(call)
+            answers = call.answers
+            call.forget()
+        task = self._engine.make_task(offer, arguments, declared(ctx))
+        task.answers.update(answers)
+        created = modern_task(task.state)
+        self._engine.start_work(offer, task, ctx.lifespan_context)
+        return {"resultType": "task", **created}
+
     async def _call_plainly(self, ctx: Context, offer: Offer, arguments: JSON) -> JSON:
-        """The result, or `input_required` where the work asks for input; the call goes on when it is made again."""
-        calls = self._engine.calls
-        request_state = params_of(ctx).get("requestState")
-        if request_state is None:
-            call = self._engine.make_call(offer, arguments)
+        """The result of a call, or `input_required` if the work asks for input; the client then repeats the call."""
+        call = self._repeated(ctx, offer)
+        if call is None:
+            call = self._engine.make_call(offer, arguments, declared(ctx))
             call.client = Link(ctx, on_stream=True)
             self._engine.start_work(offer, call, ctx.lifespan_context)
-        else:
-            found = calls.take(request_state, (offer.kind, offer.name))
-            if found is None:
-                raise MCPError(code=INVALID_PARAMS, message="Unknown request state")
-            call = found
-            responses: Any = params_of(ctx).get("inputResponses", {})
-            if not isinstance(responses, dict):
-                raise MCPError(code=INVALID_PARAMS, message="inputResponses must be an object")
-            call.answer(cast("JSON", responses))
         with given_up_with_its_caller(call):
             await call.wait_for(lambda call: call.done or call.status == "input_required")
+        return self._answer_to(call)
+
+    def _repeated(self, ctx: Context, offer: Offer) -> ServerTask | None:
+        """The call that a client makes again, with the answers that the client sends; None if the call is new."""
+        request_state = params_of(ctx).get("requestState")
+        if request_state is None:
+            return None
+        call = self._engine.calls.take(request_state, (offer.kind, offer.name))
+        if call is None:
+            raise MCPError(code=INVALID_PARAMS, message="Unknown request state")
+        responses: Any = params_of(ctx).get("inputResponses", {})
+        if not isinstance(responses, dict):
+            raise MCPError(code=INVALID_PARAMS, message="inputResponses must be an object")
+        call.answer(cast("JSON", responses))
+        return call
+
+    def _answer_to(self, call: ServerTask) -> JSON:
+        """The answer to a call that has ended or asks for input."""
         if call.done:
             return outcome(call.state.result, call.state.error)
         asked = dict(call.state.input_requests)
-        return {"resultType": "input_required", "inputRequests": asked, "requestState": calls.park(call)}
+        return {"resultType": "input_required", "inputRequests": asked, "requestState": self._engine.calls.park(call)}
 
     def _about_task(self, ctx: Context) -> JSON:
         options = self._engine.options
         if not options.tasks or (ctx.method == "tasks/cancel" and options.cancel == "unsupported"):
             raise not_served(ctx)
+        if options.name_header == "required":
+            check_name_header(ctx)
         if not declares_extension(ctx):
             raise missing_capability()
         if ctx.method == "tasks/get":

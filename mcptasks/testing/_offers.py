@@ -1,4 +1,4 @@
-"""What a test server offers: tools, resources and prompts, each with the work behind it and its task options."""
+"""The tools, resources and prompts that a test server offers, each with the work behind it and its task options."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from mcptasks.testing._results import Kind
 from mcptasks.testing._script import JSON, Complete, Script, ScriptSource
 
 TaskSupport: TypeAlias = Literal["required", "optional", "forbidden", "none"]
-"""`none`: says nothing of tasks, and always answers plainly. `forbidden`: says so, and refuses a `task` field."""
+"""`none`: declares nothing about tasks, and always answers directly. `forbidden`: declares that, and refuses a `task`
+field."""
 
 ToolFunction: TypeAlias = Callable[..., Awaitable[object]]
-"""An async function: first a `ToolContext`, then the tool's parameters."""
+"""An async function that takes a `ToolContext` and then the tool's parameters."""
 
 
 class OfferOptions(TypedDict, total=False):
@@ -26,17 +27,20 @@ class OfferOptions(TypedDict, total=False):
     support: TaskSupport
     """Default: `optional`."""
     ttl_ms: object
-    """Any JSON value, None (no limit) or `ABSENT`. Default: what the client asked for."""
+    """Any JSON value, None (no limit) or `ABSENT`. Default: the time that the client asks for."""
     poll_interval_ms: object
     """Any JSON value, or `ABSENT`. Default: the server's."""
     immediate_response: str
-    """The hint for a model in the creating answer (2025-11-25)."""
+    """The hint for a model in the answer that creates the task (2025-11-25)."""
     born_input_required: Mapping[str, JSON]
-    """Input requests that are open from the start: the task is born `input_required`."""
+    """Input requests that are open from the start: the task begins as `input_required`."""
+    asks_first: Mapping[str, JSON]
+    """Input requests that a tool's call asks for before it becomes a task (2026-07-28); `ctx.task.answers` has the
+    answers then. A call that is no task does not ask them."""
     cancel: Literal["on", "ignored"]
     """Whether `tasks/cancel` ends the task. Default: the server's."""
     wrap_result: bool
-    """Whether values that are no objects are marked in the way of fastmcp (`_meta.fastmcp.wrap_result`)."""
+    """Whether values that are not objects are marked as fastmcp marks them (`_meta.fastmcp.wrap_result`)."""
     input_schema: JSON
     """The tool's input schema (tools only)."""
     output_schema: JSON
@@ -51,14 +55,14 @@ class Offer:
     name: str
     """The name, or the URI of a resource."""
     script: ScriptSource | None = None
-    """None, without a function: a test steers the task by hand."""
+    """The script. If there is neither a script nor a function, a test steers the task by hand."""
     function: ToolFunction | None = None
     arguments_model: type[BaseModel] | None = None
     options: OfferOptions = field(factory=OfferOptions)
 
     @property
     def support(self) -> TaskSupport:
-        """How it stands to tasks."""
+        """Whether calls can or must become tasks."""
         return self.options.get("support", "optional")
 
     @property
@@ -75,14 +79,14 @@ class Offer:
         return schema
 
     def read_arguments(self, arguments: Mapping[str, Any]) -> JSON:
-        """The arguments as the function takes them; raises pydantic's `ValidationError`."""
+        """The arguments in the types that the function takes; raises pydantic's `ValidationError`."""
         if self.arguments_model is None:
             return dict(arguments)
         checked = self.arguments_model.model_validate(dict(arguments))
         return {name: getattr(checked, name) for name in type(checked).model_fields}
 
     def listing(self, *, legacy: bool, declares_tasks: bool) -> JSON:
-        """Its entry in `tools/list`, `resources/list` or `prompts/list`."""
+        """The entry in `tools/list`, `resources/list` or `prompts/list`."""
         entry: JSON = {"name": self.name}
         if self.kind == "resource":
             entry["uri"] = self.name
@@ -100,7 +104,7 @@ class Offer:
 
 
 def function_offer(function: ToolFunction, name: str | None, options: OfferOptions) -> Offer:
-    """A tool from an async function, its schema read off the annotations."""
+    """A tool made from an async function, whose annotations give the schema."""
     if not inspect.iscoroutinefunction(function):
         raise TypeError(f"a tool function must be async: {function!r}")
     parameters = list(inspect.signature(function).parameters.values())
@@ -119,13 +123,13 @@ def function_offer(function: ToolFunction, name: str | None, options: OfferOptio
 
 
 class OfferBook:
-    """All that a server offers, by kind and name."""
+    """The offers of one server, by kind and name."""
 
     def __init__(self) -> None:
         self._offers: dict[Kind, dict[str, Offer]] = {"tool": {}, "resource": {}, "prompt": {}}
 
     def add(self, offer: Offer) -> None:
-        """Offer this too, in place of what had its name."""
+        """Add an offer, and replace an earlier offer of the same name."""
         self._offers[offer.kind][offer.name] = offer
 
     def find(self, kind: Kind, name: object) -> Offer | None:

@@ -1,9 +1,10 @@
-"""The record of what clients sent: count it, read it, wait for it."""
+"""The record of the requests that clients sent, which a test can count, read and wait for."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, overload
 
 from attrs import field, frozen
@@ -20,19 +21,19 @@ class ReceivedRequest:
     headers: Mapping[str, str] = field(factory=dict[str, str])
     """The HTTP headers, in lower case; empty in process and over stdio."""
     protocol_version: str | None = None
-    """None when an HTTP fault kept the request from the protocol layer."""
+    """The protocol version; None if an HTTP fault kept the request from the protocol layer."""
     request_id: object = None
     """The JSON-RPC id; None for notifications."""
 
     @property
     def task_id(self) -> str | None:
-        """The task it is about, if it names one."""
+        """The id of the task that the request names; None if it names none."""
         task_id = self.params.get("taskId")
         return task_id if isinstance(task_id, str) else None
 
 
 class RequestLog(Sequence[ReceivedRequest]):
-    """All that was received, oldest first. Safe to use from any thread."""
+    """All received requests, oldest first. Safe to use from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -53,18 +54,18 @@ class RequestLog(Sequence[ReceivedRequest]):
         return len(self._entries)
 
     def add(self, entry: ReceivedRequest) -> None:
-        """Note one more."""
+        """Record a request."""
         with self._lock:
             self._entries.append(entry)
         self._bell.ring()
 
     def clear(self) -> None:
-        """Forget what was received so far."""
+        """Forget the requests that were received so far."""
         with self._lock:
             self._entries.clear()
 
     def of(self, method: str | None = None, task_id: str | None = None) -> list[ReceivedRequest]:
-        """Those of this method, about this task."""
+        """The requests with this method, about this task; None for any."""
         with self._lock:
             entries = list(self._entries)
         return [
@@ -74,7 +75,7 @@ class RequestLog(Sequence[ReceivedRequest]):
         ]
 
     def count(self, value: object = None, task_id: str | None = None) -> int:
-        """How many of this method (a string), about this task."""
+        """How many requests with this method (a string), about this task, were received; None for any."""
         return len(self.of(value if isinstance(value, str) else None, task_id))
 
     def _nth(self, method: str, n: int, task_id: str | None) -> ReceivedRequest | None:
@@ -82,11 +83,11 @@ class RequestLog(Sequence[ReceivedRequest]):
         return entries[n - 1] if len(entries) >= n else None
 
     async def wait_for(self, method: str, n: int = 1, task_id: str | None = None) -> ReceivedRequest:
-        """Wait until the n-th request of this method has come, counted from the start; return it."""
+        """Wait until the n-th request with this method has come, counted from the start, and return the request."""
         return await self._bell.until(lambda: self._nth(method, n, task_id))
 
     def wait_for_blocking(
-        self, method: str, n: int = 1, task_id: str | None = None, timeout: float = 5.0
+        self, method: str, n: int = 1, task_id: str | None = None, timeout: float | timedelta = 5.0
     ) -> ReceivedRequest:
-        """The same from a plain thread; raises `TimeoutError`."""
+        """Like `wait_for`, for a plain thread; raises `TimeoutError`."""
         return self._bell.until_blocking(lambda: self._nth(method, n, task_id), timeout)

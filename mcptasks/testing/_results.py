@@ -1,4 +1,4 @@
-"""What the plain values of a script become on the wire, by the kind of thing that was asked for."""
+"""From the plain values of a script to results on the wire, for tools, resources and prompts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _as_text(value: object) -> str:
 
 def _dump(model: BaseModel) -> JSON:
     dumped = model.model_dump(mode="json", by_alias=True, exclude_none=True)
-    # The envelope of the answer, which the protocol modules add where it belongs.
+    # The modules of the two protocols add this field if it belongs there.
     dumped.pop("resultType", None)
     return dumped
 
@@ -43,8 +43,8 @@ def _tool_result(value: object, wrap: bool) -> JSON:
 def shape_result(kind: Kind, name: str, value: object, *, wrap: bool) -> JSON:
     """The result object for `value`.
 
-    A `RawResult` or a result model of the SDK is taken as it is. For a tool anything else becomes text and
-    structured content; for a resource, its text; for a prompt, one message of the user.
+    A `RawResult` or a result model of the SDK stays unchanged. Any other value becomes text and structured content of a
+    tool, the text of a resource, or one user message of a prompt.
     """
     if isinstance(value, RawResult):
         return dict(value.result)
@@ -64,6 +64,6 @@ def tool_error(message: str) -> JSON:
 
 
 def is_tool_error(result: JSON | None) -> bool:
-    """Whether this result is a tool's report of an error."""
+    """Whether a result reports a tool's error."""
     flag: Any = (result or {}).get("isError")
     return flag is True

@@ -1,6 +1,6 @@
-"""The vocabulary in which a test writes down what a task does: steps, each some seconds after the one before.
+"""The vocabulary of scripts, in which a test writes down a task's steps, each some seconds after the previous step.
 
-Values only; `_jobs.py` plays them.
+This module has the values only; `_jobs.py` plays them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Absent(enum.Enum):
 
 
 ABSENT: Final = Absent.ABSENT
-"""In place of a value: leave the field out of the message altogether."""
+"""Stands in place of a value and means: leave the field out of the message."""
 
 
 @frozen
@@ -31,12 +31,12 @@ class Working:
 
     message: str | None = None
     after: float = 0.0
-    """Seconds (of the event loop's clock, so virtual under trio's MockClock) after the step before."""
+    """Seconds after the previous step, by the event loop's clock (virtual under trio's MockClock)."""
 
 
 @frozen
 class Progress:
-    """A progress notification for the token of the creating request (2025-11-25 connections only)."""
+    """A progress notification for the token of the request that created the task (2025-11-25 connections only)."""
 
     progress: float
     total: float | None = None
@@ -46,22 +46,22 @@ class Progress:
 
 @frozen
 class NeedInput:
-    """The task is `input_required` until every one of these requests has its answer; then `working` again."""
+    """The task is `input_required` until each of these requests has its answer; then it is `working` again."""
 
     requests: Mapping[str, JSON]
     """Requests (`{"method": ..., "params": ...}`) by key; see `elicit`, `elicit_url`, `sample` and `list_roots`.
 
-    They are sent as they are, however malformed (2025-11-25: as far as they are requests at all).
+    They are sent unchanged, even if malformed (on 2025-11-25 only if they have a method and params).
     """
     message: str | None = None
     after: float = 0.0
     reuse: bool = False
-    """Break the rule that a key is used once in a task's life: ask under used keys, open or answered, again."""
+    """Whether to break the rule that a key is used once in a task's life, and ask under used keys again."""
 
 
 @frozen
 class Complete:
-    """The task ends well, with this value (see `_results.py` for what a value becomes)."""
+    """The task completes with this value; `_results.py` says what becomes of the value."""
 
     value: object = None
     after: float = 0.0
@@ -77,7 +77,7 @@ class ToolFailure:
 
 @frozen
 class ProtocolFailure:
-    """The request itself fails with a JSON-RPC error; status `failed` in both eras."""
+    """The request itself fails with a JSON-RPC error. Status `failed` in both protocols."""
 
     code: int
     message: str
@@ -95,7 +95,7 @@ class Cancelled:
 
 @frozen
 class Forgotten:
-    """The server forgets the task: from here on its id is unknown."""
+    """The server forgets the task: from now on its id is unknown."""
 
     after: float = 0.0
 
@@ -115,13 +115,15 @@ def read_script(source: ScriptSource, arguments: Mapping[str, Any]) -> list[Step
 
 @frozen
 class RawResult:
-    """A result that goes to the wire exactly as it is written here."""
+    """A result that is sent unchanged."""
 
     result: JSON = field(factory=dict[str, Any])
 
 
-def elicit(message: str, properties: Mapping[str, JSON] | None = None, required: Sequence[str] = ()) -> JSON:
-    """An input request that asks the user to fill in a form; one text field `value` unless told otherwise."""
+def elicit(
+    message: str, properties: Mapping[str, Mapping[str, Any]] | None = None, required: Sequence[str] = ()
+) -> JSON:
+    """An input request that asks the user to fill in a form; by default with one text field, `value`."""
     fields = dict(properties) if properties is not None else {"value": {"type": "string"}}
     schema: JSON = {"type": "object", "properties": fields}
     if required:
@@ -133,7 +135,7 @@ def elicit(message: str, properties: Mapping[str, JSON] | None = None, required:
 
 
 def elicit_url(message: str, url: str, elicitation_id: str | None = None) -> JSON:
-    """An input request that sends the user to a URL; 2025-11-25 wants an id with it, 2026-07-28 has none."""
+    """An input request that sends the user to a URL. 2025-11-25 requires an elicitation id, 2026-07-28 has none."""
     params: JSON = {"mode": "url", "message": message, "url": url}
     if elicitation_id is not None:
         params["elicitationId"] = elicitation_id

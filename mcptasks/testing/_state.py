@@ -1,4 +1,4 @@
-"""A task's state as a frozen value, and how each era writes it down."""
+"""A task's state as a frozen value, and its JSON in each protocol."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TERMINAL: frozenset[str] = frozenset({"completed", "failed", "cancelled"})
 
 @frozen
 class TaskState:
-    """Everything a server says about a task at one moment."""
+    """The state of a task at one moment."""
 
     task_id: str
     status: Status
@@ -26,12 +26,12 @@ class TaskState:
     last_updated_at: datetime
     status_message: str | None = None
     ttl_ms: object = None
-    """Milliseconds; None is written as null, `ABSENT` is left out, anything else goes out as it is."""
+    """Milliseconds. None is sent as null, `ABSENT` is left out, any other value is sent unchanged."""
     poll_interval_ms: object = ABSENT
     result: JSON | None = None
     error: JSON | None = None
     input_requests: Mapping[str, JSON] = field(factory=dict[str, JSON])
-    """The requests that are still without an answer."""
+    """The input requests without an answer, by key."""
 
     @property
     def terminal(self) -> bool:
@@ -40,7 +40,7 @@ class TaskState:
 
 
 def timestamp(moment: datetime) -> str:
-    """ISO 8601 in UTC, as both schemas want it."""
+    """A time in ISO 8601 and UTC, as both schemas require."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -77,7 +77,7 @@ def legacy_task(state: TaskState) -> JSON:
 
 
 def modern_task(state: TaskState) -> JSON:
-    """A `Task` of the 2026-07-28 extension, without what `tasks/get` adds."""
+    """A `Task` of the 2026-07-28 extension, without the fields that `tasks/get` adds."""
     task = _common(state, state.status)
     _put(task, "ttlMs", state.ttl_ms)
     _put(task, "pollIntervalMs", state.poll_interval_ms)
@@ -85,7 +85,7 @@ def modern_task(state: TaskState) -> JSON:
 
 
 def modern_detailed_task(state: TaskState) -> JSON:
-    """A `DetailedTask`: the result, the error or the open input requests inside."""
+    """A `DetailedTask` of the 2026-07-28 extension, with the result, the error or the open input requests."""
     task = modern_task(state)
     extra: dict[str, tuple[str, Any]] = {
         "completed": ("result", state.result or {}),

@@ -1,4 +1,4 @@
-"""Serving a test server over stdin and stdout of this process."""
+"""Serves a test server over stdin and stdout of the current process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def serve_stdio(server: TaskServer, backend: Literal["asyncio", "trio"] = "async
             generation = server.engine.generation
             await server.run(read_stream, write_stream, server.create_initialization_options())
             if server.engine.generation != generation:
-                # The thread that reads stdin would otherwise keep the process until the client lets go of it.
+                # Otherwise the thread that reads stdin would keep the process alive until the client closes the pipe.
                 os._exit(1)
 
     anyio.run(serve, backend=backend)

@@ -1,9 +1,10 @@
-"""The book of a test server's tasks: by id while they are known, and each once for whoever waits for new ones."""
+"""The book of a test server's tasks: finds known tasks by id, and hands out each new task once to a waiting test."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 
 from mcptasks.testing._bell import Bell
 from mcptasks.testing._deadline import Deadline
@@ -11,7 +12,7 @@ from mcptasks.testing._tasks import ServerTask
 
 
 class TaskBook(Mapping[str, ServerTask]):
-    """The tasks that the server knows, by id, in the order of their making."""
+    """The tasks that the server knows, by id, in the order of their creation."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -31,7 +32,7 @@ class TaskBook(Mapping[str, ServerTask]):
         return len(self._known)
 
     def add(self, task: ServerTask, expires: Deadline | None = None) -> None:
-        """Know a new task, until `expires`."""
+        """Add a new task, which is known until `expires`."""
         with self._lock:
             if not task.origin.plain:
                 self._known[task.task_id] = task
@@ -41,7 +42,7 @@ class TaskBook(Mapping[str, ServerTask]):
         self._bell.ring()
 
     def find(self, task_id: object) -> ServerTask | None:
-        """The task of that id, unless its time is up. On an event loop."""
+        """The task of that id; None if the task is unknown or has expired. Call it on an event loop."""
         if not isinstance(task_id, str):
             return None
         with self._lock:
@@ -53,13 +54,13 @@ class TaskBook(Mapping[str, ServerTask]):
         return task
 
     def discard(self, task: ServerTask) -> None:
-        """Know this one no longer."""
+        """Remove a task."""
         with self._lock:
             self._known.pop(task.task_id, None)
             self._expiry.pop(task.task_id, None)
 
     def take_next(self, *, plain: bool) -> ServerTask | None:
-        """The oldest new task (or plain call) that nobody has taken yet."""
+        """The oldest task (or plain call) that nobody has taken yet; None if there is none."""
         with self._lock:
             return self._made[plain].pop(0) if self._made[plain] else None
 
@@ -67,6 +68,6 @@ class TaskBook(Mapping[str, ServerTask]):
         """Wait for a task that nobody has taken yet."""
         return await self._bell.until(lambda: self.take_next(plain=plain))
 
-    def next_blocking(self, timeout: float, *, plain: bool = False) -> ServerTask:
-        """The same from a plain thread."""
+    def next_blocking(self, timeout: float | timedelta, *, plain: bool = False) -> ServerTask:
+        """Like `next`, for a plain thread; raises `TimeoutError`."""
         return self._bell.until_blocking(lambda: self.take_next(plain=plain), timeout)

@@ -1,22 +1,23 @@
-"""The tasks of a test server: each one a handle that a test can look at and steer from any thread.
+"""The tasks of a test server: handles that a test can read and steer from any thread.
 
-State changes here are synchronous and know nothing of protocols or connections; whoever must hear of them is
-told through the two callbacks that a task is made with.
+State changes are synchronous and independent of protocols and connections. Each task tells its `TaskEvents` of them.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from attrs import evolve, frozen
 
 from mcptasks.testing._bell import Bell
-from mcptasks.testing._results import Kind, shape_result, tool_error
+from mcptasks.testing._declared import undeclared
+from mcptasks.testing._endings import ended_by
+from mcptasks.testing._questions import Questions
+from mcptasks.testing._results import Kind
 from mcptasks.testing._script import (
-    ABSENT,
     JSON,
     Cancelled,
     Complete,
@@ -30,14 +31,12 @@ from mcptasks.testing._script import (
 )
 from mcptasks.testing._state import Status, TaskState
 
-INTERNAL_ERROR = -32603
-
 
 class TaskEvents(Protocol):
-    """Who is told of what happens to a task."""
+    """Gets the events of a task."""
 
     def state_changed(self, task: ServerTask, state: TaskState) -> None:
-        """The task has a new state, or a test wants this one announced."""
+        """The task has a new state, or a test wants a state announced."""
         ...
 
     def progressed(self, task: ServerTask, step: Progress) -> None:
@@ -50,23 +49,25 @@ class TaskEvents(Protocol):
 
 
 class ClientLink(Protocol):
-    """The way to the client that a task's work is for."""
+    """The way to the client of a task."""
 
     async def request(self, method: str, params: Mapping[str, Any] | None = None) -> JSON:
-        """Send a request to the client; its raw result."""
+        """Send a request to the client and return the raw result."""
         ...
 
 
 @frozen
 class TaskOrigin:
-    """What was asked for when the task was made."""
+    """The call from which a task was made."""
 
     kind: Kind
     name: str
     arguments: Mapping[str, Any]
     plain: bool = False
-    """A call without a task: it is steered like one, but has no id on the wire."""
+    """Whether this is a call without a task, which a test steers like a task, but which has no id on the wire."""
     wrap_result: bool = True
+    declared: JSON | None = None
+    """The client's capabilities, if only declared input requests may be sent; None to send any."""
 
 
 class ServerTask:
@@ -79,22 +80,20 @@ class ServerTask:
         self.known = True
         """False once the server has forgotten the task."""
         self.answers: dict[str, JSON] = {}
-        """The answers to input requests that have arrived, by key."""
+        """The answers to input requests that have come, by key."""
         self.received: list[dict[str, Any]] = []
-        """Every message with answers that was accepted, as it came, also those that changed nothing.
+        """All answers that were accepted, unchanged, even those that had no effect.
 
         2026-07-28: the `inputResponses` of each `tasks/update` (or repeated call). 2025-11-25: `{key: result}` for each
-        answer, `{key: {"error": {"code": ..., "message": ...}}}` where the client answered an error.
+        answer, and `{key: {"error": {"code": ..., "message": ...}}}` if the client answered with an error.
         """
         self.client: ClientLink | None = None
-        """The way to the client that last named the task."""
+        """The way to the client that last named the task; None before that."""
         self._state = state
         self._events = events
         self._lock = threading.RLock()
         self._bell = Bell()
-        self._asked: set[str] = set(state.input_requests)
-        self._claimed: dict[str, JSON] = {}
-        self._shown_again: dict[str, tuple[JSON, int]] = {}
+        self._questions = Questions(state.input_requests)
 
     @property
     def task_id(self) -> str:
@@ -113,12 +112,12 @@ class ServerTask:
 
     @property
     def state(self) -> TaskState:
-        """All of the present state, frozen."""
+        """The current state, as a frozen value."""
         return self._state
 
     @property
     def status(self) -> Status:
-        """The present status, in the words of 2026-07-28."""
+        """The current status, as 2026-07-28 calls it."""
         return self._state.status
 
     @property
@@ -136,26 +135,26 @@ class ServerTask:
         self._do(Working(message))
 
     def need_input(self, requests: Mapping[str, JSON], message: str | None = None, *, reuse: bool = False) -> None:
-        """Report `input_required` until all of these requests are answered, in place of those open till now."""
+        """Report `input_required` until all of these requests are answered. They replace those that are open."""
         self._do(NeedInput(requests, message, reuse=reuse))
 
     def withdraw(self, *keys: str) -> None:
-        """Take back open requests, or all of them; `working` again when none is left."""
+        """Withdraw the open requests with these keys, or all without keys; `working` again if none is left."""
         with self._lock:
             open_requests = self._state.input_requests
             left = {key: open_requests[key] for key in open_requests if keys and key not in keys}
         self._leave_open(left)
 
     def complete(self, value: object = None) -> None:
-        """End well, with this value."""
+        """Complete the task with this value."""
         self._do(Complete(value))
 
     def fail(self, message: str, *, code: int | None = None, data: object = None) -> None:
-        """End badly: the tool reports an error or, with a `code`, the request fails with a JSON-RPC error."""
+        """Fail the task: the tool reports an error or, with a `code`, the request fails with a JSON-RPC error."""
         self._do(ToolFailure(message) if code is None else ProtocolFailure(code, message, data))
 
     def cancelled(self, message: str | None = None) -> None:
-        """End as cancelled."""
+        """End the task as cancelled."""
         self._do(Cancelled(message))
 
     def forget(self) -> None:
@@ -163,7 +162,7 @@ class ServerTask:
         self.apply(Forgotten())
 
     def progress(self, progress: float, total: float | None = None, message: str | None = None) -> None:
-        """Send a progress notification to the client that made the task, if it asked for them."""
+        """Send a progress notification to the client that created the task, if the client asked for progress."""
         self.apply(Progress(progress, total, message))
 
     def set_poll_interval(self, poll_interval_ms: object) -> None:
@@ -172,7 +171,7 @@ class ServerTask:
             self._state = evolve(self._state, poll_interval_ms=poll_interval_ms)
 
     def push(self, status: Status | None = None, message: str | None = None) -> None:
-        """Announce a state without being in it: the present one, or one that is late, early or made up."""
+        """Announce the current state again or, with a `status`, a state that the task is not in."""
         state = self._state
         if status is not None:
             state = evolve(state, status=status, status_message=message)
@@ -183,32 +182,22 @@ class ServerTask:
             raise RuntimeError(f"the task has ended already: {self!r}")
 
     def apply(self, step: Step) -> bool:
-        """Take one step of a script; False when the task has ended already."""
+        """Take one step of a script; returns False if the task has ended already."""
         match step:
             case Working(message):
                 return self._change(status="working", status_message=message, input_requests={})
             case NeedInput(requests, message):
-                asked = dict(requests) if step.reuse else self._check_keys(requests)
-                self._asked.update(asked)
+                if self.check_declared(requests):
+                    return True
+                with self._lock:
+                    asked = self._questions.ask(requests, self._state.input_requests, reuse=step.reuse)
                 for key in asked:
                     self.answers.pop(key, None)
                 return self._change(status="input_required", status_message=message, input_requests=asked)
-            case Complete(value):
-                result = shape_result(self.origin.kind, self.name, value, wrap=self.origin.wrap_result)
-                return self._change(status="completed", status_message=None, result=result, input_requests={})
-            case ToolFailure(message):
-                if self.origin.kind != "tool":
-                    return self.apply(ProtocolFailure(INTERNAL_ERROR, message))
-                return self._change(
-                    status="completed", status_message=message, result=tool_error(message), input_requests={}
-                )
-            case ProtocolFailure(code, message, data):
-                error: JSON = {"code": code, "message": message}
-                if data is not None:
-                    error["data"] = data
-                return self._change(status="failed", status_message=message, error=error, input_requests={})
-            case Cancelled(message):
-                return self._change(status="cancelled", status_message=message, input_requests={})
+            case Complete() | ToolFailure() | ProtocolFailure() | Cancelled():
+                origin = self.origin
+                changes = ended_by(step, origin.kind, origin.name, wrap_result=origin.wrap_result)
+                return self._change(input_requests={}, **changes)
             case Progress():
                 self._events.progressed(self, step)
                 return True
@@ -218,14 +207,10 @@ class ServerTask:
                 self._bell.ring()
                 return True
 
-    def _check_keys(self, requests: Mapping[str, JSON]) -> dict[str, JSON]:
-        still_open = self._state.input_requests
-        # A request that stays open beside new ones is not asked anew.
-        kept = {key: still_open[key] for key in requests if key in still_open and still_open[key] == requests[key]}
-        reused = sorted(self._asked.intersection(requests) - kept.keys())
-        if reused:
-            raise ValueError(f"input keys are unique for the life of a task, used before: {reused}")
-        return {**requests, **kept}
+    def check_declared(self, requests: Mapping[str, JSON]) -> bool:
+        """End the task if its client does not declare one of these input requests; returns whether the task ended."""
+        words = None if self.origin.declared is None else undeclared(self.origin.declared, requests.values())
+        return words is not None and self.apply(ToolFailure(words))
 
     def _change(self, **changes: Any) -> bool:
         with self._lock:
@@ -239,16 +224,16 @@ class ServerTask:
     # -- what clients do to it -----------------------------------------------
 
     def request_cancel(self, *, honour: bool) -> None:
-        """A client asks for cancellation."""
+        """Handle a client's request for cancellation, and end the task if `honour` is true."""
         self.cancel_requested = True
         self._bell.ring()
         if honour:
             self.apply(Cancelled("Cancelled at the client's request."))
 
     def answer(self, responses: Mapping[str, Any], *, shown_again: int = 0) -> None:
-        """A client answers input requests; keys that nobody asks for are ignored.
+        """Take a client's answers to input requests; unknown keys are ignored.
 
-        The answered requests stand in the next `shown_again` looks at the task all the same.
+        The next `shown_again` answers to `tasks/get` still list the answered requests.
         """
         with self._lock:
             self.received.append(dict(responses))
@@ -257,8 +242,7 @@ class ServerTask:
             if self._state.status != "input_required" or (open_requests and not fresh):
                 return
             self.answers.update(fresh)
-            if shown_again:
-                self._shown_again.update({key: (open_requests[key], shown_again) for key in fresh})
+            self._questions.show_again({key: open_requests[key] for key in fresh}, shown_again)
         self._leave_open({key: request for key, request in open_requests.items() if key not in fresh})
 
     def _leave_open(self, left: dict[str, JSON]) -> None:
@@ -266,39 +250,32 @@ class ServerTask:
         self._change(status="input_required" if left else "working", status_message=message, input_requests=left)
 
     def refuse(self, key: str, told: JSON, message: str) -> None:
-        """A client answers an input request with an error or with nonsense, which is the end of the task."""
+        """Take a client's error, or invalid answer, to an input request, and fail the task."""
         with self._lock:
             self.received.append({key: told})
         self.apply(ToolFailure(f"The client gave no input: {message}"))
 
     def look(self) -> TaskState:
-        """The state that a client is told, which may lag behind its answers; counts the look."""
+        """The state that `tasks/get` shows, which may still list answered requests; counts the poll."""
         with self._lock:
-            state, again = self._state, self._shown_again
-            if not again:
-                return state
-            self._shown_again = {key: (request, left - 1) for key, (request, left) in again.items() if left > 1}
-        shown = {key: request for key, (request, _) in again.items()}
-        return evolve(state, status="input_required", input_requests={**shown, **state.input_requests})
+            return self._questions.shown(self._state)
 
     def claim_input(self) -> dict[str, JSON]:
-        """The open requests that nobody sends to the client yet; they now are the caller's to send."""
+        """Claim the open requests that nobody sends to the client yet; the caller has to send them."""
         with self._lock:
-            open_requests = self._state.input_requests
-            # By identity: another request under the same key is another question.
-            mine = {key: each for key, each in open_requests.items() if self._claimed.get(key, ABSENT) is not each}
-            self._claimed.update(mine)
-            return mine
+            return self._questions.claim(self._state.input_requests)
 
     def release_input(self, key: str, request: JSON) -> None:
-        """Give back a claimed request: it is answered, withdrawn, or somebody else's to send."""
+        """Give back a claimed request, which was answered or withdrawn, or which another caller has to send."""
         with self._lock:
-            if self._claimed.get(key) is request:
-                del self._claimed[key]
+            self._questions.release(key, request)
         self._bell.ring()
 
     async def request(self, method: str, params: Mapping[str, Any] | None = None) -> JSON:
-        """Send any request to the client that last named the task (2025-11-25); its raw result, or an `MCPError`."""
+        """Send any request to the client that last named the task (2025-11-25), and return the raw result.
+
+        Raises an error of the client as an `MCPError`.
+        """
         if self.client is None:
             raise RuntimeError(f"no client has named the task yet: {self!r}")
         return await self.client.request(method, params)
@@ -306,11 +283,11 @@ class ServerTask:
     # -- waiting ---------------------------------------------------------------
 
     async def wait_for(self, condition: Callable[[ServerTask], object]) -> None:
-        """Wait until `condition(task)` is true; looked at after every change."""
+        """Wait until `condition(task)` is true, which is checked after every change."""
         await self._bell.until(lambda: True if condition(self) else None)
 
-    def wait_for_blocking(self, condition: Callable[[ServerTask], object], timeout: float = 5.0) -> None:
-        """The same from a plain thread; raises `TimeoutError`."""
+    def wait_for_blocking(self, condition: Callable[[ServerTask], object], timeout: float | timedelta = 5.0) -> None:
+        """Like `wait_for`, for a plain thread; raises `TimeoutError`."""
         self._bell.until_blocking(lambda: True if condition(self) else None, timeout)
 
     async def wait_cancel_requested(self) -> None:

@@ -1,4 +1,4 @@
-"""What both eras' message handlers share: reading requests, sending notifications of one's own, listing offers."""
+"""The parts that both protocols' message handlers share: reading requests, sending notifications, listing offers."""
 
 from __future__ import annotations
 
@@ -35,28 +35,28 @@ Context: TypeAlias = ServerRequestContext[Host, Any]
 
 
 class Notice(Notification[dict[str, Any], str]):
-    """A notification of any method."""
+    """A notification with any method."""
 
 
 async def notify(ctx: Context, method: str, params: JSON, *, on_request: bool) -> None:
     """Send a notification on the stream of this request, or on the connection's own."""
-    # The SDK names the notifications that it knows; it only dumps what it is given.
+    # The SDK's type names only known notifications, but the SDK serializes any model.
     notice = cast("ServerNotification", Notice(method=method, params=params))
     await ctx.session.send_notification(notice, related_request_id=ctx.request_id if on_request else None)
 
 
 def params_of(ctx: Context) -> Mapping[str, Any]:
-    """The raw params, as they came."""
+    """The params of a request, unchecked."""
     return ctx.params or {}
 
 
 def not_served(ctx: Context) -> MCPError:
-    """-32601 for this request."""
+    """The error -32601 for a request."""
     return MCPError(code=METHOD_NOT_FOUND, message="Method not found", data=ctx.method)
 
 
 def find_task(engine: Engine, ctx: Context, doing: str) -> ServerTask:
-    """The task that a request names, or -32602."""
+    """The task that a request names; raises -32602 if there is none."""
     task = engine.find(params_of(ctx).get("taskId"))
     if task is None:
         raise MCPError(code=INVALID_PARAMS, message=f"Failed to {doing} task: Task not found")
@@ -64,7 +64,7 @@ def find_task(engine: Engine, ctx: Context, doing: str) -> ServerTask:
 
 
 def find_offer(engine: Engine, ctx: Context) -> Offer:
-    """The tool, resource or prompt that a request names, or -32602."""
+    """The tool, resource or prompt that a request names; raises -32602 if there is none."""
     kind, key = CALLS[ctx.method]
     name = params_of(ctx).get(key)
     offer = engine.offers.find(kind, name)
@@ -74,7 +74,7 @@ def find_offer(engine: Engine, ctx: Context) -> Offer:
 
 
 def read_arguments(offer: Offer, ctx: Context) -> JSON:
-    """The arguments of a call, checked where a function declares them."""
+    """The arguments of a call; raises -32602 if they do not fit the tool's function."""
     given: Any = params_of(ctx).get("arguments")
     arguments: JSON = cast("JSON", given) if isinstance(given, dict) else {}
     try:
@@ -85,19 +85,19 @@ def read_arguments(offer: Offer, ctx: Context) -> JSON:
 
 
 def outcome(task_result: JSON | None, error: JSON | None) -> JSON:
-    """The answer that a finished piece of work stands for; raises where that is an error."""
+    """The answer to a call whose work has ended; raises the `MCPError` if the work failed."""
     if error is not None:
         raise MCPError(code=error["code"], message=error["message"], data=error.get("data"))
     return dict(task_result or {})
 
 
 def listing(engine: Engine, method: str, *, legacy: bool) -> JSON:
-    """The answer to one of the list requests, as 2025-11-25 has it."""
+    """The answer to a list request, without the fields that only 2026-07-28 has."""
     kind, key = LISTINGS[method]
     declares = engine.options.tasks
     return {key: [offer.listing(legacy=legacy, declares_tasks=declares) for offer in engine.offers.all(kind)]}
 
 
 def offer_capabilities(engine: Engine) -> JSON:
-    """The capabilities that follow from what is offered."""
+    """The capabilities that follow from the server's offers."""
     return {f"{kind}s": {} for kind in ("tool", "resource", "prompt") if engine.offers.all(kind)}

@@ -1,6 +1,6 @@
 """pytest fixtures for programs that are tested against a task server.
 
-Nothing registers them by itself. To have them, write in the top `conftest.py`:
+pytest does not find them by itself. To use them, write in the top-level `conftest.py`:
 
     pytest_plugins = ["mcptasks.testing.pytest_plugin"]
 """
@@ -16,13 +16,13 @@ from mcptasks.testing import Era, Options, TaskServer, serve_http
 
 @pytest.fixture
 def task_server_era() -> Era:
-    """The era of `task_server`; override it to have another than both."""
+    """The protocols of `task_server`; override this fixture for one protocol only."""
     return "dual"
 
 
 @pytest.fixture
 def task_server_options() -> Options:
-    """The options of `task_server`; override it to have others."""
+    """The options of `task_server`; override this fixture for other options."""
     return Options()
 
 

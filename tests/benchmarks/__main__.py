@@ -17,13 +17,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.benchmarks.circumstances import circumstances
-from tests.benchmarks.figures import imports, lateness, many, overhead
+from tests.benchmarks.figures import durable, imports, lateness, learning, many, overhead
 from tests.benchmarks.processes import ROOT
 from tests.benchmarks.report import Row, for_terminal, with_table
 
 FIGURES: dict[str, tuple[str, Callable[[bool], list[Row]]]] = {
     "pushing": ("1, lateness on servers that push", lateness.pushing),
     "polling": ("2, lateness on a server that does not", lateness.polling),
+    "learning": ("2, lateness while a tool's length is learned", learning.learning),
     "http": ("3, many tasks over HTTP", many.http),
     "memory": ("3, memory of many tasks", many.memory),
     "local": ("3, many tasks over stdio and in process", many.local),
@@ -31,6 +32,9 @@ FIGURES: dict[str, tuple[str, Callable[[bool], list[Row]]]] = {
     "threads": ("5, threads beside async tasks", overhead.threads),
     "imports": ("6, imports and the command line", imports.imports),
     "portal": ("7, a blocking call", overhead.portal),
+    "looks": ("8, a tasks/get beside a bare POST", overhead.looks),
+    "telemetry": ("10, what spans and metrics cost", overhead.telemetry),
+    "durable": ("9, what a store costs", durable.durable),
 }
 PAGE = ROOT / "docs" / "speed.md"
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -50,11 +50,19 @@ class Asked:
 
 
 class Server:
-    """A server process that listens on loopback; its tool `work` has some more names, `work_0` and so on."""
+    """A server process that listens on loopback; its tool `work` has some more names, `work_0` and so on.
 
-    def __init__(self, kind: ServerKind, more_names: int = 0) -> None:
+    Args:
+        kind: What the server is made with.
+        more_names: How many more names.
+        scripts: Of a fastmcp server: more tools, and how many seconds their runs take, one after the other.
+    """
+
+    def __init__(
+        self, kind: ServerKind, more_names: int = 0, scripts: Mapping[str, Sequence[float]] | None = None
+    ) -> None:
         self.kind: ServerKind = kind
-        self._more_names = more_names
+        self._arguments = [str(more_names), json.dumps(dict(scripts or {}))]
         self._process: subprocess.Popen[str] | None = None
         # Servers complain of clients that leave, which would spoil the table. It ends with the server.
         self._log = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
@@ -67,7 +75,7 @@ class Server:
             python = server_python(int(self.kind.removeprefix("fastmcp ")))
             command = [str(python), str(HERE / "servers" / "fastmcp_server.py")]
         self._process = subprocess.Popen(
-            [*command, str(self._more_names)],
+            [*command, *self._arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,

@@ -58,7 +58,7 @@ def for_page(rows: Iterable[Row]) -> list[str]:
 def merged(old: Sequence[str], rows: Sequence[Row]) -> list[str]:
     """The lines of a table in which those about figures that were measured anew are replaced, by number."""
     lines = {figure_in(line): line for line in (*old, *for_page(rows))}
-    return sorted(lines.values(), key=lambda line: figure_in(line).split(" ")[0])
+    return sorted(lines.values(), key=lambda line: int(figure_in(line).split(" ")[0]))
 
 
 def section_of(page: str) -> str:

@@ -78,15 +78,16 @@ def megabytes() -> float:
 def state_of(client: Client) -> State:
     """The present state."""
     gc.collect()
-    session: Any = client._session
+    host: Any = client._host
+    session: Any = host.engine
     return State(
         threads=threading.active_count(),
         descriptors=len(list(Path("/proc/self/fd").iterdir())),
         loop_tasks=len(anyio.get_running_tasks()),
-        streams=len(session.core.push._streams),
-        watches=len(session.core.monitor._watches),
-        handles=len(session._handles) + len(session._unfinished),
-        planned=session.core.monitor._plan._valid,
+        streams=len(session.core.push._running),
+        watches=len(session.core.monitor._known._watches),
+        handles=len(session.handles),
+        planned=session.core.monitor._schedule._plan._valid,
         megabytes=megabytes(),
     )
 

@@ -1,259 +1,145 @@
-"""Faults of the protocol, in process: an error of ours or success; no hang, crash, busy loop or wrong result."""
+"""What a failed request means: the action and the meaning of each error that was seen."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import Any
 
-import anyio
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from mcptasks import Client, TaskConnectionError, TaskError, TaskFailedError, TaskProtocolError
-from mcptasks.testing import Drop, Fault, Garbage, RpcError, TaskServer
-from tests.core.support import POLLED, Era, begin, call_tool, connected, make_server, virtual_clock
-from tests.core.worlds import both_worlds
+from mcptasks._core.faults import Fault, broke_off, broken, judge, no_connection, nonsense, too_large
+from tests.helpers.samples import json_values
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow, both_worlds]
-
-RPC: dict[str, Fault] = {
-    "internal": RpcError(),
-    "general": RpcError(-32000, "Server busy"),
-    "closed": RpcError(-32000, "Connection closed"),
-    "timeout": RpcError(-32001, "Request timed out"),
-    "parse": RpcError(-32700, "Parse error"),
-    "not-found": RpcError(-32601, "Method not found"),
-    "odd-code": RpcError(7, "seven"),
-    "odd-data": RpcError(-32603, "Internal error", data={"mcptasks/http": {"status": "many"}}),
+CODES = {
+    "connection closed": -32000,
+    "request timeout": -32001,
+    "capability": -32021,
+    "parse": -32700,
+    "invalid params": -32602,
+    "method": -32601,
+    "internal": -32603,
+    "own": -32050,
+    "zero": 0,
 }
-NONSENSE: dict[str, Fault] = {
-    "empty": Garbage(replace={}),
-    "no-id": Garbage(drop=("taskId",)),
-    "another-id": Garbage(change={"taskId": "another"}),
-    "no-status": Garbage(drop=("status",)),
-    "odd-status": Garbage(change={"status": "thinking"}),
-    "list-status": Garbage(change={"status": ["working"]}),
-}
-ODD_BUT_WELL: dict[str, Mapping[str, object]] = {
-    "interval-text": {"pollInterval": "soon", "pollIntervalMs": "soon"},
-    "interval-negative": {"pollInterval": -5, "pollIntervalMs": -5},
-    "interval-zero": {"pollInterval": 0, "pollIntervalMs": 0},
-    "interval-huge": {"pollInterval": 10**30, "pollIntervalMs": 10**30},
-    "interval-list": {"pollInterval": [1], "pollIntervalMs": [1]},
-    "ttl-text": {"ttl": "long", "ttlMs": "long"},
-    "ttl-negative": {"ttl": -1, "ttlMs": -1},
-    "ttl-huge": {"ttl": 10**30, "ttlMs": 10**30},
-    "times": {"createdAt": 7, "lastUpdatedAt": "yesterday"},
-    "no-times": {"createdAt": None, "lastUpdatedAt": None},
-    "message": {"statusMessage": {"text": "?"}},
-    "more": {"weather": "fine", "_meta": {"x": [None]}},
-}
-reads = pytest.mark.parametrize("fault", [*RPC, *NONSENSE])
-ALL: dict[str, Fault] = {**RPC, **NONSENSE}
 
 
-async def ends(client: Client) -> str:
-    """What a call of the tool "quick" comes to: "done", or an error of ours."""
-    try:
-        task = await client.call_tool("quick", task=True)
-        value = await task.result()
-    except (TaskConnectionError, TaskProtocolError, TaskFailedError):
-        return "error"
-    assert value.data == "done"
-    return "done"
+@pytest.mark.parametrize(
+    ("code", "action", "meaning", "patient"),
+    [
+        ("connection closed", "retry", "connection", False),
+        ("request timeout", "retry", "connection", False),
+        ("parse", "retry", "protocol", True),
+        ("internal", "retry", "server_error", True),
+        ("invalid params", "raise", "unknown_task", False),
+        ("method", "raise", "protocol", False),
+        ("capability", "raise", "protocol", False),
+        ("own", "raise", "server_error", False),
+        ("zero", "raise", "server_error", False),
+    ],
+)
+@pytest.mark.parametrize("data", [None, {}, [], "x", {"requiredCapabilities": {}}])
+def test_json_rpc_errors(code: str, action: str, meaning: str, patient: bool, data: Any) -> None:
+    """An error of JSON-RPC is judged by its code, whatever the server attached."""
+    fault = judge(CODES[code], "words", data)
+    assert (fault.action, fault.meaning, fault.patient) == (action, meaning, patient)
+    # -32000 and -32001 are an outage only in the words of an SDK.
+    prefix = "the server answered with an error: " if CODES[code] in (-32000, -32001) else ""
+    assert fault.reason == f"{prefix}words"
+    assert (fault.retry_after, fault.sent) == (None, True)
 
 
-@reads
-@pytest.mark.parametrize("method", ["tasks/get", "tasks/result"])
-async def test_one_bad_answer_to_a_read(era: Era, method: str, fault: str) -> None:
-    """One bad answer to a read costs at most the wait that saw it: asked again, the same handle has the result."""
-    server = make_server(era, **POLLED)
-    async with connected(server) as client:
-        task, steered = await begin(client, server)
-        rule = server.faults.add(method, ALL[fault])
-        steered.complete("done")
-        if fault in ("not-found", "odd-code") and method == "tasks/get":
-            with pytest.raises(TaskError) as caught:
-                await task.result()
-            assert caught.value.reference == task.reference
-        elif method == "tasks/result" and era == "legacy":
-            try:
-                await task.result()
-            except TaskError as error:
-                assert error.reference == task.reference  # noqa: PT017 - no error is right too
-                return
-        assert (await task.result()).data == "done"
-        assert rule.fired == (method == "tasks/get" or era == "legacy")
+@pytest.mark.parametrize("code", [-32000, -32001, -32002])
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("Task not found", "Failed to retrieve task: Task not found", "not found", "Unknown task: session-7"),
+        *("no such task", "Task t-1 does not exist", "task has expired", "Expired", "The tool's task was purged"),
+        *("unknown task id", "No task with this id", "TASK NOT FOUND", "Task id is no longer valid"),
+    ],
+)
+def test_words_for_an_unknown_task(code: int, words: str) -> None:
+    """Servers have several codes for a task that they do not know; the words say that this is meant."""
+    fault = judge(code, words, None)
+    assert (fault.action, fault.meaning, fault.reason) == ("raise", "unknown_task", words)
 
 
-@virtual_clock()
-@reads
-@pytest.mark.parametrize("method", ["tasks/get", "tasks/result"])
-async def test_bad_answers_for_ever(era: Era, method: str, fault: str) -> None:
-    """A read that never makes sense ends in an error of ours that names the task, without a storm of requests."""
-    server = make_server(era, **POLLED)
-    async with connected(server, limit=600, polling=None, reconnect_timeout=30.0) as client:
-        task, steered = await begin(client, server)
-        server.faults.add(method, ALL[fault], times=None)
-        steered.complete("done")
-        if method == "tasks/result" and era == "modern":
-            assert (await task.result()).data == "done"
-            return
-        try:
-            value = await task.result()
-        except TaskError as error:
-            assert error.reference == task.reference  # noqa: PT017 - what comes instead of an error is checked too
-        else:
-            # A result that is an object but no tool's cannot be told from one before it is read.
-            assert fault in NONSENSE
-            assert value.data == "done"
-        assert server.requests.count(method) < 25
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        *((code, words) for code in (-32000, -32001) for words in ("Session not found", "unknown session", "busy")),
+        *((-32000, words) for words in ("token expired", "Unknown method", "host not found", "Connection closed")),
+        (-32603, "file not found"),
+        (-32601, "Unknown task"),
+        (-32700, "Unknown task"),
+    ],
+)
+def test_words_for_something_else(code: int, words: str) -> None:
+    """What is said of a session, a method or a token is not said of a task, and some codes mean one thing only."""
+    assert judge(code, words, None).meaning != "unknown_task"
 
 
-@virtual_clock()
-@pytest.mark.parametrize("fault", ALL)
-async def test_bad_answers_to_cancel(era: Era, fault: str) -> None:
-    """A bad answer to a cancellation is an error of ours or none, and the task's state is what it really is."""
-    server = make_server(era, cancel="ignored")
-    async with connected(server, limit=600, polling=None, reconnect_timeout=30.0) as client:
-        task, steered = await begin(client, server)
-        server.faults.add("tasks/cancel", ALL[fault], times=None)
-        try:
-            await task.cancel()
-        except TaskError as error:
-            assert error.reference == task.reference  # noqa: PT017 - no error is right too
-        assert server.requests.count("tasks/cancel") < 25
-        steered.complete("done")
-        assert (await task).data == "done"
+@given(st.text(max_size=200_000), st.sampled_from([-32000, -32001, -32002, -32603]))
+@settings(max_examples=50)
+def test_words_of_any_length(words: str, code: int) -> None:
+    """However long the words are, the reason ends with them."""
+    assert judge(code, words, None).reason.endswith(words)
 
 
-@pytest.mark.parametrize("fault", ALL)
-@pytest.mark.parametrize("after", [False, True], ids=["not-run", "answer-lost"])
-async def test_bad_answers_to_a_creating_call(server: TaskServer, fault: str, after: bool) -> None:
-    """A creating call is sent once, whatever comes back, and ends in an error of ours or in the result."""
-    async with connected(server, reconnect_timeout=3.0) as client:
-        server.faults.add("tools/call", ALL[fault], times=None, after=after)
-        with anyio.move_on_after(4) as scope:
-            try:
-                task = await client.call_tool("work", task=True)
-            except TaskError:
-                pass
-            else:
-                # Nonsense about another task, or an empty result, which a server may give.
-                assert fault in NONSENSE
-                assert task.returned_immediately or task.task_id == "another"
-        assert not scope.cancelled_caught
-        assert server.requests.count("tools/call") == 1
-        server.faults.clear()
-        assert (await call_tool(client, "work", task=True)).task_id in server.tasks
+@pytest.mark.parametrize(("code", "reason"), [(-32000, "connection closed"), (-32001, "no answer in time")])
+def test_errors_without_words(code: int, reason: str) -> None:
+    """An outage has words even where the error has none."""
+    assert judge(code, "", None).reason == reason
 
 
-@virtual_clock()
-@pytest.mark.parametrize("fault", ALL)
-@pytest.mark.parametrize("times", [1, None], ids=["once", "always"])
-async def test_bad_answers_to_the_tool_list(era: Era, fault: str, times: int | None) -> None:
-    """A bad tool list costs at most the call that needed it, which is sent no more than once. An error of the server's
-    own is believed the first time."""
-    server = make_server(era, **POLLED)
-    server.add_tool("quick", result="done")
-    async with connected(server, limit=600, polling=None, reconnect_timeout=30.0) as client:
-        server.faults.add("tools/list", ALL[fault], times=times)
-        assert await ends(client) == "done" or times is None or fault == "odd-code"
-        assert server.requests.count("tools/call") <= 1
-        assert server.requests.count("tools/list") < 25
-        server.faults.clear()
-        assert [tool.name for tool in await client.list_tools()] == ["work", "quick"]
-        assert await ends(client) == "done"
+@pytest.mark.parametrize("fault", [no_connection("x"), broken("x"), nonsense("x"), too_large("x", 5)])
+@pytest.mark.parametrize("code", [-32603, -32602, -32601, -32000])
+def test_faults_of_our_own(fault: Fault, code: int) -> None:
+    """A fault that our own transport has found decides, not the code that it travels under."""
+    assert judge(code, "words", fault) is fault
+    assert broke_off(code, "words", fault)
 
 
-@pytest.mark.parametrize("odd", ODD_BUT_WELL)
-async def test_odd_but_not_wrong(era: Era, odd: str) -> None:
-    """Nonsense in fields that one can do without changes neither the result nor how often one looks."""
-    server = make_server(era, **POLLED)
-    async with connected(server, polling=None) as client:
-        for method in ("tools/call", "tasks/get"):
-            server.faults.add(method, Garbage(change=ODD_BUT_WELL[odd]), times=None)
-        task, steered = await begin(client, server)
-        told = [await task.status()]
-        with anyio.move_on_after(0.25):
-            await task.wait()
-        assert server.requests.count("tasks/get") <= 6
-        steered.complete("done")
-        assert (await task).data == "done"
-        for status in told:
-            assert status.poll_interval is None or status.poll_interval.total_seconds() >= 0
-            assert status.ttl is None or status.ttl.total_seconds() >= 0
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (broken("x"), "the request may or may not have reached the server"),
+        (no_connection("x"), "the request did not reach the server"),
+        (
+            Fault(action="raise", meaning="connection", reason="x", sent=False, status=401),
+            "the server refused the request before the work began",
+        ),
+    ],
+)
+def test_what_became_of_a_request(fault: Fault, words: str) -> None:
+    """A fault says whether the work can have begun."""
+    assert fault.whereabouts == words
 
 
-@pytest.mark.parametrize("changes", [{"result": None}, {"result": [1]}, {"result": "done"}, {"drop": True}])
-async def test_completed_without_a_result(changes: dict[str, object]) -> None:
-    """A completed task whose result is missing or no object is a protocol error that says so, not a value."""
-    fault = Garbage(drop=("result",)) if "drop" in changes else Garbage(change=changes)
-    server = make_server("modern", **POLLED)
-    async with connected(server) as client:
-        task, steered = await begin(client, server)
-        server.faults.add("tasks/get", fault, times=None)
-        steered.complete("done")
-        with pytest.raises(TaskProtocolError, match="result") as caught:
-            await task.result()
-        assert caught.value.reference == task.reference
+@pytest.mark.parametrize(
+    ("code", "message", "data", "expected"),
+    [
+        (-32001, "Timed out", None, True),
+        (-32001, "Request 'tasks/get' timed out", None, True),
+        (-32001, "", None, True),
+        (-32001, "Task not found", None, False),
+        (-32700, "Failed to parse", None, True),
+        (-32000, "Connection closed", None, True),
+        (-32000, "SSE stream ended without a response", None, True),
+        (-32000, "the tool is on holiday", None, False),
+        (-32000, "", None, False),
+        (-32603, "boom", None, False),
+        (-32602, "unknown task", {"x": 1}, False),
+    ],
+)
+def test_broke_off(code: int, message: str, data: Any, expected: bool) -> None:
+    """A server's own error is told from an answer that is missing; -32000 is both, so its words count."""
+    assert broke_off(code, message, data) is expected
 
 
-@virtual_clock()
-@pytest.mark.parametrize("method", ["tasks/get", "tasks/result"])
-async def test_a_request_that_is_never_answered(era: Era, method: str) -> None:
-    """A read without an answer is given up and sent again, well before the waiter's deadline."""
-    server = make_server(era, **POLLED)
-    async with connected(server, limit=3600, polling=None) as client:
-        for timeout in (60.0, 9.0, 3.0, None):
-            task, steered = await begin(client, server)
-            rule = server.faults.add(method, Drop(), task_id=task.task_id)
-            steered.complete("done")
-            begun = anyio.current_time()
-            assert (await task.result(timeout=timeout)).data == "done"
-            assert rule.fired == (method == "tasks/get" or era == "legacy")
-            assert anyio.current_time() - begun < (timeout or 66) / 2
-
-
-@virtual_clock()
-async def test_nothing_is_ever_answered(era: Era) -> None:
-    """A server that stopped answering reads is given up within `reconnect_timeout`, with the reference."""
-    server = make_server(era, **POLLED)
-    async with connected(server, limit=3600, polling=None, reconnect_timeout=60.0) as client:
-        task, _ = await begin(client, server)
-        server.faults.add("tasks/get", Drop(), times=None)
-        begun = anyio.current_time()
-        with pytest.raises(TaskConnectionError, match="does not answer") as caught:
-            await task.result()
-        assert caught.value.reference == task.reference
-        assert 50 < anyio.current_time() - begun < 125
-        assert server.requests.count("tasks/get") < 20
-
-
-@virtual_clock()
-@pytest.mark.parametrize("method", ["server/discover", "initialize"])
-async def test_a_handshake_that_is_never_answered(era: Era, method: str) -> None:
-    """A server that does not answer the handshake is an error within `reconnect_timeout`, not a hang."""
-    server = make_server(era)
-    server.faults.add(method, Drop(), times=None)
-    begun = anyio.current_time()
-    try:
-        async with connected(server, limit=3600, reconnect_timeout=30.0) as client:
-            assert client.protocol_version
-    except TaskConnectionError as error:
-        assert "in-process:task-server" in str(error)  # noqa: PT017 - success is right too, where it was not asked
-    assert anyio.current_time() - begun <= 31
-
-
-@virtual_clock()
-@pytest.mark.parametrize("fault", ALL)
-@pytest.mark.parametrize("method", ["server/discover", "initialize"])
-@pytest.mark.parametrize("times", [1, None], ids=["once", "always"])
-async def test_bad_answers_to_the_handshake(era: Era, method: str, fault: str, times: int | None) -> None:
-    """A handshake that makes no sense is a `TaskConnectionError` that names the server, or is got over."""
-    server = make_server(era)
-    server.add_tool("quick", result="done")
-    server.faults.add(method, ALL[fault], times=times)
-    try:
-        async with connected(server, limit=600, reconnect_timeout=30.0) as client:
-            assert await ends(client) == "done"
-    except TaskConnectionError as error:
-        assert "in-process:task-server" in str(error)  # noqa: PT017 - success is right too, where it was not asked
+@settings(max_examples=40)
+@given(st.integers(), st.text(), json_values)
+def test_any_error_is_judged(code: int, message: str, data: Any) -> None:
+    """Whatever a server sends as an error has a meaning."""
+    assert isinstance(judge(code, message, data), Fault)
+    assert isinstance(broke_off(code, message, data), bool)

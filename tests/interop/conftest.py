@@ -23,14 +23,16 @@ _live = pytest.StashKey[list[HttpServer]]()
 _log_sizes = pytest.StashKey[dict[Path, int]]()
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave out a warning about the SDK's HTTP client.
 
     It leaves event streams half-read when a connection closes. Trio warns of that, at whatever moment the garbage
     collector comes by, so it cannot be caught where it is caused.
     """
+    here = {path for path in {item.path for item in items} if HERE in path.parents}
     for item in items:
-        if HERE in item.path.parents:
+        if item.path in here:
             item.add_marker(pytest.mark.filterwarnings("ignore:Async generator 'http(x|core)2:ResourceWarning"))
 
 

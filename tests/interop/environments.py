@@ -37,8 +37,13 @@ class EnvironmentBuildError(RuntimeError):
 
 def server_python(generation: int) -> Path:
     """The Python interpreter of the environment of one generation; makes the environment when there is none yet."""
-    given = os.environ.get(f"MCPTASKS_TEST_FASTMCP{generation}")
-    return _interpreter(Path(given)) if given else cached_environment(REQUIREMENTS[generation])
+    return given_environment(f"FASTMCP{generation}") or cached_environment(REQUIREMENTS[generation])
+
+
+def given_environment(name: str) -> Path | None:
+    """The interpreter of the environment that `$MCPTASKS_TEST_` and this name gives; None if it is not set."""
+    given = os.environ.get(f"MCPTASKS_TEST_{name}")
+    return _interpreter(Path(given)) if given else None
 
 
 def cached_environment(requirements: tuple[str, ...]) -> Path:

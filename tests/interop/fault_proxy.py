@@ -153,7 +153,7 @@ class FaultProxy:
         with self._lock:
             return self._passed_on
 
-    def wait_for(self, condition: Callable[["FaultProxy"], bool], timeout: float = 10.0) -> None:
+    def wait_for(self, condition: Callable[["FaultProxy"], bool], timeout: float = 60.0) -> None:
         """Block until `condition(proxy)` holds. For blocking tests; async ones call it in a worker thread."""
         deadline = time.monotonic() + timeout
         while not condition(self):
@@ -163,7 +163,7 @@ class FaultProxy:
 
     def __enter__(self) -> "FaultProxy":
         self._thread.start()
-        if not self._started.wait(10):
+        if not self._started.wait(60):
             raise RuntimeError("the fault proxy did not start")
         return self
 
@@ -172,7 +172,7 @@ class FaultProxy:
     ) -> None:
         if self._stop is not None:
             self._call(self._stop.set)
-        self._thread.join(10)
+        self._thread.join(60)
         if self._thread.is_alive():
             raise RuntimeError("the fault proxy did not stop")
         if self._failures and exc is None:

@@ -10,15 +10,19 @@ import queue
 import signal
 import subprocess
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from tests.interop.environments import server_python
 
 SERVERS = Path(__file__).parent / "servers"
+ROOT = Path(__file__).parents[2]
 GENERATIONS = (2, 3, 4)
-_LONGEST_START = 60.0
-_LONGEST_STOP = 10.0
+_LONGEST_START = 180.0
+_LONGEST_STOP = 30.0
+_LONGEST_RUN = 180.0
 
 
 class ServerFailedError(RuntimeError):
@@ -35,11 +39,37 @@ def server_command(generation: int) -> list[str]:
     return [str(server_python(generation)), str(SERVERS / f"fastmcp{generation}_server.py")]
 
 
-class HttpServer:
-    """One server process that listens on loopback. Blocking, and used from one thread at a time."""
+def printed_by(script: str, *arguments: str) -> Any:
+    """Run a program of the folder `servers` in the environment that has fastmcp 4 and this package, and return the JSON
+    of the last line that the program printed."""
+    done = subprocess.run(
+        [str(server_python(4)), str(SERVERS / script), *arguments],
+        env={**os.environ, **server_settings(), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=_LONGEST_RUN,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
 
-    def __init__(self, generation: int, log: Path) -> None:
+
+class HttpServer:
+    """One server process that listens on loopback. Blocking, and used from one thread at a time.
+
+    Args:
+        generation: That of fastmcp.
+        log: Where its stderr goes.
+        transport: "http" for Streamable HTTP, "sse" for HTTP+SSE.
+        settings: Further environment variables for the process.
+    """
+
+    def __init__(
+        self, generation: int, log: Path, transport: str = "http", settings: Mapping[str, str] | None = None
+    ) -> None:
+        self._settings = settings or {}
         self.generation = generation
+        self.transport = transport
         self.log = log
         self._port = 0
         self._url: str | None = None
@@ -62,7 +92,7 @@ class HttpServer:
         """Start a process: a new one that knows of no earlier task."""
         if self._process is not None:
             raise ServerFailedError("the server runs already")
-        command = [*server_command(self.generation), "--transport", "http", "--port", str(self._port)]
+        command = [*server_command(self.generation), "--transport", self.transport, "--port", str(self._port)]
         self._says = queue.Queue()
         with self.log.open("a", encoding="utf-8") as log:
             # A session of its own keeps Ctrl-C in the terminal from ending it under tests that still run.
@@ -72,7 +102,7 @@ class HttpServer:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
-                env={**os.environ, **server_settings()},
+                env={**os.environ, **server_settings(), **self._settings},
                 start_new_session=True,
             )
         threading.Thread(target=_read_lines, args=(self._process, self._says), daemon=True).start()

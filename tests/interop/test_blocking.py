@@ -1,6 +1,6 @@
 """The blocking client against each real server: over HTTP on asyncio, and over stdio on trio.
 
-The rules are tested with the async client (test_tasks.py) and, in both worlds, in tests/core.
+The rules are tested with the async client (test_tasks.py) and, in both worlds, in tests/client.
 """
 
 import concurrent.futures
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mcptasks.sync import Client, TaskCancelledError, TaskStateError, TaskTimeoutError
+from mcptasks.sync import Client, TaskCancelledError, TaskStateError, TaskTimeoutError, ToolError
 from tests.interop.targets import LONG, new_key, over_stdio
 
 
@@ -35,6 +35,17 @@ def test_a_task_from_start_to_end(client: Client) -> None:
     assert task.result() is task.result()
     while told.get(timeout=LONG) != "completed":
         pass
+
+
+def test_failed_work(client: Client) -> None:
+    """A tool that fails has failed on every server, in all places where that shows."""
+    task = client.call_tool("report_error", {"message": "no such city"}, task=True)
+    assert task.wait(state="failed", timeout=LONG).status == "failed"
+    with pytest.raises(ToolError, match="no such city"):
+        task.result(LONG)
+    assert [status.status for status in task.updates()] == ["failed"]
+    assert (task.outcome, repr(task)[-8:]) == ("failed", " failed>")
+    assert "<strong>failed</strong>" in task._repr_html_()
 
 
 def test_timeout_and_cancellation(client: Client) -> None:

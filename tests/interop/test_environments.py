@@ -28,7 +28,7 @@ class _Builds:
         self.count += 1
         (draft / "bin").mkdir()
         self.begun.set()
-        assert self.may_finish.wait(10)
+        assert self.may_finish.wait(60)
         if self.error is not None:
             raise self.error
         (draft / "bin" / "python").write_text(" ".join(requirements))
@@ -63,11 +63,11 @@ def test_two_at_once_build_one(builds: _Builds, tmp_path: Path) -> None:
     found: list[Path] = []
     threads = [threading.Thread(target=lambda: found.append(cached_environment(WANTED))) for _ in range(2)]
     threads[0].start()
-    assert builds.begun.wait(10)
+    assert builds.begun.wait(60)
     threads[1].start()
     builds.may_finish.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert len(found) == 2
     assert found[0] == found[1]
     assert builds.count == 1
@@ -111,6 +111,6 @@ def test_lock_of_a_living_process_is_respected(builds: _Builds, tmp_path: Path) 
     assert builds.count == 1
     (tmp_path / "away").rename(place)
     environments._remove_lock(lock)
-    waiting.join(10)
+    waiting.join(60)
     assert not waiting.is_alive()
     assert builds.count == 1

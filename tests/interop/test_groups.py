@@ -1,12 +1,15 @@
 """Groups of tasks on real servers, in both worlds."""
 
+from typing import Any
+
 import anyio
 import pytest
 
 import mcptasks
 import mcptasks.sync
 from mcptasks import Client, TaskCancelledError, TaskError
-from tests.interop.targets import LONG, new_key
+from tests.helpers.threads import eventually
+from tests.interop.targets import LONG, new_key, until
 
 real = pytest.mark.parametrize("generation", [3, 4], indirect=True)
 
@@ -62,3 +65,49 @@ def test_blocking(fastmcp_url: str) -> None:
         ]
         results = client.map("add", ({"a": n, "b": n} for n in range(12)), limit=4, timeout=LONG)
         assert [result.data for result in results] == list(range(0, 24, 2))
+
+
+DURATIONS: list[dict[str, float]] = [{"duration": 0.1}, {"duration": 100}, {"duration": 100}]
+
+
+@real
+@pytest.mark.anyio
+async def test_a_map_that_is_left(fastmcp_url: str) -> None:
+    """What a map has started is cancelled when the loop over it is left; the label tells its tasks from others."""
+    async with Client(fastmcp_url) as client:
+        with anyio.fail_after(LONG):
+            tasks = list[mcptasks.Task[Any]]()
+            other = await client.call_tool("slow_computation", {"duration": 100}, task=True)
+
+            async def both() -> list[mcptasks.Task[Any]] | None:
+                found = [task for task in await client.list_tasks() if task.label == "mine" and not task.done]
+                return found if len(found) == 2 else None
+
+            async for _ in client.map("slow_computation", DURATIONS, label="mine"):
+                # The server may still be at the answers to the calls of these two.
+                tasks = await until(both)
+                break
+            assert [(await task.wait()).status for task in tasks] == ["cancelled"] * 2
+            assert "label 'mine' tool 'slow_computation' {'duration': 100}" in repr(tasks[0])
+            assert (await other.status()).status == "working"
+            await other.cancel()
+
+
+@real
+def test_a_blocking_map_that_is_left(fastmcp_url: str) -> None:
+    """The same in blocking code, where the client is left at once; another one sees what became of the tasks."""
+    references = list[mcptasks.TaskReference]()
+    with mcptasks.sync.Client(fastmcp_url) as client:
+        for result in client.map("slow_computation", DURATIONS):
+            assert result.text == "computed for 0.1 seconds"
+
+            def unfinished() -> list[mcptasks.TaskReference]:
+                return [task.reference for task in client.list_tasks() if not task.done]
+
+            eventually(lambda: len(unfinished()) == 2, "a call has no answer")
+            references = unfinished()
+            break
+    with mcptasks.sync.Client(fastmcp_url) as client:
+        assert len(references) == 2
+        for reference in references:
+            assert client.resume(reference).wait(timeout=LONG).status == "cancelled"

@@ -1,13 +1,16 @@
 """Real servers that go away in mid-task and come back: with their tasks, without them, or not at all."""
 
+import os
+import signal
 from collections.abc import Callable
+from pathlib import Path
 
 import anyio
 import anyio.to_thread
 import pytest
 from mcp import StdioServerParameters
 
-from mcptasks import Client, Task, TaskConnectionError, TaskNotFoundError, ToolResult
+from mcptasks import Client, PollingPolicy, Task, TaskConnectionError, TaskNotFoundError, ToolResult
 from tests.interop.processes import HttpServer
 from tests.interop.targets import LONG, new_key, over_stdio
 
@@ -104,6 +107,28 @@ async def test_stdio_server_that_dies(number: int, anyio_backend: object) -> Non
                 with pytest.raises(TaskConnectionError):
                     await client.call_tool("die")
         assert (await (await client.call_tool("add", {"a": 2, "b": 3}, task=True)).result(LONG)).data == 5
+
+
+@every_generation
+async def test_who_only_waits_learns_that_a_stdio_server_died(
+    number: int, anyio_backend: object, tmp_path: Path
+) -> None:
+    """The end of a subprocess wakes a wait though nothing else is asked and no look is due for an hour."""
+    parameters = over_stdio(number).target
+    assert isinstance(parameters, StdioServerParameters)
+    pid = tmp_path / "pid"
+    script = f'echo $$ > "{pid}"; exec "$0" "$@"'
+    server = parameters.model_copy(
+        update={"command": "sh", "args": ["-c", script, parameters.command, *parameters.args]}
+    )
+    polling = PollingPolicy(early=False, ceiling=3600, push_interval=3600)
+    async with Client(server, polling=polling) as client:
+        task = await client.call_tool("endless", task=True)
+        with anyio.fail_after(LONG):
+            async with anyio.create_task_group() as waiters:
+                waiters.start_soon(_expect_forgotten, task)
+                await task.status()
+                os.kill(int(pid.read_text()), signal.SIGKILL)
 
 
 async def _expect_forgotten(task: Task[ToolResult]) -> None:

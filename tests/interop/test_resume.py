@@ -60,9 +60,10 @@ async def test_server_that_ties_tasks_to_the_session(fastmcp_url: str, anyio_bac
     reference = await _run_and_die(fastmcp_url, new_key("resume"), anyio_backend_name)
     async with Client(fastmcp_url) as client:
         task = client.resume(reference)
-        with anyio.fail_after(5), pytest.raises(TaskNotFoundError) as caught:
+        with anyio.fail_after(LONG), pytest.raises(TaskNotFoundError) as caught:
             await task.result()
         assert caught.value.reference == task.reference
+        assert "only to the session that made it" in str(caught.value)
 
 
 @pytest.mark.parametrize("generation", [3, 4], indirect=True)

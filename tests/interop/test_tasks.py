@@ -1,6 +1,8 @@
 """What a program does with tasks, on each real server, over HTTP and stdio, on asyncio and trio."""
 
 import itertools
+import math
+import warnings
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -17,6 +19,7 @@ from mcptasks import (
     TaskTimeoutError,
     ToolError,
     ToolResult,
+    TtlIgnoredWarning,
 )
 from tests.interop.processes import HttpServer
 from tests.interop.targets import LONG, FastMcp, new_key, until
@@ -155,11 +158,9 @@ async def test_wait_for_a_state(client: Client) -> None:
         await task.wait(state="working", timeout=LONG)
 
 
-async def test_wait_for_completed_on_a_task_that_fails(client: Client, fastmcp: FastMcp) -> None:
+async def test_wait_for_completed_on_a_task_that_fails(client: Client) -> None:
     """Who waits for a state that cannot come any more gets an error as soon as that is clear, not at a deadline."""
-    # fastmcp 4 completes what fails with words of the tool's own, as 2026-07-28 wants it.
-    name = "protocol_fault" if fastmcp.modern else "report_error"
-    task = await client.call_tool(name, {"message": "refused"}, task=True)
+    task = await client.call_tool("report_error", {"message": "refused"}, task=True)
     with anyio.fail_after(LONG), pytest.raises(TaskStateError, match="failed"):
         await task.wait(state="completed")
     with anyio.fail_after(LONG), pytest.raises(TaskStateError, match="failed"):
@@ -179,6 +180,47 @@ async def test_failing_tools(client: Client, name: str) -> None:
         await client.call_tool(name, {"message": "no such city"}, timeout=LONG)
 
 
+@pytest.mark.parametrize("name", ["report_error", "crash"])
+async def test_a_failing_tool_has_failed(client: Client, fastmcp: FastMcp, name: str) -> None:
+    """The same program sees the same on every server: a status, an outcome, a repr and displays that say "failed"."""
+    task = await client.call_tool(name, {"message": "no such city"}, task=True)
+    told: list[TaskStatus] = []
+    over = anyio.Event()
+
+    def on_status(status: TaskStatus) -> None:
+        told.append(status)
+        if status.is_terminal:
+            over.set()
+
+    task.on_status_change(on_status)
+    with anyio.fail_after(LONG):
+        await over.wait()
+    assert (await task.wait(state="failed", timeout=LONG)).status == "failed"
+    assert [status.status async for status in task.updates()] == ["failed"]
+    assert ((await task.status()).status, task.outcome) == ("failed", "failed")
+    with pytest.raises(ToolError, match="no such city"):
+        await task.result(LONG)
+    assert [status.status for status in told if status.is_terminal] == ["failed"]
+    listed = [known for known in await client.list_tasks() if known.task_id == task.task_id]
+    for handle in (task, client.task(task.task_id), *listed):
+        assert handle.outcome == "failed"
+        assert repr(handle).endswith(" failed>")
+        html = handle._repr_html_()
+        assert ("<strong>failed</strong>" in html, "no such city" in html) == (True, True)
+    if fastmcp.modern:
+        assert task.last_status is not None
+        assert "no such city" in (task.last_status.status_message or "")
+        assert task.last_status.raw["status"] == "completed"
+
+
+@pytest.mark.parametrize(("name", "arguments"), [("add", {"a": 2, "b": 3}), ("never_a_task", {"text": "hello"})])
+async def test_what_succeeded(client: Client, name: str, arguments: dict[str, object]) -> None:
+    """A result that reports no error is a success, also one that came at once."""
+    task = await client.call_tool(name, arguments, task=True)
+    await task.result(LONG)
+    assert (task.outcome, task.last_status and task.last_status.status) == ("succeeded", "completed")
+
+
 async def test_failing_tool_without_raising(client: Client) -> None:
     """`raise_on_error=False` gives the result of a tool that failed."""
     task = await client.call_tool("report_error", {"message": "no such city"}, task=True, raise_on_error=False)
@@ -190,14 +232,16 @@ async def test_failing_tool_without_raising(client: Client) -> None:
 @pytest.mark.parametrize(("name", "arguments"), [("no_such_tool", {}), ("add", {"a": "x"})])
 async def test_calls_that_cannot_work(client: Client, name: str, arguments: dict[str, str]) -> None:
     """An unknown tool and wrong arguments are errors of the tool, whether the server notices before or in the task."""
+    task = await client.call_tool(name, arguments, task=True)
     with pytest.raises(ToolError):
-        await (await client.call_tool(name, arguments, task=True)).result(LONG)
+        await task.result(LONG)
+    assert (task.outcome, task.last_status and task.last_status.status) == ("failed", "failed")
 
 
 async def test_unknown_id(client: Client) -> None:
     """A task that the server does not know is `TaskNotFoundError` at once, whatever is asked of it."""
     task = client.task("no-such-task")
-    with anyio.fail_after(5):
+    with anyio.fail_after(LONG):
         for ask in (task.status, task.result, task.wait, task.cancel):
             with pytest.raises(TaskNotFoundError):
                 await ask()
@@ -213,6 +257,7 @@ async def test_cancel(client: Client) -> None:
     assert caught.value.reference == task.reference
     await task.cancel()
     assert (await task.status()).status == "cancelled"
+    assert task.outcome == "cancelled"
 
 
 async def test_cancel_comes_too_late(client: Client) -> None:
@@ -237,7 +282,7 @@ async def test_leaving_a_task_block_by_an_error_cancels(client: Client) -> None:
 
 async def test_callbacks(client: Client) -> None:
     """Sync and async callbacks get each change once, in order and to the end, while nobody awaits the task."""
-    task = await client.call_tool("slow_computation", {"duration": 0.4}, task=True)
+    task = await client.call_tool("slow_computation", {"duration": 1}, task=True)
     plainly: list[TaskStatus] = []
     slowly: list[TaskStatus] = []
     over = anyio.Event()
@@ -308,19 +353,25 @@ async def test_timeout_ends_the_waiting_only(client: Client) -> None:
 
 
 @pytest.mark.parametrize("ttl", [120, timedelta(minutes=2)])
-async def test_ttl(client: Client, fastmcp: FastMcp, ttl: float | timedelta) -> None:
-    """A time to live is passed on to servers that take one, and does no harm on others."""
-    task = await client.call_tool("add", {"a": 2, "b": 3}, task=True, ttl=ttl)
-    # The creating answer counts, since fastmcp 2 and 3 name another time in every later message. fastmcp 2 says nothing
-    # there, and 2026-07-28 leaves the time to the server.
-    expected = {2: None, 3: timedelta(minutes=2), 4: timedelta(minutes=15)}[fastmcp.generation]
-    expires = task.reference.expires_at
-    if expected is None:
-        assert expires is None
-    else:
-        assert expires is not None
-        assert abs(expires - datetime.now(UTC) - expected) < timedelta(seconds=LONG)
-    assert (await task.result(LONG)).data == 5
+async def test_ttl(fastmcp: FastMcp, ttl: float | timedelta) -> None:
+    """A time to live is passed on to servers that take one; where it cannot hold the program is warned."""
+    # A new client, since each warns once. fastmcp 2 drops the wish, and says so in its later messages only.
+    granted = {2: timedelta(minutes=1), 3: timedelta(minutes=2), 4: timedelta(minutes=15)}[fastmcp.generation]
+    words = {2: "keeps the task for 0:01:00, not for the ttl of 0:02:00", 4: "ttl was not sent"}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", TtlIgnoredWarning)
+        async with Client(fastmcp.target) as client:
+            task = await client.call_tool("add", {"a": 2, "b": 3}, task=True, ttl=ttl)
+            # The creating answer counts, since fastmcp 2 and 3 name another time in every later message.
+            assert (task.reference.expires_at is None) is (fastmcp.generation == 2)
+            await task.status()
+            assert task.reference.expires_at in (None, task.kept_until)
+            assert (await task.result(LONG)).data == 5
+    assert task.kept_until is not None
+    assert abs(task.kept_until - datetime.now(UTC) - granted) < timedelta(seconds=30)
+    said = [str(each.message) for each in caught if each.category is TtlIgnoredWarning]
+    assert len(said) == (fastmcp.generation in words)
+    assert all(words[fastmcp.generation] in each for each in said)
 
 
 async def test_second_handle(client: Client) -> None:
@@ -352,9 +403,14 @@ async def test_pushed_status_is_faster_than_the_interval(
 
 
 async def _run_rarely_polled(client: Client) -> None:
-    task = await client.call_tool("rarely_polled", {"duration": 0.3}, task=True)
-    with anyio.fail_after(4):
-        assert (await task).data == "done"
+    took: list[float] = []
+    # A busy machine may hold up a task; each of three would come late only without push.
+    while len(took) < 3 and min(took, default=math.inf) > 4:
+        task = await client.call_tool("rarely_polled", {"duration": 0.3}, task=True)
+        begun = anyio.current_time()
+        assert (await task.result(LONG)).data == "done"
+        took.append(anyio.current_time() - begun)
+    assert min(took) < 4
 
 
 async def test_what_the_connection_can_do(client: Client, fastmcp: FastMcp) -> None:
@@ -363,6 +419,7 @@ async def test_what_the_connection_can_do(client: Client, fastmcp: FastMcp) -> N
     assert support.era == ("2026-07-28" if fastmcp.modern else "2025-11-25")
     assert support.tools
     assert support.cancel
-    assert support.resources == support.prompts == support.list == (not fastmcp.modern)
+    # fastmcp 2.14 and 3 declare the other kinds too, with words that the specification does not have.
+    assert (support.resources, support.prompts, support.list) == (not fastmcp.modern,) * 3
     assert client.server_info is not None
     assert client.server_info.name == f"fastmcp{fastmcp.generation}"

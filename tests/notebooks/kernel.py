@@ -22,7 +22,7 @@ from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 
 ROOT = Path(__file__).parent.parent.parent
-LIMIT = 30.0
+LIMIT = 60.0
 """The longest that a cell may take, which none should come near."""
 SETTLED = 0.4
 """Seconds until a cell that waits does nothing else any more. To stop it earlier would only be easier for it."""
@@ -75,6 +75,12 @@ class Cell:
         return "".join(output.html for output in self.outputs)
 
 
+def shown(cell: Cell) -> str:
+    """The HTML of a cell that shows one thing and nothing else."""
+    (output,) = cell.outputs
+    return output.html
+
+
 class Kernel:
     """One kernel process and the frontend's end of it. Blocking, for tests without an event loop of their own."""
 
@@ -123,9 +129,15 @@ class Kernel:
         """Run a cell to its end, however it ends."""
         return self._bounded(self._execute(code, answers))
 
-    def stop(self, code: str, *, asking: bool = False) -> Cell:
-        """Run a cell that prints something and then waits, or asks something; press stop while it does."""
-        return self._bounded(self._execute(code, None, stop="asked" if asking else "printed"))
+    def stop(self, code: str, *, asking: bool = False, after: Callable[[], object] | None = None) -> Cell:
+        """Run a cell that prints something and then waits, or asks something; press stop while it does.
+
+        Args:
+            code: The cell.
+            asking: Press it when `input()` asks something.
+            after: Returns when what the cell does on its way to the wait has happened. Called in a thread.
+        """
+        return self._bounded(self._execute(code, None, stop="asked" if asking else "printed", after=after))
 
     def restart(self) -> None:
         """Have the kernel end by itself, and start another: all variables are gone."""
@@ -167,14 +179,16 @@ class Kernel:
             self._client.stop_channels()
         await self._manager.shutdown_kernel(now=True)
 
-    async def _execute(self, code: str, answers: Iterable[str] | None, stop: str = "") -> Cell:
+    async def _execute(
+        self, code: str, answers: Iterable[str] | None, stop: str = "", after: Callable[[], object] | None = None
+    ) -> Cell:
         cell = Cell()
         # A cell that follows a failed one at once would else be passed over.
         asks = answers is not None or stop == "asked"
         request = self.client.execute(code, allow_stdin=asks, stop_on_error=False)
         self._cells[request] = cell
         answering = asyncio.create_task(self._answer(cell, answers))
-        stopping = asyncio.create_task(self._stop(cell, stop)) if stop else None
+        stopping = asyncio.create_task(self._stop(cell, stop, after)) if stop else None
         try:
             while not await self._over(request):
                 self._news.set()
@@ -195,9 +209,11 @@ class Kernel:
             return False
         return bool(message["content"]["execution_state"] == "idle")
 
-    async def _stop(self, cell: Cell, when: str) -> None:
+    async def _stop(self, cell: Cell, when: str, after: Callable[[], object] | None) -> None:
         while not (cell.prompts if when == "asked" else cell.printed):
             await self._news.wait()
+        if after is not None:
+            await asyncio.to_thread(after)
         if when == "printed":
             await asyncio.sleep(SETTLED)
         cell.stopped_at = time.time()

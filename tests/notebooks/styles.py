@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 import attrs
@@ -43,13 +43,14 @@ class Notebook:
         while self.run(f"bool({expression})").value != "True":
             assert time.monotonic() < deadline, expression
 
-    def stop(self, wait: str, *, asking: bool = False) -> Cell:
+    def stop(self, wait: str, *, asking: bool = False, after: Callable[[], object] | None = None) -> Cell:
         """Run one statement that waits, and press stop; the cell prints when it was over.
 
         Args:
             wait: The statement.
             asking: Press it when `input()` asks something, in place of when the kernel has become idle.
+            after: Returns when what the statement does on its way to the wait has happened. Called in a thread.
         """
         lines = "".join(f"    {line}\n" for line in written(wait, self.style).splitlines())
         code = f"import time\nprint('waiting')\ntry:\n{lines}finally:\n    print(time.time())"
-        return self.kernel.stop(code, asking=asking)
+        return self.kernel.stop(code, asking=asking, after=after)

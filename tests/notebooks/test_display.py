@@ -8,19 +8,13 @@ import re
 import pytest
 
 from mcptasks.testing import TaskServer
-from tests.notebooks.kernel import Cell
+from tests.notebooks.kernel import shown
 from tests.notebooks.styles import Notebook
 
 pytestmark = pytest.mark.slow
 
 OPEN = "client = await mcptasks.Client(url).open()"
 STARTED = "task = await client.call_tool('work', task=True)"
-
-
-def shown(cell: Cell) -> str:
-    """The HTML of a cell that shows one thing and nothing else."""
-    (output,) = cell.outputs
-    return output.html
 
 
 @pytest.mark.parametrize("showing", ["task", "display(task)"])

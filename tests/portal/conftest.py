@@ -7,9 +7,9 @@ from collections.abc import Generator
 import pytest
 
 from mcptasks.testing import TaskServer
-from tests.core.support import Era, make_server
-from tests.portal.support import BACKENDS, Backend
-from tests.portal.watching import eventually, threads
+from tests.helpers.blocking import BACKENDS, Backend
+from tests.helpers.support import Era, make_server
+from tests.helpers.threads import eventually, threads
 
 
 @pytest.fixture(params=BACKENDS)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from mcptasks import Patience
+
 
 def nothing(*arguments: Any) -> None:
     """What is never called here."""
@@ -19,4 +21,5 @@ FUNCTIONS: dict[str, Any] = {
     "sampling_handler": nothing,
     "log_handler": nothing,
     "roots": no_roots,
+    "patience": Patience(stalled_after=3600, on_stall=nothing),
 }

@@ -15,11 +15,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-from tests.portal.watching import LIMIT
+from tests.helpers.threads import LIMIT
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = Path(__file__).parent / "scripts"
-START_LIMIT = 60.0
+START_LIMIT = 180.0
 """Starting an interpreter takes its time on a busy machine."""
 
 WARNINGS = ("-W", "default", "-W", "ignore:Async generator:ResourceWarning")

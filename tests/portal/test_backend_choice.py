@@ -9,10 +9,10 @@ import pytest
 
 from mcptasks.sync import Client
 from mcptasks.testing import TaskServer
-from tests.core.support import http
+from tests.helpers.blocking import begin, connected, make_client
+from tests.helpers.support import http
+from tests.helpers.threads import LIMIT, threads
 from tests.portal.programs import Program
-from tests.portal.support import begin, connected, make_client
-from tests.portal.watching import LIMIT, threads
 
 pytestmark = pytest.mark.slow
 

@@ -9,9 +9,9 @@ import pytest
 
 from mcptasks import TaskConnectionError, TaskStatus
 from mcptasks.testing import TaskServer
-from tests.core.support import POLLED, Era, make_server
-from tests.portal.support import Aside, Backend, Collector, begin, connected, make_client
-from tests.portal.watching import LIMIT, portal_thread
+from tests.helpers.blocking import Aside, Backend, Collector, begin, connected, make_client
+from tests.helpers.support import POLLED, Era, make_server
+from tests.helpers.threads import LIMIT, portal_thread
 
 each_era = pytest.mark.parametrize("era", ["modern", "legacy"])
 

@@ -9,9 +9,9 @@ import pytest
 
 from mcptasks import TaskConnectionError, TaskStateError
 from mcptasks.testing import TaskServer
-from tests.core.support import Era, http
-from tests.portal.support import Aside, Backend, Collector, begin, connected, make_client
-from tests.portal.watching import LIMIT, eventually, stands_inside, threads
+from tests.helpers.blocking import Aside, Backend, Collector, begin, connected, make_client
+from tests.helpers.support import Era, http
+from tests.helpers.threads import LIMIT, eventually, stands_inside, threads
 
 each_era = pytest.mark.parametrize("era", ["modern", "legacy"])
 

@@ -1,7 +1,8 @@
 """An interrupt at every single line of the portal: none loses a client, leaves a thread or a task behind, or hangs.
 
 What a signal does at a random moment a trace function does here at each line in turn. Left out are the lines that only
-begin or end a `with` or `try`: there Python looks for signals no sooner than it has entered or left the block.
+begin or end a `with` or `try`: there Python looks for signals no sooner than it has entered or left the block. So are
+those with `except`: Python looks for none between a raised error and the first call in its handler.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ import pytest
 import mcptasks
 from mcptasks.sync import Client, Task
 from mcptasks.testing import TaskServer
-from tests.portal.support import Backend, begin, connected, make_client
-from tests.portal.watching import LIMIT, eventually, loop_tasks, threads
+from tests.helpers.blocking import Backend, begin, connected, make_client
+from tests.helpers.threads import LIMIT, eventually, loop_tasks, threads
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")]
 
@@ -29,6 +30,8 @@ one_backend = pytest.mark.parametrize("backend", ["asyncio"])
 """What is interrupted runs on the calling thread, and is the same for all of them."""
 
 PORTAL = str(Path(mcptasks.__file__).parent / "_portal")
+NO_MOMENT = ("with ", "try:", "except ")
+"""How the lines begin that are left out."""
 
 
 def interrupted_at(number: int, call: Callable[[], object]) -> str | None:
@@ -41,7 +44,7 @@ def interrupted_at(number: int, call: Callable[[], object]) -> str | None:
         name, line = frame.f_code.co_filename, frame.f_lineno
         if not name.startswith(PORTAL):
             return None
-        if event == "line" and not linecache.getline(name, line).strip().startswith(("with ", "try:")):
+        if event == "line" and not linecache.getline(name, line).strip().startswith(NO_MOMENT):
             count += 1
             if count == number:
                 place = f"{Path(name).name}:{line}"
@@ -146,5 +149,37 @@ def test_no_status_is_lost(server: TaskServer, backend: Backend) -> None:
             place = interrupted_at(number, lambda: found.append(next(updates).status))  # noqa: B023 - called here
             found.extend(status.status for status in updates)
             assert found == ["completed"], f"after an interrupt at {place}"
+            if place is None:
+                return
+
+
+def failing(n: int) -> dict[str, int]:
+    """An item of an input whose second one fails."""
+    if n == 1:
+        raise LookupError("no more")
+    return {"n": n}
+
+
+@one_backend
+def test_no_item_is_lost(server: TaskServer, backend: Backend) -> None:
+    """An interrupt of a step of `map` with `detach=True`, wherever it comes, loses no item of the input, and not the
+    error that ends the input: later steps have the item's result, and raise the error."""
+    server.add_tool("quick", support="none", result=1)
+    with connected(server, backend) as client:
+        for number in every_moment():
+            results = client.map("quick", map(failing, range(2)), detach=True)
+            found: list[object] = []
+
+            def collect() -> None:
+                try:
+                    for result in results:  # noqa: B023 - called here
+                        found.append(result.data)  # noqa: B023, PERF401
+                except LookupError as exc:
+                    found.append(str(exc))  # noqa: B023
+
+            place = interrupted_at(number, collect)
+            if len(found) < 2:
+                collect()
+            assert found == [1, "no more"], f"after an interrupt at {place}"
             if place is None:
                 return

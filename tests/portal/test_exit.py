@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from mcptasks.testing import TaskServer
-from tests.core.support import http, make_server
+from tests.helpers.blocking import BACKENDS, Backend
+from tests.helpers.support import http, make_server
+from tests.helpers.threads import eventually, has_ended
 from tests.portal.programs import Program
-from tests.portal.support import BACKENDS, Backend
-from tests.portal.watching import eventually, has_ended
 
 pytestmark = pytest.mark.slow
 
@@ -22,6 +22,8 @@ SOON = 4.0
 """Within how many seconds a program ends whose servers end when they are asked to."""
 STUBBORN = 9.0
 """The same with a server that the SDK has to terminate after 2 s."""
+CHANCES = 3
+"""How often programs are run until they end in time."""
 
 
 class Way:
@@ -102,7 +104,16 @@ SLOW = ("exit", "block", "atexit-before", "daemon", "closed")
 
 def assert_ends(name: str, folder: Path, manner: str, limit: float) -> None:
     """Programs on both backends, side by side, end in time and in the way that they should, with no more on stderr than
-    they should."""
+    they should. If the machine is slow for a while, they get another chance, and a third."""
+    took = list[float]()
+    while len(took) < CHANCES and min(took, default=limit) >= limit:
+        took.append(ended(name, folder, manner))
+    assert min(took) < limit, f"it took {min(took):.1f} s"
+
+
+def ended(name: str, folder: Path, manner: str) -> float:
+    """Run the programs, check how they end, and return the seconds that the slower one took to end."""
+    longest = 0.0
     with ExitStack() as running:
         started: list[tuple[TaskServer, Program, Path]] = []
         for backend in BACKENDS:
@@ -113,13 +124,13 @@ def assert_ends(name: str, folder: Path, manner: str, limit: float) -> None:
         for server, program, file in started:
             WAYS[name].play(program, server)
             begun = time.monotonic()
-            code = program.ends(limit + 10)
-            took = time.monotonic() - begun
+            code = program.ends()
+            longest = max(longest, time.monotonic() - begun)
             assert_last_words(program, WAYS[name], code)
-            assert took < limit, f"it took {took:.1f} s"
             pid = int(file.read_text(encoding="utf-8"))
             # The kernel is done with a process a moment after it was told to end.
-            eventually(partial(has_ended, pid), "the server outlives the program", 3.0)
+            eventually(partial(has_ended, pid), "the server outlives the program")
+    return longest
 
 
 def assert_last_words(program: Program, way: Way, code: int) -> None:
@@ -159,16 +170,17 @@ def test_interrupted_while_it_ends(server: TaskServer, backend: Backend, manner:
         if manner == "stubborn":
             program.expect("ending")
             program.interrupt(group=True)
-        program.ends(STUBBORN)
+        program.ends()
         assert ("KeyboardInterrupt" in program.errors) == (manner == "stubborn"), program.errors
-        eventually(partial(has_ended, int(file.read_text(encoding="utf-8"))), "the server outlives the program", 3.0)
+        eventually(partial(has_ended, int(file.read_text(encoding="utf-8"))), "the server outlives the program")
 
 
 def test_dropped_at_the_end(server: TaskServer, backend: Backend, tmp_path: Path) -> None:
     """Clients that are dropped without being closed right before the end are closed, with a warning each."""
     with http(server) as url, Program("leave.py", url, backend, "dropped", tmp_path / "pid", "gentle") as program:
         program.expect("end")
-        assert program.ends(SOON) == 0
+        assert program.ends() == 0
         assert program.errors.count("ResourceWarning: unclosed") == 2
         assert "Traceback" not in program.errors
-        assert has_ended(int((tmp_path / "pid").read_text(encoding="utf-8")))
+        pid = int((tmp_path / "pid").read_text(encoding="utf-8"))
+        eventually(partial(has_ended, pid), "the server outlives the program")

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from mcptasks.testing import Options, TaskServer
-from tests.core.support import http
+from tests.helpers.blocking import Backend
+from tests.helpers.support import http
+from tests.helpers.threads import eventually, has_ended
 from tests.portal.programs import Program
-from tests.portal.support import Backend
-from tests.portal.watching import eventually, has_ended
 
 pytestmark = pytest.mark.slow
 
@@ -97,7 +97,7 @@ def test_workers_that_leave_clients_open(backend: Backend, method: str, kind: st
         program.expect("done")
         program.ends_well()
         pid = int(file.read_text(encoding="utf-8"))
-        eventually(partial(has_ended, pid), "the server outlives the process", 3.0)
+        eventually(partial(has_ended, pid), "the server outlives the process")
     assert Path(f"{file}.tools").read_text(encoding="utf-8") == "1"
 
 

@@ -12,8 +12,8 @@ import pytest
 from mcptasks import TaskConnectionError, TaskFailedError, ToolError, ToolResult
 from mcptasks.sync import Task
 from mcptasks.testing import ServerTask, TaskServer
-from tests.portal.support import Aside, Backend, begin, connected, make_client
-from tests.portal.watching import LIMIT, eventually, portal_thread, threads
+from tests.helpers.blocking import Aside, Backend, begin, connected, make_client
+from tests.helpers.threads import LIMIT, eventually, portal_thread, threads
 
 pytestmark = pytest.mark.parametrize("era", ["modern", "legacy"])
 

@@ -13,15 +13,15 @@ import mcptasks
 import mcptasks.sync
 from mcptasks.sync import Task
 from mcptasks.testing import Complete, TaskServer, elicit
-from tests.core.support import make_server
-from tests.portal.support import Aside, Backend, begin, connected
-from tests.portal.watching import eventually
+from tests.helpers.blocking import Aside, Backend, begin, connected
+from tests.helpers.support import make_server
+from tests.helpers.threads import eventually
 
 
 def assert_detached(tasks: Iterable[Task[Any]]) -> None:
     """Nobody is interested in the tasks any more, soon."""
     watches = [task._inner._watch for task in tasks]
-    eventually(lambda: not any(watch.interest or watch._observers for watch in watches), "an interest is left")
+    eventually(lambda: not any(watch.polling.interest or watch._observers for watch in watches), "an interest is left")
 
 
 def test_plain_iterators(server: TaskServer, backend: Backend) -> None:
@@ -51,7 +51,7 @@ def test_leaving_early(server: TaskServer, backend: Backend) -> None:
         assert_detached(tasks)
         held = [mcptasks.sync.as_completed(tasks)]
         next(held[0])
-        assert tasks[1]._inner._watch.interest == 1
+        assert tasks[1]._inner._watch.polling.interest == 1
         Aside(held.clear).value()
         gc.collect()
         assert_detached(tasks)

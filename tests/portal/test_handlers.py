@@ -12,10 +12,10 @@ import pytest
 from mcptasks import TaskInputRequiredError, TaskTimeoutError, ToolResult
 from mcptasks.sync import Client, Task
 from mcptasks.testing import ServerTask, TaskServer, elicit, sample
-from tests.core.asking import own_server, sdk_server
-from tests.core.support import Era, http, legacy_only, make_server
-from tests.portal.support import Aside, Backend, Collector, begin, connected, make_client
-from tests.portal.watching import LIMIT, eventually, portal_thread, threads
+from tests.helpers.asking import own_server, sdk_server
+from tests.helpers.blocking import Aside, Backend, Collector, begin, connected, make_client
+from tests.helpers.support import Era, http, legacy_only, make_server
+from tests.helpers.threads import LIMIT, eventually, portal_thread, threads
 
 each_era = pytest.mark.parametrize("era", ["modern", "legacy"])
 QUESTION = {"name": elicit("Who?")}

@@ -6,24 +6,29 @@ is it interrupted, so that no test passes because it came too early.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack
 from functools import partial
 
 import pytest
 
 from mcptasks.testing import Drop, Options, ServerTask, TaskServer, elicit
-from tests.core.support import POLLED, http
+from tests.helpers.blocking import BACKENDS, Backend
+from tests.helpers.support import POLLED, http
+from tests.helpers.threads import LIMIT, eventually
 from tests.portal.programs import Program
-from tests.portal.support import BACKENDS, Backend
-from tests.portal.watching import LIMIT, eventually
 
 pytestmark = pytest.mark.slow
 
 SOON = 0.2
 """Within how many seconds a person expects to be out."""
-HELD_UP = 2.0
-"""What one interrupt in ten may take on a machine that is busy with something else."""
+HELD_UP = 4.0
+"""What one interrupt in ten may take on a machine that is busy with something else. A clean-up that is waited for may
+take 5 s."""
+GRACE = 0.15
+"""Seconds for which the thread of an interrupted call waits for the call's clean-up (`_portal/call.py`)."""
+CHANCES = 3
+"""How often a way is tried until the interrupts come out soon."""
 
 
 def make_tools(server: TaskServer) -> TaskServer:
@@ -52,10 +57,15 @@ def program(server: TaskServer, backend: Backend) -> Generator[Program]:
         yield running
 
 
-def assert_soon(late: list[float]) -> None:
-    """Nine interrupts in ten came out soon, and none took long."""
-    assert sorted(late)[len(late) * 9 // 10 - 1] <= SOON, late
-    assert max(late) <= HELD_UP, late
+def assert_soon(interrupts: Callable[[], list[float]]) -> None:
+    """Nine interrupts in ten come out soon, and none takes long. If the machine is slow for a while, they get another
+    chance, and a third."""
+    soon = list[float]()
+    while len(soon) < CHANCES and min(soon, default=HELD_UP) > SOON:
+        late = sorted(interrupts())
+        assert late[-1] <= HELD_UP, late
+        soon.append(late[len(late) * 9 // 10 - 1])
+    assert min(soon) <= SOON, soon
 
 
 def interrupted(program: Program, *, group: bool = False) -> float:
@@ -63,6 +73,27 @@ def interrupted(program: Program, *, group: bool = False) -> float:
     begun = program.interrupt(group=group)
     (ended,) = program.expect("interrupted")
     return float(ended) - begun
+
+
+def waited(program: Program, way: str) -> float:
+    """Interrupt a program that waits in this way; how many seconds that took to come out. Then everything works."""
+    program.tell(way)
+    program.expect("waiting")
+    late = interrupted(program)
+    program.tell("check")
+    program.expect("works")
+    return late
+
+
+def plain_call(program: Program, server: TaskServer) -> ServerTask:
+    """Have the program make a plain call of what the server makes a task, and wait until the client polls the task.
+
+    A call that is interrupted before its answer has arrived could cancel nothing."""
+    program.tell("plain")
+    steered = server.next_task_blocking(LIMIT)
+    server.requests.wait_for_blocking("tasks/get", task_id=steered.task_id, timeout=LIMIT)
+    program.expect("waiting")
+    return steered
 
 
 def finish(program: Program, server: TaskServer, *answers: str) -> None:
@@ -81,14 +112,7 @@ def test_waiting(program: Program, server: TaskServer) -> None:
     """Ctrl-C in a wait is out within 0.2 s, again and again; nobody asks the server to cancel, nothing is left on the
     loop, and client and handle go on."""
     for way in ("result", "timed", "wait", "updates"):
-        late: list[float] = []
-        for _ in range(5):
-            program.tell(way)
-            program.expect("waiting")
-            late.append(interrupted(program))
-            program.tell("check")
-            program.expect("works")
-        assert_soon(late)
+        assert_soon(lambda: [waited(program, way) for _ in range(5)])  # noqa: B023 - called here
     assert server.requests.count("tasks/cancel") == 0
     finish(program, server)
 
@@ -97,20 +121,13 @@ def test_groups(program: Program, server: TaskServer) -> None:
     """Ctrl-C in a wait for many tasks is out as soon, leaves nothing on the loop, and cancels nothing, whatever the
     group was to do at an error."""
     for way in ("gather", "completed", "wait for many"):
-        late: list[float] = []
-        for _ in range(5):
-            program.tell(way)
-            program.expect("waiting")
-            late.append(interrupted(program))
-            program.tell("check")
-            program.expect("works")
-        assert_soon(late)
+        assert_soon(lambda: [waited(program, way) for _ in range(5)])  # noqa: B023 - called here
     assert server.requests.count("tasks/cancel") == 0
     finish(program, server)
 
 
 def test_mapping(program: Program, server: TaskServer) -> None:
-    """Ctrl-C in the iteration over a `map` is out as soon; what was started goes on at the server."""
+    """Ctrl-C in the iteration over a `map` is out as soon, and asks the server to cancel what was started."""
     work = server.next_task_blocking()
     program.tell("map")
     steered = [server.next_task_blocking() for _ in range(3)]
@@ -118,7 +135,8 @@ def test_mapping(program: Program, server: TaskServer) -> None:
     assert interrupted(program) <= HELD_UP
     program.tell("check")
     program.expect("works")
-    assert not any(one.cancel_requested for one in steered)
+    for one in steered:
+        one.wait_for_blocking(lambda task: task.cancel_requested, LIMIT)
     program.tell("finish")
     work.complete("done")
     assert program.expect("result") == ["done"]
@@ -128,17 +146,20 @@ def test_plain_calls(program: Program, server: TaskServer) -> None:
     """Ctrl-C in a plain call of what the server made a task asks to cancel that task, and has done so when it is
     out; no other task is touched."""
     work = server.next_task_blocking()
-    late: list[float] = []
-    for n in (1, 2, 3):
-        program.tell("plain")
-        steered = server.next_task_blocking()
-        program.expect("waiting")
-        late.append(interrupted(program))
+
+    def once() -> float:
+        cancelled = server.requests.count("tasks/cancel")
+        steered = plain_call(program, server)
+        late = interrupted(program)
+        if late >= GRACE:
+            server.requests.wait_for_blocking("tasks/cancel", cancelled + 1, timeout=LIMIT)
+        assert server.requests.count("tasks/cancel") == cancelled + 1
         assert steered.cancel_requested
-        assert server.requests.count("tasks/cancel") == n
         program.tell("check")
         program.expect("works")
-    assert_soon(late)
+        return late
+
+    assert_soon(lambda: [once() for _ in range(3)])
     assert not work.cancel_requested
     program.tell("finish")
     work.complete("done")
@@ -147,18 +168,20 @@ def test_plain_calls(program: Program, server: TaskServer) -> None:
 
 def test_requests_without_an_answer(program: Program, server: TaskServer) -> None:
     """Ctrl-C gets out of a call that the server does not answer; the client works, and nothing was cancelled."""
-    for way, method in (("create", "tools/call"), ("status", "tasks/get")):
+
+    def once(way: str, method: str) -> float:
         seen = server.requests.count(method)
+        program.tell(way)
+        server.requests.wait_for_blocking(method, seen + 1, timeout=LIMIT)
+        program.expect("waiting")
+        late = interrupted(program)
+        program.tell("check")
+        program.expect("works")
+        return late
+
+    for way, method in (("create", "tools/call"), ("status", "tasks/get")):
         server.faults.add(method, Drop(), times=None)
-        late: list[float] = []
-        for n in (1, 2, 3):
-            program.tell(way)
-            server.requests.wait_for_blocking(method, seen + n, timeout=LIMIT)
-            program.expect("waiting")
-            late.append(interrupted(program))
-            program.tell("check")
-            program.expect("works")
-        assert_soon(late)
+        assert_soon(lambda: [once(way, method) for _ in range(3)])  # noqa: B023 - called here
         server.faults.clear()
     assert server.requests.count("tasks/cancel") == 0
     finish(program, server)
@@ -166,18 +189,20 @@ def test_requests_without_an_answer(program: Program, server: TaskServer) -> Non
 
 def test_opening(program: Program, server: TaskServer) -> None:
     """Ctrl-C while a client connects is out at once; that client is done with, and a new one connects."""
-    late: list[float] = []
-    for way in ("open", "with", "open", "with"):
+
+    def once(way: str) -> float:
         seen = len(server.requests)
         server.faults.add("*", Drop(), times=None)
         program.tell(way)
         eventually(partial(server.requests.__getitem__, slice(seen, None)), "no request came")
         program.expect("waiting")
-        late.append(interrupted(program))
+        late = interrupted(program)
         server.faults.clear()
         program.tell("check")
         program.expect("works")
-    assert_soon(late)
+        return late
+
+    assert_soon(lambda: [once(way) for way in ("open", "with", "open", "with")])
     finish(program, server)
 
 
@@ -185,9 +210,7 @@ def test_twice(program: Program, server: TaskServer) -> None:
     """A second Ctrl-C does not wait for the clean-up of the first, here a `tasks/cancel` without an answer."""
     work = server.next_task_blocking()
     server.faults.add("tasks/cancel", Drop(), times=None)
-    program.tell("plain")
-    server.next_task_blocking()
-    program.expect("waiting")
+    plain_call(program, server)
     program.interrupt()
     server.requests.wait_for_blocking("tasks/cancel", timeout=LIMIT)
     assert interrupted(program) <= HELD_UP
@@ -221,13 +244,16 @@ def test_at_any_moment() -> None:
             program = running.enter_context(Program("storm.py", url, backend, 30))
             program.expect("ready")
             programs.append((program, server, server.next_task_blocking()))
-        for way in ("result", "wait", "updates", "plain", "create", "status", "open", "callbacks"):
+
+        def storms(way: str) -> list[list[float]]:
             for program, _, _ in programs:
                 program.tell(way)
-            for program, _, _ in programs:
-                late = [float(word) for word in program.expect("late", 2 * LIMIT)]
-                assert len(late) == 30, way
-                assert_soon(late)
+            late = [[float(word) for word in program.expect("late", 2 * LIMIT)] for program, _, _ in programs]
+            assert [len(each) for each in late] == [30, 30], way
+            return late
+
+        for way in ("result", "wait", "updates", "plain", "create", "status", "open", "callbacks"):
+            assert_soon(lambda: [late for storm in storms(way) for late in storm])  # noqa: B023 - called here
         for program, server, steered in programs:
             # What was made and never known to the client cannot be cancelled by it; what is no plain call is not.
             cancelled = [task for task in server.tasks.values() if task.cancel_requested]
@@ -246,13 +272,15 @@ def test_in_a_handler(backend: Backend) -> None:
         program.expect("ready")
         steered = server.next_task_blocking()
         steered.need_input({"name": elicit("Who?")})
-        late: list[float] = []
-        for _ in range(3):
+
+        def once() -> float:
             program.tell("result")
             assert {*(program.says().split()[0] for _ in range(2))} == {"asked", "waiting"}
-            late.append(interrupted(program))
+            late = interrupted(program)
             program.tell("no check")
-        assert_soon(late)
+            return late
+
+        assert_soon(lambda: [once() for _ in range(3)])
         assert steered.answers == {}
         program.tell("finish")
         assert program.expect("asked") == ["True"]

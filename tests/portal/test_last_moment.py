@@ -11,10 +11,10 @@ import pytest
 from mcptasks import TaskConnectionError
 from mcptasks._portal import registry
 from mcptasks._portal.call import Call, FutureCall
-from mcptasks._portal.thread import Portal
+from mcptasks._portal.portal import Portal
 from mcptasks.testing import TaskServer
-from tests.portal.support import Aside, Backend, begin, connected, make_client
-from tests.portal.watching import LIMIT, eventually, threads
+from tests.helpers.blocking import Aside, Backend, begin, connected, make_client
+from tests.helpers.threads import LIMIT, eventually, threads
 
 each_moment = pytest.mark.parametrize("moment", ["before", "between", "after"])
 

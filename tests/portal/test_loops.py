@@ -15,9 +15,9 @@ import trio
 from mcptasks import TaskStatus
 from mcptasks.sync import Client, Task
 from mcptasks.testing import TaskServer
-from tests.core.asking import own_server
-from tests.portal.support import Aside, Backend, begin, connected, make_client
-from tests.portal.watching import LIMIT
+from tests.helpers.asking import own_server
+from tests.helpers.blocking import Aside, Backend, begin, connected, make_client
+from tests.helpers.threads import LIMIT
 
 
 def blocking_calls(client: Client, task: Task[Any], other: Client) -> dict[str, Callable[[], object]]:

@@ -15,13 +15,13 @@ import pytest
 
 from mcptasks import TaskConnectionError, TaskError, TaskStatus
 from mcptasks._portal import registry
+from mcptasks._portal.portal import Portal
 from mcptasks._portal.runner import Runner
-from mcptasks._portal.thread import Portal
 from mcptasks._portal.workers import WorkerThread
 from mcptasks.testing import TaskServer, elicit
-from tests.core.support import Era, legacy_only, make_server
-from tests.portal.support import Aside, Backend, Collector, begin, connected, make_client
-from tests.portal.watching import LIMIT, eventually, portal_thread, stands_inside
+from tests.helpers.blocking import Aside, Backend, Collector, begin, connected, make_client
+from tests.helpers.support import Era, legacy_only, make_server
+from tests.helpers.threads import LIMIT, eventually, portal_thread, stands_inside
 
 
 class Mine(BaseException):

@@ -12,9 +12,9 @@ import pytest
 from mcptasks.sync import Client, Task
 from mcptasks.testing import Complete, Options, TaskServer
 from mcptasks.testing._script import Script
-from tests.core.support import Era, http
-from tests.portal.support import Aside, Backend, begin, connected, make_client
-from tests.portal.watching import LIMIT, eventually, portal_thread, threads
+from tests.helpers.blocking import Aside, Backend, begin, connected, make_client
+from tests.helpers.support import Era, http
+from tests.helpers.threads import LIMIT, eventually, portal_thread, threads
 
 THREADS = 64
 

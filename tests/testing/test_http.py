@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import threading
 import time
 import warnings
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
 import pytest
+from attrs import evolve
 from mcp.client.streamable_http import streamable_http_client
 
 from mcptasks.testing import (
@@ -50,15 +53,15 @@ class RawHttp:
         self._path = parts.path
         self._connection = http.client.HTTPConnection(parts.netloc, timeout=timeout)
 
-    def post(self, method: str, **params: object) -> http.client.HTTPResponse:
-        """Send a request; its response, not yet read."""
+    def post(self, method: str, *, mcp_name: Any = None, **params: object) -> http.client.HTTPResponse:
+        """Send a request, with this `Mcp-Name` or the right one; its response, not yet read."""
         body = {"jsonrpc": "2.0", "id": 7, "method": method, "params": {**params, "_meta": META}}
         headers = {
             "content-type": "application/json",
             "accept": "application/json, text/event-stream",
             "mcp-protocol-version": "2026-07-28",
             "mcp-method": method,
-            "mcp-name": str(params.get("taskId") or params.get("name")),
+            "mcp-name": str(params.get("taskId") or params.get("name")) if mcp_name is None else mcp_name,
         }
         self._connection.request("POST", self._path, json.dumps(body), headers)
         return self._connection.getresponse()
@@ -130,6 +133,23 @@ def test_bodies(server: TaskServer, raw: RawHttp) -> None:
     with pytest.raises(json.JSONDecodeError):
         json.loads(raw.post("tasks/get", taskId="x").read())
     assert json.loads(raw.post("tasks/get", taskId="x").read()) == {"jsonrpc": "2.0", "id": 7, "result": []}
+
+
+@pytest.mark.parametrize("method", ["tasks/get", "tasks/update", "tasks/cancel"])
+def test_the_name_in_the_header(server: TaskServer, raw: RawHttp, method: str) -> None:
+    """A request about a task is refused, with HTTP 400, if `Mcp-Name` is not the id of the task; encoded it may be
+    (extension, "Routing Headers")."""
+    task_id = raw.result("tools/call", name="work", arguments={})["taskId"]
+    for name in ("another", ""):
+        response = raw.post(method, mcp_name=name, taskId=task_id)
+        assert (response.status, json.loads(response.read())["error"]["code"]) == (400, -32020)
+    assert not server.tasks[task_id].cancel_requested
+    encoded = f"=?base64?{base64.b64encode(task_id.encode()).decode()}?="
+    taken = raw.post(method, mcp_name=encoded, taskId=task_id)
+    assert taken.status == 200
+    taken.read()
+    server.options = evolve(server.options, name_header="ignored")
+    assert raw.post(method, mcp_name="", taskId=task_id).status == 200
 
 
 def test_truncated(server: TaskServer, raw: RawHttp) -> None:

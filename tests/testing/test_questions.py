@@ -198,6 +198,34 @@ async def test_a_call_in_several_round_trips(how: str) -> None:
         assert call.received == [{"a": YES}, {"b": NO}, {"c": {"roots": []}}]
 
 
+@both_ways
+async def test_a_call_asks_before_it_becomes_a_task(how: str) -> None:
+    """With `asks_first` a call asks by its answer, and becomes a task when all is answered; the tool has the answers,
+    the task's own messages have neither questions nor request state, and nothing else of the call is left."""
+    server = asking_server()
+
+    @server.tool(support="required", asks_first={"a": elicit("A?"), "b": sample("B?")})
+    async def report(ctx: ToolContext) -> JSON:
+        return dict(ctx.task.answers)
+
+    async with connected(server, "modern", how) as client:
+        one = await client.request("tools/call", name="report")
+        assert (one["resultType"], one["inputRequests"]) == ("input_required", {"a": elicit("A?"), "b": sample("B?")})
+        assert "taskId" not in one
+        assert list(server.tasks) == []
+        two = await again(client, "report", one, a=YES)
+        assert list(two["inputRequests"]) == ["b"]
+        created = await again(client, "report", two, b=NO)
+        assert created["resultType"] == "task"
+        assert not {"inputRequests", "requestState"} & created.keys()
+        task = await client.poll(created["taskId"])
+        assert task["result"]["structuredContent"] == {"a": YES, "b": NO}
+        assert list(server.tasks) == [created["taskId"]]
+        # Without the extension there is no task, and nothing is asked first.
+        client.extension = False
+        assert (await refused(client.request("tools/call", name="report"))).error.code == -32021
+
+
 async def test_the_sdk_client_takes_the_round_trips() -> None:
     """`mcp.Client` answers scripted calls of every kind with its callbacks."""
     server = asking_server()

@@ -87,6 +87,28 @@ async def latency(side: Side, params: dict[str, Any]) -> dict[str, Any]:
     return {"records": records, "trips": trips}
 
 
+async def in_turn(side: Side, params: dict[str, Any]) -> dict[str, Any]:
+    """Run one tool in batches, one after the other, and note how late each result was, in the order of the batches.
+
+    Params: `tool`; `batches`, how many runs begin at once in each.
+    """
+    late: list[float] = []
+    ids: list[str] = []
+
+    async def one() -> None:
+        handle = await side.start(params["tool"], 0.0)
+        done = await side.finish(handle)
+        late.append(time.time() - done)
+        ids.append(side.task_id(handle))
+
+    await side.finish(await side.start("work", 0.0))
+    for count in params["batches"]:
+        async with anyio.create_task_group() as group:
+            for _ in range(count):
+                group.start_soon(one)
+    return {"late": late, "ids": ids}
+
+
 async def many(side: Side, params: dict[str, Any]) -> dict[str, Any]:
     """Run many tasks of one length at once; count the processor time that it takes this process.
 
@@ -194,7 +216,7 @@ def _resident() -> int:
     return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if statm.exists() else 0
 
 
-LOADS = {"latency": latency, "many": many, "memory": memory}
+LOADS = {"latency": latency, "in_turn": in_turn, "many": many, "memory": memory}
 
 
 def main(run: Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]) -> None:

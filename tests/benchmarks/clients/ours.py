@@ -1,7 +1,7 @@
 """This project's client under the loads of `measuring.py`.
 
 Parameters beside those of the loads: `url`, or `target`: `"stdio"` or `"in process"` for the scriptable server there;
-`backend`. Run as `python -m tests.benchmarks.clients.ours`.
+`backend`; `strict` to poll at the server's interval alone. Run as `python -m tests.benchmarks.clients.ours`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 
 import mcptasks
-from mcptasks import Client, Task, ToolResult
+from mcptasks import Client, PollingPolicy, Task, ToolResult
 from tests.benchmarks.clients import measuring
 
 
@@ -67,7 +67,8 @@ def target(params: dict[str, Any]) -> Any:
 
 async def run(params: dict[str, Any]) -> dict[str, Any]:
     """Run a load."""
-    async with Client(target(params)) as client:
+    policy = PollingPolicy.strict() if params.get("strict") else PollingPolicy()
+    async with Client(target(params), polling=policy) as client:
         return await measuring.LOADS[params["load"]](Ours(client), params)
 
 

@@ -12,7 +12,7 @@ from tests.benchmarks.numbers import paired_ratio
 from tests.benchmarks.processes import ROOT
 from tests.benchmarks.report import Row
 
-_RATIO = 1.1
+_RATIO = 1.05
 _HELP = 0.3
 _STATEMENTS = {"mcp": "import mcp", "Client": "from mcptasks import Client", "lazy": "import mcptasks"}
 

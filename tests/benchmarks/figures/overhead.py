@@ -1,5 +1,8 @@
-"""Figures 4 and 5, and what a blocking call costs: this project's own share, beside the bare SDK, the async client and
-a bare portal."""
+"""Figures 4, 5, 7, 8 and 10: what this project's own code costs.
+
+Each is measured beside the same work without it: the bare SDK, the async client, a bare portal, a bare POST, a client
+without telemetry.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ _BARE = 1.25
 _THREADS = 0.8
 _PORTAL = 1.3
 _WORKERS = 64
+_TELEMETRY = {"none": (1.01, "no OpenTelemetry SDK"), "memory": (1.05, "spans and metrics in memory")}
 
 
 def in_process(quick: bool) -> list[Row]:
@@ -41,12 +45,15 @@ def in_process_rows(backend: str, batch: int, result: Mapping[str, Any]) -> list
                 figure=f"4 CPU per task in process, {how}, beside {words}",
                 ours=f"{times['ours']:.2f} ms ({sent})",
                 other=f"{times[side]:.2f} ms",
-                ratio=f"{found:.2f}",
-                limit=str(_BARE),
-                reached=found <= _BARE,
+                **_at_most(_BARE, found),
             )
         )
     return rows
+
+
+def _at_most(limit: float, found: float) -> dict[str, Any]:
+    """The columns of a ratio that has an upper limit."""
+    return {"ratio": f"{found:.2f}", "limit": str(limit), "reached": found <= limit}
 
 
 def threads(quick: bool) -> list[Row]:
@@ -85,7 +92,51 @@ def portal_row(row: portal_overhead.Row) -> Row:
         figure=f"7 a blocking call: {row.call}, {row.backend}",
         ours=f"{row.ours * 1e6:.0f} us",
         other=f"anyio's portal: {row.bare * 1e6:.0f} us",
-        ratio=f"{row.ratio:.2f}",
-        limit=str(_PORTAL),
-        reached=row.ratio <= _PORTAL,
+        **_at_most(_PORTAL, row.ratio),
+    )
+
+
+def looks(quick: bool) -> list[Row]:
+    """Figure 8."""
+    rows: list[Row] = []
+    batch, rounds = (10, 2) if quick else (50, 30)
+    with Server("scriptable") as server:
+        for mode, version in (("2026-07-28", "2026-07-28"), ("legacy", "2025-11-25")):
+            for backend in ("asyncio", "trio"):
+                params = {"url": server.url("ours"), "batch": batch, "rounds": rounds, "mode": mode, "backend": backend}
+                rows.append(looks_row(version, backend, run_client("ours", params, 240, script="looks")))
+    return rows
+
+
+def looks_row(version: str, backend: str, result: Mapping[str, Any]) -> Row:
+    """A look beside a bare POST."""
+    times = {side: statistics.median(result[side]) * 1000 for side in ("ours", "bare")}
+    found = paired_ratio(result["ours"], result["bare"])
+    return Row(
+        figure=f"8 client CPU of a tasks/get, HTTP, {version}, {backend}",
+        ours=f"{times['ours']:.2f} ms",
+        other=f"a bare POST of the same bytes: {times['bare']:.2f} ms",
+        **_at_most(_BARE, found),
+    )
+
+
+def telemetry(quick: bool) -> list[Row]:
+    """Figure 10."""
+    rows: list[Row] = []
+    for sdk in _TELEMETRY:
+        for backend in ("asyncio", "trio"):
+            params = {"batch": 10 if quick else 50, "rounds": 2 if quick else 20, "sdk": sdk, "backend": backend}
+            rows.append(telemetry_row(sdk, backend, run_client("ours", params, 240, script="telemetry")))
+    return rows
+
+
+def telemetry_row(sdk: str, backend: str, result: Mapping[str, Any]) -> Row:
+    """Spans and metrics beside none."""
+    times = {side: statistics.median(result[side]) * 1000 for side in ("on", "off")}
+    limit, words = _TELEMETRY[sdk]
+    return Row(
+        figure=f"10 CPU per short task in process with telemetry, {words}, {backend}",
+        ours=f"{times['on']:.2f} ms",
+        other=f"telemetry=False: {times['off']:.2f} ms",
+        **_at_most(limit, paired_ratio(result["on"], result["off"])),
     )

@@ -1,10 +1,12 @@
 """The benchmarks' server on fastmcp 3 or 4, whichever this environment has: the tool `work`.
 
 The interval that it names to its clients is fastmcp's default, 5 s. The first argument says under how many more names
-(`work_0`, `work_1`, ...) the tool is there; each of them makes every request of fastmcp slower.
+(`work_0`, `work_1`, ...) the tool is there; each of them makes every request of fastmcp slower. The second is JSON:
+tools whose runs have lengths that the server chooses, `{name: [seconds, ...]}`.
 """
 
 import asyncio
+import json
 import sys
 import time
 
@@ -27,7 +29,19 @@ def add(name: str) -> None:
         return time.time()
 
 
+def add_scripted(name: str, lengths: list[float]) -> None:
+    left = iter(lengths)
+
+    @server.tool(name=name, task=True)
+    async def scripted(seconds: float) -> float:
+        """Work for `seconds` and for as long as it is this run's turn, and return the time of day at the end."""
+        await asyncio.sleep(seconds + next(left))
+        return time.time()
+
+
 if __name__ == "__main__":
+    for name, lengths in json.loads(sys.argv[2]).items():
+        add_scripted(name, lengths)
     for name in ("work", *(f"work_{number}" for number in range(int(sys.argv[1])))):
         add(name)
     serve(server.http_app(path="/mcp"))

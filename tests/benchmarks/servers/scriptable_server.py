@@ -1,4 +1,5 @@
-"""The benchmarks' server on `mcptasks.testing`, which pushes: the tool `work`; the interval that it names is 5 s.
+"""The benchmarks' server on `mcptasks.testing`, which pushes: the tools `work` and `answer`; it names an interval of
+5 s.
 
 Over HTTP, with the number of more names of the tool as the argument (see `fastmcp_server.py`), or with `--stdio` over
 stdio. `make_server` gives it to a client of the same process.
@@ -21,11 +22,18 @@ async def work(ctx: ToolContext, seconds: float) -> float:
     return time.time()
 
 
+async def answer(ctx: ToolContext) -> str:
+    """Answer at once."""
+    del ctx
+    return "answered"
+
+
 def make_server(more_names: int = 0) -> TaskServer:
     """A new server."""
-    server = TaskServer("bench", options=Options(poll_interval_ms=5000))
+    server = TaskServer("bench", options=Options(poll_interval_ms=5000, name_header="ignored"))
     for name in ("work", *(f"work_{number}" for number in range(more_names))):
         server.tool(name)(work)
+    server.tool("answer", support="forbidden")(answer)
     return server
 
 

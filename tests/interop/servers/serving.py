@@ -12,6 +12,7 @@ default store of fastmcp is in memory and a real restart loses it. When stdin cl
 
 import argparse
 import asyncio
+import errno
 import json
 import os
 import socket
@@ -26,24 +27,24 @@ import uvicorn
 def run(server: Any) -> None:
     """Serve as the command line says, until the process is ended from outside."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--transport", choices=("stdio", "http"), default="stdio")
+    parser.add_argument("--transport", choices=("stdio", "http", "sse"), default="stdio")
     parser.add_argument("--port", type=int, default=0)
     options = parser.parse_args()
     if options.transport == "stdio":
         server.run(transport="stdio", show_banner=False)
     else:
-        asyncio.run(_serve_http(server, options.port))
+        asyncio.run(_serve_http(server, options.port, options.transport))
 
 
-async def _serve_http(server: Any, port: int) -> None:
+async def _serve_http(server: Any, port: int, transport: str) -> None:
     commands = _commands_from_stdin()
     # A connection inside the process holds the server's lifespan open, and with it the tasks, while no HTTP is served.
     async with fastmcp.Client(server):
         while True:
-            with _listener(port) as listener:
+            with await _listener(port) as listener:
                 port = listener.getsockname()[1]
                 config = uvicorn.Config(
-                    server.http_app(path="/mcp"),
+                    server.http_app(path=f"/{'mcp' if transport == 'http' else transport}", transport=transport),
                     lifespan="on",
                     access_log=False,
                     timeout_graceful_shutdown=0,
@@ -55,7 +56,7 @@ async def _serve_http(server: Any, port: int) -> None:
                     await asyncio.sleep(0.01)
                 if serving.done():
                     sys.exit("uvicorn did not start; its own words are above")
-                _say(f"http://127.0.0.1:{port}/mcp")
+                _say(f"http://127.0.0.1:{port}/{'mcp' if transport == 'http' else transport}")
                 await _wait_for(commands, "stop")
                 http.should_exit = http.force_exit = True
                 await serving
@@ -63,10 +64,20 @@ async def _serve_http(server: Any, port: int) -> None:
             await _wait_for(commands, "start")
 
 
-def _listener(port: int) -> socket.socket:
+async def _listener(port: int) -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", port))
+    for _ in range(300):
+        try:
+            listener.bind(("127.0.0.1", port))
+            break
+        except OSError as exc:
+            # Another test may have been given the port of a server that was down. Such a test is over soon.
+            if exc.errno != errno.EADDRINUSE:
+                raise
+            await asyncio.sleep(0.1)
+    else:
+        sys.exit(f"port {port} is taken")
     # Tests open many connections at once; with a short queue the system would refuse some of them.
     listener.listen(2048)
     return listener

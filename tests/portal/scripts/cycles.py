@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from mcptasks.testing import Options, TaskServer
+from tests.helpers.threads import eventually, threads
 from tests.portal.functions import FUNCTIONS
 from tests.portal.scripts.talk import make_client, say
-from tests.portal.watching import eventually, threads
 
 where, backend, first, times, what, ending = sys.argv[1:]
 warnings.filterwarnings("ignore", "unclosed", ResourceWarning)

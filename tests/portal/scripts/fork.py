@@ -17,8 +17,8 @@ from typing import Any
 
 from mcptasks import TaskConnectionError
 from mcptasks.sync import Client, Task
+from tests.helpers.threads import is_running
 from tests.portal.scripts.talk import make_client, say
-from tests.portal.watching import is_running
 
 # Python 3.12 warns of every fork beside threads; here it is the subject.
 warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)

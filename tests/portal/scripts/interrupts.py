@@ -5,6 +5,7 @@ Arguments: the URL of a server with the tools `work` and `must` and, in 2025-11-
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
 import time
@@ -12,8 +13,8 @@ from collections.abc import Callable
 from typing import Any
 
 from mcptasks.sync import Task, as_completed, gather, wait
+from tests.helpers.threads import eventually, loop_tasks, threads
 from tests.portal.scripts.talk import hear, make_client, say, say_when_still
-from tests.portal.watching import eventually, loop_tasks, threads
 
 url, backend = sys.argv[1:]
 answers: list[str] = []
@@ -65,10 +66,13 @@ with make_client(url, backend, elicitation_handler=handler) as client:
             threading.Thread(target=stranger).start()
             continue
         try:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             say_when_still("waiting")
             ways[way]()
             say("returned")
         except KeyboardInterrupt:
+            # On a busy machine a second interrupt may come when the call of the first is already left.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
             say("interrupted", time.monotonic())
         if hear() == "check":
             eventually(lambda: loop_tasks(client) <= living, "a task of the interrupted call is left on the loop")

@@ -12,8 +12,8 @@ for name in ("uvloop", "trio"):
 
 from mcptasks.sync import Client  # noqa: E402
 from mcptasks.testing import TaskServer  # noqa: E402
+from tests.helpers.threads import threads  # noqa: E402
 from tests.portal.scripts.talk import say  # noqa: E402
-from tests.portal.watching import threads  # noqa: E402
 
 try:
     client = Client(TaskServer(), backend=backend)

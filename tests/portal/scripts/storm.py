@@ -16,8 +16,8 @@ from collections.abc import Callable
 from typing import Any
 
 from mcptasks.sync import Client, Task
+from tests.helpers.threads import eventually, loop_tasks, threads
 from tests.portal.scripts.talk import hear, make_client, say
-from tests.portal.watching import eventually, loop_tasks, threads
 
 url, backend, times = sys.argv[1:]
 chance = random.Random(7)

@@ -35,8 +35,8 @@ def hear() -> str:
 
 
 def make_client(target: Any, backend: Any, **options: Any) -> Client:
-    """A client that looks often and gives up soon."""
-    settings: dict[str, Any] = {"polling": QUICK, "reconnect_timeout": 5.0, **options}
+    """A client that looks often."""
+    settings: dict[str, Any] = {"polling": QUICK, "reconnect_timeout": 30.0, **options}
     return Client(target, backend=backend, **settings)
 
 

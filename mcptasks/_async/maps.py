@@ -1,0 +1,210 @@
+"""`Client.map`: calls a tool for each item of an input."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from attrs import evolve
+
+from mcptasks._async import parts
+from mcptasks._async.calls import Calls
+from mcptasks._core import argument_checks
+from mcptasks._core.argument_checks import TaskMode
+from mcptasks._core.iterators import Results
+from mcptasks._core.models import DataT, ToolResult
+
+if TYPE_CHECKING:
+    # Only for type checkers: `parts` imports the rest of the client when it is first used.
+    from mcptasks._engine.creating_calls import Call
+    from mcptasks._engine.waiting.waiter import Waiter
+
+Arguments = Mapping[str, Any] | None
+"""The arguments of one call; None for no arguments."""
+
+Label = str | Callable[[int, Any], str | None]
+"""One label for all calls, or a function of an item's number and the item that returns one."""
+
+
+class Maps(Calls):
+    """The part of `Client` that calls a tool for many items."""
+
+    @overload
+    def map(
+        self,
+        name: str,
+        arguments: Iterable[Arguments] | AsyncIterable[Arguments],
+        *,
+        limit: int | None = None,
+        task: TaskMode = "prefer",
+        ttl: float | timedelta | None = None,
+        timeout: float | timedelta | None = None,
+        label: Label | None = None,
+        meta: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        context: Any = None,
+        raise_on_error: Literal[True] = True,
+        as_type: type[DataT],
+        return_exceptions: Literal[False] = False,
+        detach: bool = False,
+        cancel_on_error: bool | None = None,
+        progress: bool = False,
+    ) -> Results[ToolResult[DataT]]: ...
+
+    @overload
+    def map(
+        self,
+        name: str,
+        arguments: Iterable[Arguments] | AsyncIterable[Arguments],
+        *,
+        limit: int | None = None,
+        task: TaskMode = "prefer",
+        ttl: float | timedelta | None = None,
+        timeout: float | timedelta | None = None,
+        label: Label | None = None,
+        meta: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        context: Any = None,
+        raise_on_error: Literal[True] = True,
+        as_type: type[DataT],
+        return_exceptions: bool,
+        detach: bool = False,
+        cancel_on_error: bool | None = None,
+        progress: bool = False,
+    ) -> Results[ToolResult[DataT] | Exception]: ...
+
+    @overload
+    def map(
+        self,
+        name: str,
+        arguments: Iterable[Arguments] | AsyncIterable[Arguments],
+        *,
+        limit: int | None = None,
+        task: TaskMode = "prefer",
+        ttl: float | timedelta | None = None,
+        timeout: float | timedelta | None = None,
+        label: Label | None = None,
+        meta: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        context: Any = None,
+        raise_on_error: bool = True,
+        as_type: Any = None,
+        return_exceptions: Literal[False] = False,
+        detach: bool = False,
+        cancel_on_error: bool | None = None,
+        progress: bool = False,
+    ) -> Results[ToolResult]: ...
+
+    @overload
+    def map(
+        self,
+        name: str,
+        arguments: Iterable[Arguments] | AsyncIterable[Arguments],
+        *,
+        limit: int | None = None,
+        task: TaskMode = "prefer",
+        ttl: float | timedelta | None = None,
+        timeout: float | timedelta | None = None,
+        label: Label | None = None,
+        meta: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        context: Any = None,
+        raise_on_error: bool = True,
+        as_type: Any = None,
+        return_exceptions: bool,
+        detach: bool = False,
+        cancel_on_error: bool | None = None,
+        progress: bool = False,
+    ) -> Results[ToolResult | Exception]: ...
+
+    def map(
+        self,
+        name: str,
+        arguments: Iterable[Arguments] | AsyncIterable[Arguments],
+        *,
+        limit: int | None = None,
+        task: TaskMode = "prefer",
+        ttl: float | timedelta | None = None,
+        timeout: float | timedelta | None = None,
+        label: Label | None = None,
+        meta: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        context: Any = None,
+        raise_on_error: bool = True,
+        as_type: Any = None,
+        return_exceptions: bool = False,
+        detach: bool = False,
+        cancel_on_error: bool | None = None,
+        progress: bool = False,
+    ) -> Results[Any]:
+        """Call a tool once for each item of an input, as tasks; iterate over the results in the order of the input.
+
+        An item is taken from the input only when there is room for its call, so the input may be endless. The client's
+        handlers answer the tasks' input requests. An error is raised when its item's turn comes, and ends the
+        iteration; a note on the error says which item failed. No further call is started once an error is known.
+
+        The iteration ends early by an error, by a cancelled scope around a step, or because the iterator is closed or
+        dropped. The client then asks the server to cancel the calls that were started and not handed out, since nobody
+        has a handle on them. An item whose error was raised counts as handed out, so after a timeout its task goes on.
+
+        Args:
+            name: The tool.
+            arguments: The arguments of each call: an iterable, or an async one, of mappings (or of None for none).
+            limit: How many calls may run at the same time; None for any number.
+            task: Whether each call is to become a task: "prefer", "require" or "forbid"; see `call_tool`.
+            ttl: See `call_tool`.
+            timeout: Seconds or a `timedelta` for each call, from its start to its result.
+            label: A word of your own for all the tasks, or a function that gets an item's number and the item, and
+                returns a word. The function must be plain, and must not block.
+            meta: See `call_tool`.
+            headers: Sent with each of the calls; see `call_tool`.
+            context: The same for each of the calls; see `call_tool`.
+            raise_on_error: See `call_tool`.
+            as_type: See `call_tool`.
+            return_exceptions: Return an item's error in place of its result, and go on.
+            detach: Let calls that are under way go on if the iteration ends early. A cancellation then ends only the
+                step around which it happens, and the iteration can go on.
+            cancel_on_error: Whether an error that ends the iteration cancels the other calls: True or False; None to
+                follow `detach`.
+            progress: Show how far the calls are while the iteration goes on: in a notebook, or on `sys.stderr`, like
+                the function `progress` of this package.
+
+        Raises:
+            TypeError: An argument has a wrong type.
+            ValueError: The limit is less than 1, or the name, label or `meta` cannot be sent.
+            TaskStateError: An earlier step was cancelled, which ended the iteration.
+            Exception: `call_tool` raises, or the input does. An error about an item's arguments calls them
+                `arguments[0]`, `arguments[1]` and so on.
+        """
+        decoding = parts.Decoding(kind="tool", raise_on_error=raise_on_error, as_type=as_type)
+        carried, word = self._open().carried(headers, context), None if callable(label) else label
+        # Each call has a handle here, also if it is no task at the server.
+        sent_as = parts.prepared("tool", name, None, argument_checks.map_mode(task), ttl, meta, word, carried=carried)
+        call, seconds = evolve(sent_as, task=True), argument_checks.seconds(timeout, "timeout", zero=False)
+        source, count = argument_checks.many(arguments, parts.Pulling), argument_checks.limit(limit)
+
+        def prepare(index: int, item: Any) -> Call:
+            sent = argument_checks.mapping(item, f"arguments[{index}]")
+            word = argument_checks.label(label(index, item)) if callable(label) else call.label
+            return evolve(call, arguments=sent, label=word, shown=parts.shown(item, sent))
+
+        async def create(each: Call) -> Waiter:
+            return await self._open().calling.begin(each, decoding, seconds, goes_on=False)
+
+        core = self._open().core
+        return parts.Mapped(
+            call.name,
+            prepare,
+            create,
+            core.callbacks,
+            core.leaving,
+            source,
+            limit=count,
+            timeout=seconds,
+            return_exceptions=bool(return_exceptions),
+            detach=bool(detach),
+            cancel_on_error=cancel_on_error,
+            file=sys.stderr if progress else None,
+        )

@@ -1,0 +1,45 @@
+"""The command line, made of public names of the package only (tests/cli/test_surface.py).
+
+`--help`, completion, `list` and `show` import neither the SDK nor pydantic nor rich, so they start at once.
+
+app.py          the program: its commands, and how a run of it ends
+commands/       the commands, one module each
+options.py      options that several commands share, and their types
+setting.py      what every command is told by its options
+completing.py   what shell completion offers
+shells.py       how each shell asks for that
+screen.py       the three streams
+exits.py        the exit codes
+failures.py     errors, as people and as programs read them
+running.py      a command's work on an event loop, and how its errors are told
+stopping.py     Ctrl-C and other signals: the first cancels the command, the second ends it at once
+untrusted.py    text of servers on its way to a terminal
+tables.py       tables
+durations.py    durations
+arguments.py    a tool's arguments from words of the command line
+schemas.py      what a JSON schema says of a value
+files.py        files that words name, and standard input
+targets.py      which server is meant
+entries.py      one server in a configuration
+sources.py      where servers are configured
+jsonc.py        JSON with comments
+trust.py        consent to files of a folder
+connecting.py   from a target to a client
+naming.py       which task is meant
+records.py      tasks of the store, as they are shown
+candidates.py   which tasks of a server a lost call may have created
+taking_up.py    tasks that were started earlier, each with its server
+following.py    one task, followed to its end
+course.py       how far a call has come, and what is said when it is stopped
+display.py      tasks that are followed, on standard error
+questions.py    what a task asks
+asking.py       questions put to a person
+values.py       JSON values of strangers
+terminal.py     a person who types
+results.py      results as text, as JSON and as files
+outcome.py      a result on standard output
+reference.py    the reference page
+demo.py         the demonstration: one tool, from its start to its result
+demo_target.py  which server a demonstration is of
+words.py        what the demonstration says
+"""

@@ -1,0 +1,90 @@
+"""What shell completion offers: ids of tasks, configured servers, tools that were called. Connects to nothing.
+
+Completion reads the store's file if there is one, and makes none. Names come from servers and from files of
+strangers, and bash puts an offer into the command line as it is. So a name that a shell could take for more than a word
+is not offered.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.shell_completion import CompletionItem
+
+if TYPE_CHECKING:
+    from mcptasks._store.sqlite.glance import Glance
+
+_MOST = 50
+"""Tasks. A longer list helps nobody who types."""
+_WORD = re.compile(r"[\w@%+:,./-]+", re.ASCII)
+"""What no shell takes for more than a word."""
+_LOOKED_AT = 1000
+"""Tasks. More of them would take longer than Python takes to start."""
+
+
+def complete_tasks(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Offer the newest tasks of the store."""
+    from mcptasks._cli import records, untrusted
+
+    return [
+        CompletionItem(
+            task.id[: records.SHORT],
+            help=f"{untrusted.line(task.name or '', 40)} "
+            f"{records.status_of(task.phase, task.status, failed=task.has_error)}",
+        )
+        for task in _newest(ctx)
+        if task.id.startswith(incomplete)
+    ][:_MOST]
+
+
+def complete_tools(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Offer the tools of the server that were called before."""
+    from mcptasks._cli import records
+
+    target = ctx.params.get("target")
+    names = [
+        task.name
+        for task in _newest(ctx)
+        if task.name
+        and task.kind in ("tool", None)
+        and target in (records.server_of(task.labels, task.endpoint), task.endpoint)
+    ]
+    return _offers(names, incomplete)[:_MOST]
+
+
+def complete_targets(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Offer configured servers, and files."""
+    from mcptasks._cli import sources
+    from mcptasks._cli.entries import Entry
+
+    scene = sources.Scene(os.environ, Path.home(), Path.cwd())
+    names: list[str] = []
+    try:
+        names += [entry.name for entry in sources.own_entries(scene, None)]
+    except (ValueError, OSError):
+        names += []
+    if ":" in incomplete and (source := incomplete.partition(":")[0]) in sources.SOURCES:
+        found = sources.entries_of(source, scene)
+        names += [f"{source}:{entry.name}" for entry in found if isinstance(entry, Entry)]
+    names += [f"{source}:" for source in sources.SOURCES if incomplete != f"{source}:"]
+    # Servers of files of a folder are offered by name only: nothing in the file is used.
+    return _offers(names, incomplete) or [CompletionItem(incomplete, type="file")]
+
+
+def _offers(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
+    return [
+        CompletionItem(name) for name in dict.fromkeys(names) if name.startswith(incomplete) and _WORD.fullmatch(name)
+    ]
+
+
+def _newest(ctx: click.Context) -> list[Glance]:
+    """The newest tasks of the store, read without an event loop: importing one takes longer than a person likes."""
+    from mcptasks._store.sqlite import glance
+
+    place: Any = ctx.params.get("store") or os.environ.get("MCPTASKS_STORE") or None
+    return glance.newest(place, limit=_LOOKED_AT)

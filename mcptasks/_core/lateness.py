@@ -1,0 +1,41 @@
+"""The words of the error for a deadline: the task's status, or why the client knows nothing of the task. Pure."""
+
+from __future__ import annotations
+
+from mcptasks._core import safe_text
+from mcptasks._core.models import TaskStatus
+
+_SAID = 200
+"""How many characters of a server's words go into another message; the rest is cut off, to keep errors readable."""
+
+
+def said(status: TaskStatus) -> str:
+    """The status message in brackets, as `quoted` shows it, to follow the status in another message."""
+    return quoted(status.status_message)
+
+
+def quoted(words: str | None) -> str:
+    """A server's words for another message: a literal in brackets, cut to a bounded length; empty if there are none."""
+    return f" ({safe_text.short(words, _SAID)})" if words else ""
+
+
+def late(status: TaskStatus | None, trouble: str | None, silence: float | None) -> str:
+    """The words for a task whose deadline passed.
+
+    Args:
+        status: The latest status; None if the client knows none.
+        trouble: Why the server cannot be reached at present; None if the client knows of no trouble.
+        silence: Seconds since the server last said something about the task; None if it never did.
+    """
+    if status is not None and status.is_terminal:
+        why = "" if trouble is None else f": {trouble}"
+        return f"the task is {status.status}{said(status)}, but its result has not come yet{why}; ask for it again"
+    if trouble is not None:
+        if status is None or silence is None:
+            return f"no word of the task yet: {trouble}"
+        return (
+            f"no word of the task for {silence:.3g} s: {trouble}; it was {status.status}{said(status)} when last seen"
+        )
+    if status is None:
+        return "the server has not said yet how the task stands; the work goes on"
+    return f"the task is still {status.status}{said(status)}; the work goes on"

@@ -1,0 +1,223 @@
+"""One call in a store, and the task that came of it: see `journal.Record`."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from typing import Any
+
+import anyio
+from attrs import define, field
+from pydantic import BaseModel
+
+from mcptasks._core.events import Failed, Finished, Outcome
+from mcptasks._core.exceptions import StoreError
+from mcptasks._core.models import Era, TaskStatus
+from mcptasks._core.safe_text import line, short
+from mcptasks._core.verdicts import error_words, how_it_ended, reports_error
+from mcptasks._engine.recording.journal import Origin, Recorded
+from mcptasks._engine.recording.questions import RecordedQuestions, present
+from mcptasks._store import writes
+from mcptasks._store.records import new_id
+from mcptasks._store.writes import Held, Write
+
+logger = logging.getLogger("mcptasks")
+
+
+def nothing_came(held: Held, error: bytes | None, *, doubtful: bool) -> writes.Refused | writes.Uncertain:
+    """The write for a call that has had no effect this time.
+
+    Args:
+        held: The lease on its record.
+        error: Why.
+        doubtful: Whether an earlier sending may have had one.
+    """
+    write = writes.Uncertain if doubtful else writes.Refused
+    return write(held=held, at=present(), error=error)
+
+
+@define(eq=False)
+class StoredRecord(RecordedQuestions):
+    """One call, and the task that came of it."""
+
+    _doubtful: bool = False
+    """Whether the call was sent before, and nobody knows what became of that: then a refusal settles nothing."""
+    _told_last: tuple[object, ...] = field(default=(), init=False, repr=False)
+    """What tells the latest status or end that was told from the next one."""
+    _ended: anyio.Event | None = field(default=None, init=False, repr=False)
+    """Set when the end that was told last is durable, or could not be written."""
+    _end_recorded: bool = field(default=False, init=False, repr=False)
+    """Whether this client has written an end, by its lease."""
+    _recorded: Recorded | None = field(default=None, init=False, repr=False)
+    """Told of that."""
+
+    # ---- the creating call ----
+
+    async def created(
+        self, status: TaskStatus, era: Era, expires_at: datetime | None, traceparent: str | None = None
+    ) -> None:
+        """See `Record`. If the store is away, the id is written when it is back: the caller gets the task."""
+        if self._held is None:
+            return
+        held = self._held
+        self._told_last = (status.status, status.status_message, status.ttl)
+        write = writes.Created(
+            held=held,
+            spare=new_id(),
+            task_id=status.task_id,
+            at=present(),
+            status=status.status,
+            message=self._desk.payloads.words(self.id, status.status_message),
+            expires_at=expires_at,
+            era=era,
+            traceparent=traceparent,
+        )
+        try:
+            self._placed(await self._desk.commit(write, keep=True))
+        except StoreError as exc:
+            logger.warning("task %s is not in the store yet: %s", short(status.task_id), line(exc.message))
+            self._desk.owe(lambda: write, self._placed)
+
+    async def immediate(self, result: Any, era: Era) -> None:
+        """See `Record`. If the store is away, it is written when the store is back: the caller gets the result."""
+        if self._held is None:
+            return
+        failed = reports_error(result)
+        write = writes.Immediate(
+            held=self._held,
+            at=present(),
+            status="failed" if failed else "completed",
+            result=self._result(result),
+            error=self._desk.payloads.words(self.id, error_words(result)) if failed else None,
+            era=era,
+        )
+        try:
+            self._told(await self._desk.commit(write, keep=True))
+        except StoreError as exc:
+            logger.warning("the end of call %s is not in the store yet: %s", self.id, line(exc.message))
+            self._desk.owe(lambda: write, self._told)
+
+    async def refused(self, error: str) -> None:
+        """See `Record`. The error of the call is told in any case, not that of the store."""
+        if self._held is not None:
+            await self._end(self._nothing_came(self._held, error))
+
+    async def uncertain(self, error: str) -> None:
+        """See `Record`. The error of the call is told in any case, not that of the store."""
+        if self._held is not None:
+            await self._end(writes.Uncertain(held=self._held, at=present(), error=self._words(error)))
+
+    def given_up(self, error: str, *, sent: bool) -> None:
+        """See `Record`."""
+        if self._held is None:
+            return
+        if sent:
+            self._desk.later(writes.CancelAsked(held=self._held, at=present()))
+            self._desk.soon(writes.Uncertain(held=self._held, at=present(), error=self._words(error)))
+        else:
+            self._desk.soon(self._nothing_came(self._held, error))
+
+    # ---- the life of a task ----
+
+    def seen(self, status: TaskStatus, expires_at: datetime | None = None) -> None:
+        """See `Record`."""
+        told = (status.status, status.status_message, status.ttl)
+        if self._held is not None and told != self._told_last:
+            self._told_last = told
+            message = self._words(status.status_message)
+            self._desk.later(
+                writes.StatusSeen(
+                    held=self._held, at=present(), status=status.status, message=message, expires_at=expires_at
+                )
+            )
+
+    def over(self, status: TaskStatus | None, outcome: Outcome | None, recorded: Recorded | None = None) -> None:
+        """See `Record`."""
+        verdict = how_it_ended(status, outcome)
+        # A status may say that the task is completed before the outcome is known.
+        ended = "completed" if verdict is None or verdict == "succeeded" else verdict
+        if self._is_told((ended, outcome is not None), recorded):
+            return
+        assert self._held is not None
+        message = None if status is None or not status.is_terminal else status.status_message
+        result = outcome.result if isinstance(outcome, Finished) else None
+        error = outcome.message if isinstance(outcome, Failed) else None
+        if reports_error(result):
+            error = error_words(result) or message
+        self._ended = self._desk.soon(
+            writes.Over(
+                held=self._held,
+                at=present(),
+                status=ended,
+                message=self._words(message),
+                result=None if result is None else self._result(result),
+                error=self._words(error),
+                keep=self._desk.payloads.keep.answers,
+            ),
+            self._is_recorded,
+        )
+
+    def forgotten(self, error: str, recorded: Recorded | None = None) -> None:
+        """See `Record`."""
+        if not self._is_told(("forgotten",), recorded):
+            assert self._held is not None
+            keep = self._desk.payloads.keep.answers
+            write = writes.Forgotten(held=self._held, at=present(), error=self._words(error), keep=keep)
+            self._ended = self._desk.soon(write, self._is_recorded)
+
+    def _is_told(self, end: tuple[object, ...], recorded: Recorded | None) -> bool:
+        """Whether there is nothing to write about an end: it was told before, or is for another client to record."""
+        self._recorded = recorded or self._recorded
+        if self._held is not None and end != self._told_last:
+            self._told_last = end
+            return False
+        if self._end_recorded and recorded is not None:
+            recorded()
+        return True
+
+    def _is_recorded(self, held: bool) -> None:
+        """A write about the end was answered with whether the lease held."""
+        self._end_recorded = self._end_recorded or held
+        self._told(self._end_recorded)
+        if held and self._recorded is not None:
+            self._recorded()
+
+    async def settled(self) -> None:
+        """See `Record`."""
+        if self._ended is not None:
+            await self._ended.wait()
+
+    # ---- leases ----
+
+    async def taken(self) -> StoredRecord:
+        """See `Record`."""
+        return self
+
+    async def origin(self) -> Origin | None:
+        """See `Record`."""
+        return None
+
+    # ---- what is written ----
+
+    def _placed(self, placed: writes.Placed) -> None:
+        """The task's id is recorded."""
+        self.id = placed.held.id
+        self._held = placed.held
+        self._told(placed.ours)
+
+    def _nothing_came(self, held: Held, error: str) -> writes.Refused | writes.Uncertain:
+        return nothing_came(held, self._words(error), doubtful=self._doubtful)
+
+    async def _end(self, write: Write[bool]) -> None:
+        try:
+            self._told(await self._desk.commit(write, keep=True))
+        except StoreError as exc:
+            logger.warning("the end of call %s is not in the store: %s", self.id, line(exc.message))
+
+    def _result(self, result: Any) -> bytes | None:
+        """A result as it is kept."""
+        if not self._desk.payloads.keep.results:
+            return None
+        if isinstance(result, BaseModel):
+            result = result.model_dump(mode="json", by_alias=True, exclude_none=True)
+        return self._desk.payloads.result(self.id, result)

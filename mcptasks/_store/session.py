@@ -1,0 +1,138 @@
+"""One client's part in a store: an owner with a lease, and the queue of its writes.
+
+The client runs `Session.run` in its task group. Writes that are queued before that wait for it. After its end they
+raise `StoreError`, so that nothing is sent that is not recorded.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import anyio
+from anyio.abc import TaskStatus
+
+from mcptasks._core.exceptions import StoreError
+from mcptasks._store import scene
+from mcptasks._store.access import Access
+from mcptasks._store.payloads import Payloads
+from mcptasks._store.records import Owner, new_id
+from mcptasks._store.upkeep import Beat, Retire
+from mcptasks._store.writer import Writer
+from mcptasks._store.writes import Write
+
+logger = logging.getLogger("mcptasks")
+
+AnswerT = TypeVar("AnswerT")
+
+
+def _nobody(_seconds: float, _failed: bool) -> None:
+    """Nobody counts."""
+
+
+class Session:
+    """A client that writes to a store.
+
+    Args:
+        access: The store.
+        committed: Is told of each transaction with writes of this client: how many seconds it took, and whether it
+            failed.
+    """
+
+    def __init__(self, access: Access, committed: Callable[[float, bool], None] = _nobody) -> None:
+        self.access = access
+        self._committed = committed
+        self.owner: Owner = scene.new_owner(access.name, new_id())
+        self._writer = Writer(self._apply)
+        self._asked: float | None = None
+        """When the latest beat that succeeded was sent."""
+        self.on_holding: list[Callable[[], None]] = []
+        """Called when the client may act again, after a while in which it could not renew its lease."""
+        self.stopped = anyio.Event()
+        """Set when the client has come to its end."""
+
+    @property
+    def payloads(self) -> Payloads:
+        """Seals what goes into the store, and opens what comes out."""
+        return self.access.payloads
+
+    @property
+    def holds(self) -> bool:
+        """Whether this client may act on the tasks that it holds: put questions, decide answers, cancel.
+
+        It stops by itself before its lease ends, and may go on once a sign of life has reached the store again. Whether
+        a task was taken meanwhile, the answer to the next write tells.
+        """
+        return self._asked is not None and self.access.lease.holds(self._asked, self.access.now())
+
+    async def commit(self, write: Write[AnswerT], *, keep: bool = False) -> AnswerT:
+        """Carry out a write durably, with those of others; see `Writer.commit`.
+
+        Raises:
+            StoreError: The store cannot be written, or the client is closed.
+        """
+        return await self._writer.commit(write, keep=keep)
+
+    def later(self, write: Write[Any]) -> None:
+        """Carry out a lazy write soon; see `Writer.later`."""
+        self._writer.later(write)
+
+    def soon(self, write: Write[AnswerT], told: Callable[[AnswerT], None] | None = None) -> anyio.Event:
+        """Carry out a write at once, for whom nobody waits yet; see `Writer.soon`."""
+        return self._writer.soon(write, told)
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Keep the lease and carry out writes, until `stop()` or cancelled. Then what is queued is written, and the
+        owner's tasks are free.
+
+        Raises:
+            StoreError: The store cannot be opened or written at the beginning.
+        """
+        await self._beat()
+        try:
+            await self.access.bury(self.owner)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._writer.run)
+                tasks.start_soon(self._keep_beating)
+                task_status.started()
+                await self.stopped.wait()
+                self._writer.stop()
+                tasks.cancel_scope.cancel()
+        finally:
+            with anyio.CancelScope(shield=True), suppress(StoreError):
+                await self.access.apply([Retire(owner=self.owner.owner)])
+
+    def stop(self) -> None:
+        """Have `run` come to its end."""
+        self.stopped.set()
+
+    async def _apply(self, writes: Sequence[Write[Any]]) -> list[Any]:
+        began, failed = time.perf_counter(), True
+        try:
+            answers = await self.access.apply(writes)
+            failed = False
+        finally:
+            self._committed(time.perf_counter() - began, failed)
+        return answers
+
+    async def _keep_beating(self) -> None:
+        lease, tried, failed = self.access.lease, self.access.now(), False
+        while True:
+            await anyio.sleep(lease.next_beat(tried, self.access.now(), failed=failed))
+            tried, failed = self.access.now(), False
+            try:
+                await self._beat()
+            except StoreError as exc:
+                failed = True
+                logger.warning("the lease on tasks in the store could not be renewed: %s", exc)
+
+    async def _beat(self) -> None:
+        asked, held = self.access.now(), self.holds
+        await self.access.apply([Beat(owner=self.owner, lease=self.access.lease.seconds)])
+        self._asked = asked
+        if not held:
+            for observer in self.on_holding:
+                observer()

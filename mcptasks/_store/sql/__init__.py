@@ -1,0 +1,15 @@
+"""The SQL that all databases share: tables, one function for each write, and the reads.
+
+A database brings its connection, its transactions and its dialect; everything else is here.
+
+    dialect.py     what the databases say differently, and what a connection can do
+    values.py      times and text in the form that columns have
+    migrations.py  the tables, version by version
+    migrating.py   which version a database has, and bringing it up to date
+    reading.py     tasks and questions out of their columns, and the queries for them
+    calls.py       the writes of a creating call
+    tasks.py       the writes of a task's life and of its questions
+    upkeep.py      the writes about owners, leases, people's orders and what was learned
+    telling.py     the writes behind `Store.finished`
+    backend.py     a backend, but for the database itself
+"""

@@ -1,0 +1,147 @@
+"""A glance at the tasks of a file: for a shell that completes their ids while somebody types, and for `mcptasks list`.
+
+A person notices the time that importing an event loop takes. So this reads the file without one, and without the
+classes that write. It makes no file, brings none up to date, and waits for nobody.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Collection, Mapping
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, cast
+from urllib.parse import quote
+
+from mcptasks._store.sql.values import read_text, read_text_or_none
+from mcptasks._store.sqlite import files
+from mcptasks._store.sqlite.connection import APPLICATION_ID
+
+if TYPE_CHECKING:
+    from mcptasks._store.records import Phase, TaskRecord
+
+_PATIENCE = 0.05
+"""Seconds to wait for a process that has locked the file. A longer wait would be felt at the keyboard."""
+
+
+class Glance(NamedTuple):
+    """What a glance shows of a task: the fields of `TaskRecord` that have these names."""
+
+    id: str
+    endpoint: str
+    kind: str | None
+    name: str | None
+    labels: Mapping[str, str]
+    phase: str
+    """As the row holds it: a call whose owner has died is still "intended"."""
+    status: str | None
+    has_error: bool
+
+
+def newest(target: str | os.PathLike[str] | None, *, limit: int) -> list[Glance]:
+    """Return the newest tasks of a store in a file, the newest first.
+
+    The list is empty if there is no such file, if it is no store of a version with these columns, or if the file is
+    locked: a completion offers nothing then, and says nothing.
+
+    Args:
+        target: The path; None for the user's own file.
+        limit: How many tasks.
+    """
+    path = _readable(target)
+    if path is None:
+        return []
+    try:
+        with closing(_connect(path)) as raw:
+            if raw.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+                return []
+            found = raw.execute(
+                "SELECT id, endpoint, kind, name, labels, phase, status, error IS NOT NULL FROM task "
+                "ORDER BY created_at DESC, id DESC LIMIT ?",
+                (limit,),
+            ).fetchall()
+    except sqlite3.Error:
+        return []
+    return [
+        Glance(
+            id=task,
+            endpoint=read_text(endpoint),
+            kind=kind,
+            name=read_text_or_none(name),
+            labels=cast("Mapping[str, str]", json.loads(labels)),
+            phase=phase,
+            status=status,
+            has_error=bool(has_error),
+        )
+        for task, endpoint, kind, name, labels, phase, status, has_error in found
+    ]
+
+
+def tasks(
+    target: str | os.PathLike[str] | None,
+    *,
+    phases: Collection[Phase] | None = None,
+    name: str | None = None,
+    labels: Mapping[str, str],
+    since: datetime | None = None,
+    limit: int,
+) -> list[TaskRecord] | None:
+    """Return what `Store.tasks` returns, or None if that takes a store: then nothing was read.
+
+    So it is if there is no such file, or if the file is locked, damaged, encrypted, or of another version.
+
+    Args:
+        target: The path; None for the user's own file.
+        phases: Only tasks in these phases.
+        name: Only tasks of this tool, prompt or resource.
+        labels: Only tasks that have all of these labels.
+        since: Only tasks that were recorded at this time or later.
+        limit: How many tasks at most.
+    """
+    from mcptasks._core.exceptions import StoreError
+    from mcptasks._store.payloads import Payloads
+    from mcptasks._store.recording import task_records
+    from mcptasks._store.records import Keep, Query
+    from mcptasks._store.sql import migrating, reading
+    from mcptasks._store.sql.migrations import NEWEST
+    from mcptasks._store.sqlite.clock import lease_clock
+    from mcptasks._store.sqlite.connection import SqliteConnection
+
+    path = _readable(target)
+    if path is None:
+        return None
+    payloads = Payloads(Keep(), None)
+    query = Query(
+        phases=None if phases is None else frozenset(phases), name=name, labels=labels, since=since, limit=limit
+    )
+    try:
+        with closing(_connect(path)) as raw:
+            connection = SqliteConnection(raw, lease_clock(shared=False))
+            if raw.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+                return None
+            if migrating.found_in(connection).version != NEWEST:
+                return None
+            if migrating.read_meta(connection, "codec") != payloads.marker():
+                return None
+            rows = reading.rows(connection, query)
+            questions = reading.open_questions(connection) if rows else []
+        return task_records(rows, questions, payloads, datetime.now(UTC))
+    except (sqlite3.Error, StoreError, ArithmeticError, TypeError, ValueError):
+        return None  # What is wrong with the file is the store's to say.
+
+
+def _readable(target: str | os.PathLike[str] | None) -> Path | None:
+    """The path of a store's file, if there is one on this machine. An address is that of a database, to which nothing
+    connects at a glance."""
+    if isinstance(target, str) and "://" in target:
+        return None
+    path = files.default_place() if target is None else Path(os.path.abspath(os.fspath(target)))  # noqa: PTH100
+    # SQLite waits for the locks of a network file system as long as the network does.
+    return path if path.is_file() and files.network_file_system(path) is None else None
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=_PATIENCE)

@@ -1,0 +1,6 @@
+"""Spans and metrics by OpenTelemetry, of what a client tells through `_core/trace.py`.
+
+options.py    `Telemetry`, a client's options
+names.py      the names of spans, attributes and metrics; which tool names metrics show
+recorder.py   makes spans, with their attributes, and measurements; nothing else imports OpenTelemetry
+"""

@@ -1,0 +1,393 @@
+"""Makes OpenTelemetry spans and measurements of what one client tells. No other module imports OpenTelemetry.
+
+Only the API is used: without an SDK configured by the program nothing is made, and a client that was opened before the
+program configures an SDK is traced from then on. What a processor, an exporter or a sampler of the program raises is
+logged once and goes no further. No attribute holds arguments, results, messages or answers.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from types import TracebackType
+from typing import Any
+
+from attrs import define, field
+from opentelemetry import context as contexts
+from opentelemetry import metrics, trace
+from opentelemetry.context import Context
+from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, StatusCode, TraceFlags
+
+from mcptasks._core.models import Kind
+from mcptasks._core.trace import (
+    Calling,
+    CallingBack,
+    Handling,
+    Lasting,
+    Mark,
+    Requesting,
+    SpanPlace,
+    TaskEnd,
+    TracedTask,
+    Waiting,
+    error_type,
+)
+from mcptasks._telemetry import names
+from mcptasks._telemetry.options import Telemetry
+from mcptasks._version import __version__
+
+logger = logging.getLogger("mcptasks")
+
+_NANO = 1_000_000_000
+_ASKED = (Calling, Waiting)
+"""Moments at which the program does something: the client looks then whether an SDK is configured by now."""
+_KEPT = 1024
+"""So many sets of attributes a client keeps, of a few hundred bytes each. Others are made anew each time."""
+_SECONDS = 1.0
+"""How often a client looks whether the program has configured an SDK by now, while it polls and measures."""
+
+
+_UNSAMPLED = TraceFlags(TraceFlags.DEFAULT)
+
+
+class Recorder:
+    """The spans and metrics of one client.
+
+    Args:
+        options: The program's.
+        server: What they say of the server.
+        protocol: The negotiated protocol version; None before there is one.
+    """
+
+    def __init__(self, options: Telemetry, server: names.Server, protocol: Callable[[], str | None]) -> None:
+        self._options = options
+        self._server = server.attributes
+        self._protocol = protocol
+        self._tools = names.ToolNames()
+        self._complained = False
+        self._made: tuple[Any, trace.Tracer | None] = None, None
+        """The latest tracer provider, and its tracer; None for a provider that makes nothing."""
+        self._look_again = 0.0
+        self._labels: dict[tuple[Any, ...], dict[str, Any]] = {}
+        """Attributes that were made before. Most calls of a program need the same ones."""
+        # For requests that are about no task, and tasks that belong to no trace. Nothing is recorded below it.
+        self._nowhere = SpanPlace(random.getrandbits(127) + 1, random.getrandbits(63) + 1, 0)
+        self._metrics = _Metrics(options.meter_provider, self.complain)
+
+    # --- spans ----------------------------------------------------------------------------------------------------
+
+    def around(self, moment: Lasting) -> AbstractContextManager[Mark]:
+        """A block in which the moment's span, or the place where it belongs, is current."""
+        tracer = self._tracer(asked=isinstance(moment, _ASKED))
+        if tracer is None and (self._metrics.idle or not isinstance(moment, Calling)):
+            return nullcontext(Mark())
+        try:
+            match moment:
+                case Calling():
+                    return self._calling(tracer, moment)
+                case Waiting(task, what):
+                    return _Block(self, *self._in_task(tracer, f"task.{what}", task), task=task)
+                case Handling(task, method):
+                    return _Block(self, *self._in_task(tracer, method.partition("/")[0], task))
+                case Requesting(task, by_program):
+                    return _Block(self, None, self._requesting(task, by_program=by_program))
+                case CallingBack():
+                    return _Block(self, None, trace.set_span_in_context(trace.INVALID_SPAN))
+        except Exception as exc:  # noqa: BLE001 - a program's sampler or processor may raise anything
+            self.complain(exc)
+            return nullcontext(Mark())
+
+    def within(self, task: TracedTask) -> AbstractContextManager[object]:
+        """A block in which the task's place is current, for what is logged of the task."""
+        if task.place is None or self._tracer() is None:
+            return nullcontext()
+        return _Block(self, None, _at(task.place))
+
+    @property
+    def traces(self) -> bool:
+        """Whether the program has configured an SDK that makes spans."""
+        return self._tracer() is not None
+
+    def task_over(self, task: TracedTask, end: TaskEnd) -> None:
+        """Write the span of a whole task."""
+        tracer = self._tracer()
+        if tracer is None or self._options.task_span == "off":
+            return
+        attributes: dict[str, Any] = {
+            **names.subject(task.kind, task.name),
+            **self._server,
+            names.TASK_ID: task.task_id,
+            names.POLLS: task.looks.polls,
+            names.PUSHES: task.looks.pushes,
+            names.ROUNDS: task.waits.rounds,
+            names.INPUT_WAIT: task.waits.waited / _NANO,
+        }
+        if end.status is not None:
+            attributes[names.STATUS] = end.status.status
+        if end.error is not None:
+            attributes[names.ERROR] = end.error
+        below = self._options.task_span == "child" and task.place is not None
+        try:
+            span = tracer.start_span(
+                names.span_name("task", task.name),
+                context=_at(task.place) if below and task.place is not None else Context(),
+                attributes=attributes,
+                links=[] if below or task.place is None else [Link(_context(task.place))],
+                start_time=task.begun_at,
+                record_exception=False,
+                set_status_on_exception=False,
+            )
+            if end.error is not None:
+                span.set_status(StatusCode.ERROR)
+            span.end(max(end.at, task.begun_at))
+        except Exception as exc:  # noqa: BLE001 - a program's sampler or processor may raise anything
+            self.complain(exc)
+
+    def complain(self, exc: Exception) -> None:
+        """Log, once, that the program's part of OpenTelemetry raised."""
+        if not self._complained:
+            self._complained = True
+            logger.warning("OpenTelemetry raised %s; some spans or metrics are missing", type(exc).__name__)
+            logger.debug("OpenTelemetry raised", exc_info=exc)
+
+    def _tracer(self, *, asked: bool = False) -> trace.Tracer | None:
+        """Makes spans; None if the program has configured no SDK.
+
+        Args:
+            asked: Whether the program does something at this moment. Otherwise the client looks for an SDK once in
+                `_SECONDS`, since looking costs as much as the rest of a moment.
+        """
+        if not asked and self._made[1] is None and time.monotonic() < self._look_again:
+            return None
+        provider = self._options.tracer_provider or trace.get_tracer_provider()
+        if provider is not self._made[0]:
+            without = isinstance(provider, trace.ProxyTracerProvider | trace.NoOpTracerProvider)
+            self._made = provider, None if without else provider.get_tracer(names.SCOPE, __version__)
+        if self._made[1] is None:
+            self._look_again = time.monotonic() + _SECONDS
+        return self._made[1]
+
+    def _calling(self, tracer: trace.Tracer | None, call: Calling) -> AbstractContextManager[Mark]:
+        kind, name = call.kind, None if call.kind == "resource" else call.name
+        span, measured, protocol = None, None, self._protocol()
+        if tracer is not None:
+            what, attributes = names.span_name(names.METHODS[kind], name), self._operation(kind, name, protocol)
+            span = _start(tracer, what, None, SpanKind.CLIENT, attributes=attributes)
+        if not self._metrics.idle:
+            measured = self._operation(kind, None if name is None else self._tools.shown(name), protocol)
+        return _Block(self, span, None if span is None else trace.set_span_in_context(span), measured=measured)
+
+    def _operation(self, kind: Kind, name: str | None, protocol: str | None) -> dict[str, Any]:
+        """The attributes of a call."""
+        key = (kind, name, protocol)
+        if (known := self._labels.get(key)) is not None:
+            return known
+        labels = {names.METHOD: names.METHODS[kind], **names.subject(kind, name), **self._server}
+        if kind == "tool":
+            labels[names.OPERATION] = "execute_tool"
+        if protocol is not None:
+            labels[names.PROTOCOL] = protocol
+        return self._keep(key, labels)
+
+    def _keep(self, key: tuple[Any, ...], labels: dict[str, Any]) -> dict[str, Any]:
+        if len(self._labels) < _KEPT:
+            self._labels[key] = labels
+        return labels
+
+    def _in_task(self, tracer: trace.Tracer | None, what: str, task: TracedTask) -> tuple[Span, Context]:
+        """A span of the one who waits: in the waiter's trace, linked to the task's; without one, in the task's."""
+        assert tracer is not None
+        here = trace.get_current_span().get_span_context()
+        place = task.place
+        parent = _at(place) if place is not None and not here.is_valid else None
+        elsewhere = place is not None and here.is_valid and place.span_id != here.span_id
+        links = [Link(_context(place))] if place is not None and elsewhere else []
+        attributes = {names.TASK_ID: task.task_id, **names.subject(task.kind, task.name)}
+        span = _start(tracer, names.span_name(what, task.name), parent, attributes=attributes, links=links)
+        return span, trace.set_span_in_context(span)
+
+    def _requesting(self, task: TracedTask | None, *, by_program: bool) -> Context | None:
+        """Where a request's span goes that the SDK makes; None to leave it where it is."""
+        place = None if task is None else task.place
+        here = trace.get_current_span().get_span_context()
+        if by_program and (here.is_valid or task is not None):
+            return None if place is None or here.is_valid else _at(place)
+        if self._options.polls:
+            return None if place is None else _at(place)
+        # Only the two ids matter, which a place and a span's context both have.
+        near: SpanPlace | SpanContext = place or (here if here.is_valid else self._nowhere)
+        return _below(SpanContext(near.trace_id, near.span_id, is_remote=False, trace_flags=_UNSAMPLED))
+
+    # --- metrics --------------------------------------------------------------------------------------------------
+
+    def measure(self, name: str, value: float, task: TracedTask | None = None, **attributes: str | None) -> None:
+        """Add to a counter, or record a duration in seconds.
+
+        Args:
+            name: The metric.
+            value: What is added or recorded.
+            task: The task that is measured; its tool or prompt is named.
+            attributes: `kind`, `outcome`, `error`, `event`: what else is told; None is left out.
+        """
+        if self._metrics.idle:
+            return
+        about = (None, None) if task is None else (task.kind, task.name)
+        key = (about, *attributes.items())
+        self.take(name, value, self._labels.get(key) or self._keep(key, self._measured(*about, attributes)))
+
+    def _measured(self, kind: Kind | None, name: str | None, more: Mapping[str, str | None]) -> dict[str, Any]:
+        """The attributes of a measurement."""
+        address = self._server.get(names.ADDRESS)
+        labels: dict[str, Any] = {} if address is None else {names.ADDRESS: address}
+        labels |= {key: self._tools.shown(value) for key, value in names.subject(kind, name).items()}
+        keys = {"kind": names.KIND, "outcome": names.OUTCOME, "error": names.ERROR, "event": names.LEASE_EVENT}
+        return labels | {keys[key]: value for key, value in more.items() if value is not None}
+
+    def take(self, name: str, value: float, attributes: dict[str, Any]) -> None:
+        """Give a measurement to its instrument."""
+        try:
+            self._metrics.take[name](value, attributes)
+        except Exception as exc:  # noqa: BLE001 - a program's meter provider may raise anything
+            self.complain(exc)
+
+
+class _Metrics:
+    """The instruments, which are made when the program has configured an SDK.
+
+    Args:
+        given: The program's meter provider; None for the global one.
+        complain: Is told what the provider raises.
+    """
+
+    def __init__(self, given: Any, complain: Callable[[Exception], None]) -> None:
+        self._given = given
+        self._complain = complain
+        self._look_again = 0.0
+        self.take: dict[str, Callable[[float, dict[str, Any]], None]] = {}
+        """Takes one measurement, for each metric; empty as long as measurements would go nowhere."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether a measurement would go nowhere, since the program has set no provider yet."""
+        if self.take:
+            return False
+        if (now := time.monotonic()) >= self._look_again:
+            self._look_again = now + _SECONDS
+            try:
+                provider = self._given or metrics.get_meter_provider()
+                # The API's own providers take nothing, and keep all meters for ever; an SDK's are defined elsewhere.
+                if not type(provider).__module__.startswith("opentelemetry.metrics"):
+                    self.take = _instruments(provider.get_meter(names.SCOPE, __version__))
+            except Exception as exc:  # noqa: BLE001 - a program's meter provider may raise anything
+                self._complain(exc)
+        return not self.take
+
+
+def _instruments(meter: metrics.Meter) -> dict[str, Callable[[float, dict[str, Any]], None]]:
+    """What takes the measurements of each metric."""
+    duration, wait = "Duration of requests that may create a task.", "How long tasks waited for input."
+    commit = "How long transactions of the store took."
+    active = "Tasks that are not over, as far as the client knows."
+    uncertain = "Failed calls that may have reached the server."
+    looks = "Polls, pushes and fetched results."
+    leases = "Tasks of a store that were taken up or lost."
+    return {
+        names.OPERATION_DURATION: _histogram(meter, names.OPERATION_DURATION, duration, names.OPERATION_BUCKETS).record,
+        names.TASK_DURATION: _histogram(meter, names.TASK_DURATION, "How long tasks took.", names.TASK_BUCKETS).record,
+        names.INPUT_DURATION: _histogram(meter, names.INPUT_DURATION, wait, names.TASK_BUCKETS).record,
+        names.COMMIT_DURATION: _histogram(meter, names.COMMIT_DURATION, commit, names.COMMIT_BUCKETS).record,
+        names.TASK_ACTIVE: meter.create_up_down_counter(names.TASK_ACTIVE, "{task}", active).add,
+        names.LOOKS: meter.create_counter(names.LOOKS, "{look}", looks).add,
+        names.RECONNECTS: meter.create_counter(names.RECONNECTS, "{connection}", "Connections made again.").add,
+        names.LEASE: meter.create_counter(names.LEASE, "{task}", leases).add,
+        names.TASK_UNCERTAIN: meter.create_counter(names.TASK_UNCERTAIN, "{call}", uncertain).add,
+    }
+
+
+@define(eq=False)
+class _Block(AbstractContextManager[Mark]):
+    """A span and the context in which it is current, for as long as a block runs."""
+
+    _recorder: Recorder
+    _span: Span | None
+    _context: Context | None
+    _measured: dict[str, Any] | None = field(default=None, kw_only=True, alias="measured")
+    """The attributes of the operation's metric; None for no metric."""
+    _task: TracedTask | None = field(default=None, kw_only=True, alias="task")
+    """The task that is waited for. Without a place of its own it belongs to the first span that is about it."""
+    _mark: Mark = field(factory=Mark, init=False)
+    _token: Any = field(default=None, init=False)
+    _begun: float = field(default=0.0, init=False)
+
+    def __enter__(self) -> Mark:
+        task = self._task
+        # Of a wait, the place matters only to a task that has none yet.
+        if self._span is not None and (task is None or task.place is None):
+            self._mark.place = _place(self._span.get_span_context())
+            if task is not None:
+                task.place = self._mark.place
+        if self._context is not None:
+            self._token = contexts.attach(self._context)
+        if self._measured is not None:
+            self._begun = time.perf_counter()
+        return self._mark
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        # A coroutine that Python closes has left the context in which it ran.
+        if self._token is not None and not isinstance(exc, GeneratorExit):
+            contexts.detach(self._token)
+        error = error_type(exc) if isinstance(exc, Exception) else self._mark.error
+        failed: dict[str, Any] = {} if error is None else {names.ERROR: error}
+        if error is not None and error.removeprefix("-").isdigit():
+            failed[names.STATUS_CODE] = error
+        if self._measured is not None:
+            seconds = time.perf_counter() - self._begun
+            self._recorder.take(
+                names.OPERATION_DURATION, seconds, {**self._measured, **failed} if failed else self._measured
+            )
+        if self._span is not None:
+            try:
+                if failed:
+                    self._span.set_attributes(failed)
+                    self._span.set_status(StatusCode.ERROR)
+                self._span.end()
+            except Exception as problem:  # noqa: BLE001 - a program's processor may raise anything
+                self._recorder.complain(problem)
+
+
+def _start(
+    tracer: trace.Tracer, name: str, parent: Context | None, kind: SpanKind = SpanKind.INTERNAL, **options: Any
+) -> Span:
+    return tracer.start_span(
+        name, context=parent, kind=kind, record_exception=False, set_status_on_exception=False, **options
+    )
+
+
+def _histogram(meter: metrics.Meter, name: str, description: str, buckets: tuple[float, ...]) -> metrics.Histogram:
+    try:
+        return meter.create_histogram(name, "s", description, explicit_bucket_boundaries_advisory=buckets)
+    except TypeError:  # Before opentelemetry-api 1.30 the buckets are for the program to set.
+        return meter.create_histogram(name, "s", description)
+
+
+def _context(place: SpanPlace) -> SpanContext:
+    return SpanContext(place.trace_id, place.span_id, is_remote=False, trace_flags=TraceFlags(place.flags))
+
+
+def _at(place: SpanPlace) -> Context:
+    """The same for the span of a place."""
+    return _below(_context(place))
+
+
+def _below(span: SpanContext) -> Context:
+    """The present context with that span as the current one."""
+    return trace.set_span_in_context(NonRecordingSpan(span))
+
+
+def _place(found: SpanContext) -> SpanPlace | None:
+    return SpanPlace(found.trace_id, found.span_id, int(found.trace_flags)) if found.is_valid else None

@@ -1,0 +1,50 @@
+"""The adapters with the real frameworks: each framework's tests run in an environment of its own, pinned.
+
+By its path, since the ordinary run has no frameworks: `nox -s frameworks`. `$MCPTASKS_TEST_OPENAI_AGENTS` and the like
+may name an environment that exists already, which is then used as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.interop.environments import cached_environment, given_environment
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+OWN = ("mcp==2.3.0", "httpx2==2.16.2", "anyio==4.16.0", "attrs>=23.2", "pytest==9.2.0")
+"""What `mcptasks` needs, and pytest."""
+FASTMCP = "fastmcp-slim[client]==4.2.3"
+REQUIREMENTS: dict[str, tuple[str, ...]] = {
+    "fastmcp": (FASTMCP,),
+    "openai_agents": ("openai-agents==0.24.0",),
+    "pydantic_ai": ("pydantic-ai-slim[mcp]==2.68.0", FASTMCP),
+    "langchain": ("langchain==1.5.2", "langgraph==1.2.24", FASTMCP),
+    "llama_index": ("llama-index-tools-mcp==0.6.0", "llama-index-core==0.14.25"),
+}
+"""What goes into the environment of each framework: the newest versions that install together with `mcp`."""
+LIMIT = 1800.0
+"""Seconds that the tests of one framework take at most; then something hangs."""
+
+
+@pytest.mark.parametrize("framework", REQUIREMENTS)
+def test_framework(framework: str) -> None:
+    """The framework's tests pass with the framework itself, and the examples of its page run."""
+    given = given_environment(framework.upper())
+    python = given or cached_environment((*REQUIREMENTS[framework], *OWN))
+    options = ["-c", str(HERE / "pytest.ini"), "--rootdir", str(HERE), str(HERE / f"in_{framework}.py")]
+    done = subprocess.run(
+        [python, "-m", "pytest", *options],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2_000:]
+    assert "skipped" not in done.stdout.splitlines()[-1], "an example of the page was not found"

@@ -1,0 +1,108 @@
+"""Runs a coroutine on either backend with a clock that jumps whenever all tasks wait, also if they use sockets on
+loopback.
+
+Sockets between parts of one process are ready almost at once. So the clock jumps when for a few real milliseconds no
+socket was ready and no task could run. Worker threads do not hold the clock up: code that uses them must not have a
+deadline here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import anyio
+import pytest
+import trio
+import trio.testing
+
+from tests.helpers.worlds import TestT
+
+ValueT = TypeVar("ValueT")
+
+PATIENCE = 0.004
+"""Real seconds without any activity before the clock jumps."""
+
+
+class _JumpingSelector(selectors.DefaultSelector):
+    """Waits for sockets for a moment, and then skips the rest of the time."""
+
+    ahead = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """Wait like `selectors`, but at most `PATIENCE` if a timer is due later."""
+        if timeout is None or timeout <= PATIENCE:
+            return super().select(timeout)
+        ready = super().select(PATIENCE)
+        if not ready:
+            self.ahead += timeout - PATIENCE
+        return ready
+
+
+class _JumpingLoop(asyncio.SelectorEventLoop):
+    """An event loop on the clock of that selector."""
+
+    def __init__(self) -> None:
+        self._jumping = _JumpingSelector()
+        super().__init__(self._jumping)
+
+    def time(self) -> float:
+        """Real seconds plus skipped seconds."""
+        return super().time() + self._jumping.ahead
+
+
+class _FrozenSelector(selectors.DefaultSelector):
+    """Waits for sockets for a moment, and then skips all of the time."""
+
+    now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """Wait like `selectors`, but for no real time that the clock knows of."""
+        if timeout is None or timeout <= 0:
+            return super().select(timeout)
+        ready = super().select(min(timeout, PATIENCE))
+        if not ready:
+            self.now += timeout
+        return ready
+
+
+class _FrozenLoop(asyncio.SelectorEventLoop):
+    """An event loop on the clock of that selector, which stands still while code runs."""
+
+    def __init__(self) -> None:
+        self._frozen = _FrozenSelector()
+        super().__init__(self._frozen)
+
+    def time(self) -> float:
+        """Skipped seconds alone."""
+        return self._frozen.now
+
+
+on_frozen_clocks = pytest.mark.parametrize(
+    "anyio_backend",
+    [
+        pytest.param(("asyncio", {"loop_factory": _FrozenLoop}), id="asyncio"),
+        pytest.param(("trio", {"clock": trio.testing.MockClock(autojump_threshold=0)}), id="trio"),
+    ],
+)
+"""Run an async test on both backends, on a clock that stands still while code runs, and jumps whenever all tasks wait.
+Client and server have to share the event loop."""
+
+
+def run_virtually(backend: str, function: Callable[..., Awaitable[ValueT]], *args: Any) -> ValueT:
+    """Run a coroutine function to its end on "asyncio" or "trio" in virtual time."""
+    if backend == "trio":
+        # Not by `anyio.run`: the oldest supported anyio (4.10) drops the clock, and a virtual hour would be a real one.
+        return trio.run(function, *args, clock=trio.testing.MockClock(autojump_threshold=PATIENCE))
+    return anyio.run(function, *args, backend=backend, backend_options={"loop_factory": _JumpingLoop})
+
+
+def virtual() -> Callable[[TestT], TestT]:
+    """Run the test on trio with a clock that jumps whenever all tasks wait."""
+    import trio.testing
+
+    clock = trio.testing.MockClock(autojump_threshold=0)
+    params = [pytest.param(("trio", {"clock": clock}), id="virtual")]
+    return lambda test: pytest.mark.anyio(pytest.mark.parametrize("anyio_backend", params)(test))

