@@ -1,8 +1,8 @@
 """The names that the public classes use of the rest of the client. Each is imported at its first use.
 
-    `from mcptasks import Client` imports only the class, whose methods are signatures and one call each. The two
-    hundred modules that carry the calls out are imported when the first client is made. The parts that few clients need
-    (subprocesses, notebooks, `map`) are imported when they are needed.
+`from mcptasks import Client` imports only the class, whose methods are signatures and one call each. The two
+hundred modules that carry the calls out are imported when the first client is made. The parts that few clients need
+(subprocesses, notebooks, `map`) are imported when they are needed.
 """
 
 from __future__ import annotations

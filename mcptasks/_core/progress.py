@@ -59,7 +59,8 @@ class TaskProgress:
 
 @frozen(kw_only=True)
 class Expectation:
-    """How much longer a task may take: a guess from earlier runs of the same tool that this process has seen."""
+    """How much longer a task may take: a guess from earlier runs of the same tool, which this process has seen or the
+    client's store has kept."""
 
     __module__ = "mcptasks"
 

@@ -91,9 +91,10 @@ class Task(TaskFacade[ResultT_co]):
 
     @property
     def expected(self) -> Expectation | None:
-        """How much longer the task may take: a guess from earlier runs of the tool in this process. Sends nothing.
+        """How much longer the task may take: a guess from earlier runs of the tool, in this process or in the client's
+        store. Sends nothing.
 
-        None if too few runs were seen, if this run is longer than most of them, if the task has asked for input, or if
+        None if too few runs are known, if this run is longer than most of them, if the task has asked for input, or if
         another client created the task.
         """
         return self._inner.expected
