@@ -180,8 +180,8 @@ class Calls(Reads):
             ttl: How long the server should keep the task, in seconds or as a `timedelta`. Only 2025-11-25 servers take
                 a ttl, and they may grant less; the client then gives a `TtlIgnoredWarning`, once. `Task.kept_until`
                 has the time that holds.
-            timeout: Seconds or a `timedelta` for the whole call, up to its value. If the call returns a `Task`, only
-                for the time until the server has created it.
+            timeout: Seconds or a `timedelta` for the whole call, including the work. If the call returns a `Task`, only
+                for the request that creates the task, never for the work.
             label: A word of your own for the task, such as "2026-11", to tell tasks of one tool apart. The label is in
                 `Task.label`, in the reference and in notebook displays; it is not sent.
             key: A word of your own that names this very call, such as "order-42", for a client with a store. A call
