@@ -74,13 +74,14 @@ class _Registry:
 
     def _notice_the_end(self) -> None:
         """Register with `multiprocessing`: its child processes run no exit handlers, but finalizers of their own."""
-        # If `multiprocessing` is not imported, this is not such a child.
+        # If `multiprocessing` is not imported, this process is not its child.
         process = sys.modules.get("multiprocessing.process")
         if self._ends_in_time or process is None or process.parent_process() is None:
             return
         from multiprocessing.util import Finalize
 
-        # Below 0, and below those of queues (-5): after the daemonic processes that its threads may wait for.
+        # At a priority below 0, this runs after the daemonic processes have ended, for which threads may wait;
+        # below -5, also after the finalizers of queues.
         Finalize(None, self._end_of_child, exitpriority=-100)
         self._ends_in_time = True
 

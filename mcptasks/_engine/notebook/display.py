@@ -1,7 +1,7 @@
 """Shows a task in a notebook, and keeps the display up to date until the task is over or the client closes.
 
 The first display is made on the thread of the cell, and every update on the event loop's thread. IPython is imported
-only when IPython itself asks for a display. An exception of its publishing does not get past this module.
+only when IPython itself asks for a display. An exception from updating a display does not get past this module.
 """
 
 from __future__ import annotations

@@ -21,8 +21,8 @@ _RUNNING: ContextVar[Gathering[Any] | None] = ContextVar("mcptasks_gathering", d
 
 
 def shown_in_notebooks(function: FunctionT) -> FunctionT:
-    """Decorate an async function that takes tasks, and calls that make tasks: what it returns is still awaited as a
-    coroutine is, and a cell that ends in it shows the tasks."""
+    """Decorate an async function that takes tasks, or calls that make tasks. The function then returns a coroutine that
+    has a display: a cell that ends in it shows the tasks."""
 
     @wraps(function)
     def gather(*tasks: Any, **options: Any) -> Gathering[Any]:
@@ -33,7 +33,7 @@ def shown_in_notebooks(function: FunctionT) -> FunctionT:
 
 
 def gathering() -> Gathering[Any] | None:
-    """The call whose coroutine runs at this moment, for itself only; None in other code."""
+    """Return the gathering whose coroutine runs at this moment; None outside of such a coroutine."""
     return _RUNNING.get()
 
 
@@ -54,7 +54,7 @@ class Gathering(Coroutine[Any, Any, T]):
         self._begun = False
 
     def __getattr__(self, name: str) -> Any:
-        """What debuggers ask of a coroutine: where it stands."""
+        """Pass on the attributes of a coroutine that debuggers read: where it stands, and its name."""
         if name.startswith("cr_") or name in ("__name__", "__qualname__"):
             return getattr(self._coroutine, name)
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
@@ -74,7 +74,7 @@ class Gathering(Coroutine[Any, Any, T]):
         return self._step(lambda: self._coroutine.throw(error if tb is None else error.with_traceback(tb)))
 
     def close(self) -> None:
-        """End it, wherever it is."""
+        """End the coroutine, wherever it stands."""
         self._end()
         self._coroutine.close()
 
@@ -98,7 +98,7 @@ class Gathering(Coroutine[Any, Any, T]):
     # --- what is shown --------------------------------------------------------------------------------------------
 
     def add(self, task: Any) -> None:
-        """A call has made this task."""
+        """Note that a call has made this task, and show the task."""
         self._coming -= 1
         self._tasks.append(task)
         for table in self._tables:

@@ -26,7 +26,7 @@ second."""
 _TICK = 5.0
 """Fewest seconds between two updates in which only the times have changed."""
 _SLOWER = 20
-"""Later, an update of the times comes when the display has become older by one part in this many."""
+"""After a while, the pause between two updates of the times is the age of the display divided by this."""
 _SLOWEST = 60.0
 """Most seconds between two updates of the times."""
 
@@ -114,12 +114,12 @@ class Table:
     """One display of many tasks."""
 
     _bundle: Callable[[bool], Bundle]
-    """Returns the content; called with whether the display is kept up to date."""
+    """Returns the content. Its argument says whether the display is kept up to date."""
     _tasks: list[Followed]
     _is_open: Callable[[], bool] = lambda: False
     """Whether more tasks may come (`add`)."""
     _stack: ExitStack | None = field(default=None, init=False)
-    """Ends the subscriptions to the tasks; None before and after that."""
+    """Ends the subscriptions to the tasks; None while there are none."""
     _handle: Handle | None = field(default=None, init=False)
     _is_followed: bool = field(default=False, init=False)
     _changed: anyio.Event = field(factory=anyio.Event, init=False)

@@ -1,4 +1,4 @@
-"""How far one task is: what is known without asking, and callbacks that are told of it."""
+"""How far one task is: what the client knows without asking the server, and callbacks for each change."""
 
 from __future__ import annotations
 

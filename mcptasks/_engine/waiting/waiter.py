@@ -318,13 +318,13 @@ async def _waited(waiter: Waiter, wait: Coroutine[Any, Any, TaskStatus]) -> Task
 
 
 def says_what(watch: Watch, status: TaskStatus) -> bool:
-    """Whether a status may be returned: the task does not wait for input, its questions are known, or they will never
-    be."""
+    """Whether a status may be returned: the task does not wait for input, or its questions are known, or the server
+    will never send them."""
     return status.status != "input_required" or bool(status.input_requests) or watch.input.silent
 
 
 def deadline_of(limit: float | None) -> float:
-    """Return the end of a duration, by the event loop's clock."""
+    """Return when a time limit that begins at this moment ends, by the event loop's clock; infinite without a limit."""
     return math.inf if limit is None else anyio.current_time() + limit
 
 

@@ -1,7 +1,7 @@
 """Keeps pushes for tasks that are not known yet. A server may push, and even ask, before it answers the creating call.
 
-What is kept is bounded in number and size. Of a large push, for example one with a result, only the fact is kept that
-it came: the task is then polled as soon as it is known.
+What is kept is bounded in number and size. A large push, for example one with a result, is not kept; this module only
+remembers that it came, so that the task is polled as soon as it is known.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ _RHYTHMS = 64
 when needed. A usual server names one interval."""
 
 _ANY = ""
-"""In place of a hash of the arguments, for run times from a store, which does not have the arguments."""
+"""In place of the hash of the arguments, for run times that the store keeps without a hash."""
 
 _known: RunVar[OrderedDict[str, RunTimes]] = RunVar("mcptasks_run_times")
 

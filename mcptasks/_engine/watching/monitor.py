@@ -214,7 +214,8 @@ class Monitor:
         """Set the rule by which the first polls of a new task wait for pushes.
 
         Args:
-            expected: Whether pushes for a new task can be expected soon; called with whether many tasks are watched.
+            expected: Returns whether pushes for a new task can be expected soon. Its argument says whether many tasks
+                are watched.
         """
         self._schedule.expects_push = expected
 

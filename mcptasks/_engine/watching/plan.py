@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from mcptasks._engine.watching.watch import Watch
 
 _FEW = 64
-"""How many stale entries may stay in the heap before a clean-up, beside as many as there are valid ones. A clean-up for
-fewer would cost more than they do."""
+"""The heap is cleaned up when it holds this many more stale entries than valid ones. To clean up for fewer entries
+would cost more than the entries do."""
 
 
 class Plan:

@@ -49,7 +49,7 @@ class Polls:
         group: The task group in which requests run.
         schedule: Says which tasks to poll, and when.
         learning: Learns how long answers take.
-        known: All known tasks, which an outage concerns.
+        known: All known tasks. All are told of an outage.
         feed: Gets the events from the answers.
         policy: Its `floor` is the pause before another poll of a task that the server claims not to know.
     """

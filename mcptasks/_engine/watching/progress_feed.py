@@ -29,7 +29,7 @@ class ProgressFeed:
     latest: TaskProgress | None = field(default=None, init=False)
     """The latest report; None before the first."""
     moved: float = field(default=-math.inf, init=False)
-    """When it came, by the event loop's clock; minus infinity before the first."""
+    """When the latest report came, by the event loop's clock; minus infinity before the first."""
     on_end: Callable[[], None] | None = field(default=None, init=False, repr=False)
     """Called once when the call is over, to drop the progress token."""
     _readers: tuple[Reader, ...] = field(default=(), init=False, repr=False)

@@ -33,7 +33,8 @@ class Schedule:
         self._policy = policy
         self._learning = learning
         self.expects_push: Callable[[bool], bool] = lambda _crowded: False
-        """Whether pushes for a new task can be expected soon; called with whether many tasks are watched."""
+        """Returns whether pushes for a new task can be expected soon. Its argument says whether many tasks are
+        watched."""
         self._plan = Plan()
         self._missed = Missed()
         self._alarm = anyio.Event()

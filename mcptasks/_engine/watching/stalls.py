@@ -77,7 +77,7 @@ class Stalls:
 
     def _of(self, watch: Watch) -> Suspense:
         suspense = self._known.get(watch) or Suspense(anyio.current_time(), watch.status)
-        # Asked for when the time may be up: a task may report its progress 10,000 times a second.
+        # Progress is taken in only here, and not at each report: a task may report 10,000 times a second.
         return suspense if watch.progress is None else suspense.progressed(watch.progress.moved)
 
     def _expires(self, watch: Watch) -> float | None:

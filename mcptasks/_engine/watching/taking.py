@@ -26,8 +26,8 @@ _AGAIN_SECONDS = 10.0
 """Seconds until the next attempt if another client holds the lease, or the store is away. This is a third of the usual
 lease, so a lease that has run out is noticed soon."""
 _PLACE_SECONDS = 1.0
-"""Seconds that a wait is held up at most while the store is asked to which trace a task belongs. Without an answer, the
-task belongs to the trace of the wait."""
+"""Most seconds for which a wait is held up while the store is asked to which trace a task belongs. Without an answer,
+the task belongs to the trace of the wait."""
 
 
 class Taking:
@@ -101,23 +101,23 @@ class Taking:
             origin = await resumed.origin()
             _put(watch, origin)
         if origin is None and not watch.polling.interest:
-            # Whoever only looks at a task that the store does not know leaves no record of it.
+            # A client that only polls a task makes no record of it if the store does not know the task.
             self._trace.note(EndRecorded(watch.trace))
             return True
         taken = await resumed.taken()
         if taken.holds or _is_untold(watch):
             watch.recorded(taken)
             self._look(watch)
-            watch.wake()  # Who waits may have questions put now.
+            watch.wake()  # From here on, those who wait may have handlers answer.
         return taken.holds or _is_untold(watch)
 
 
 async def find_place(watch: Watch, trace: Trace) -> None:
-    """Look up to which trace a task belongs that was resumed, before a span about it is made. Only a store knows that.
+    """Look up the trace of a resumed task, before a span about the task is made. Only a store knows this trace.
 
     Args:
         watch: The task.
-        trace: Makes spans, or does not.
+        trace: Makes the spans, if tracing is on.
     """
     if watch.record.id is None and watch.trace.place is None and trace.traces:
         try:

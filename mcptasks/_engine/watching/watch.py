@@ -25,7 +25,8 @@ from mcptasks._engine.watching.progress_feed import ProgressFeed
 
 Effects: TypeAlias = tuple[Effect, ...]
 Observer: TypeAlias = Callable[[Effects], None]
-"""Called with the effects of a change. There are none if a handler has ended, which is not an event of the task."""
+"""Called with the effects of a change. They are empty if only a handler has ended, which is not an event of the
+task."""
 
 
 @define(eq=False, weakref_slot=False)
@@ -66,7 +67,8 @@ class Polling:
     key: CallKey | None = None
     """The task's tool and a hash of the arguments; None until it is first needed."""
     again: bool = False
-    """Poll as soon as possible: a push may have been missed, so the latest answer (even one in flight) may be stale."""
+    """Whether to poll as soon as possible: a push may have been missed, so the latest answer (even one in flight) may
+    be stale."""
     doubted: float = 0.0
     """When it was last found that pushes may have been missed, by the event loop's clock."""
     entry: int = 0
@@ -127,8 +129,9 @@ def _traced(watch: Watch) -> TracedTask:
 class Watch:
     """Everything one client knows about one task.
 
-    The room `watching` writes `polling`, and the room `input` replaces `input`. The state and the reference change
-    through the methods here; everything else stays as it was given. `tests/house/test_owners.py` holds all of that.
+    Only the folder `watching` writes `polling`, and only the folder `input` replaces `input`. The state and the
+    reference change through the methods here; everything else stays as it was given. `tests/house/test_owners.py`
+    checks this.
 
     There are two ways to hear of a change: `observe` has a function called with the effects, and `await change()`
     returns. A part that has to hear of every task of a client observes the monitor instead (`Monitor.on_news`).
@@ -189,8 +192,8 @@ class Watch:
         self.reference = self.trace.reference = reference
 
     def carry(self, carried: Carried) -> None:
-        """Send these headers with later requests about the task, and hand this context to handlers. What is not given
-        stays as it was."""
+        """Send these headers with later requests about the task, and hand this context to handlers. If one of the two
+        is not given, the earlier one stays."""
         if carried is not NOTHING:
             self.carried = Carried(
                 carried.headers or self.carried.headers,
