@@ -1,4 +1,4 @@
-"""From the target that a program gives to a function that connects to the server, again and again.
+"""Turns the target that a program gives into a function that connects to the server, as often as needed.
 
 An error shows no value: a value in the wrong place or form may be a secret.
 """
@@ -88,7 +88,7 @@ class Options:
     cwd: str | os.PathLike[str] | None = None
     server: str | None = field(default=None, converter=_server)
     max_answer_size: int = ANSWER_SIZE
-    """How many bytes one answer may have, decompressed."""
+    """Most bytes of one answer, after decompression."""
     endpoint: str | None = None
     """The program's own name for the server, shown in place of the target."""
 
@@ -331,8 +331,8 @@ def _is_transport(target: Any) -> bool:
 
 
 def _once(transport: Any) -> Connect:
-    """Returns the transport the first time, and raises a clear error after that: a transport that is entered again
-    fails in obscure ways."""
+    """Returns a function that returns the transport once, and later raises an error that says why. Without that, a
+    transport that is entered twice fails with errors that do not name the cause."""
     unused = [transport]
 
     def connect() -> Any:

@@ -83,7 +83,8 @@ class Bell:
                 self._discard(wake)
 
     def until_blocking(self, look: Callable[[], T | None], timeout: float | timedelta) -> T:
-        """Like `until`, for a plain thread; raises `TimeoutError` after `timeout`, seconds or a `timedelta`."""
+        """Like `until`, for a thread without an event loop. Raises `TimeoutError` after `timeout`, seconds or a
+        `timedelta`."""
         seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
         deadline = time.monotonic() + seconds
         while True:

@@ -186,7 +186,8 @@ class FaultBook:
         `method` is a JSON-RPC method, `"*"`, or `"http:GET"` / `"http:DELETE"` for the bare HTTP requests of
         2025-11-25. `skip` lets that many requests pass first. With `after=True` the request is carried out, and only
         its answer is spoilt. `task_id` restricts the rule to requests about one task. If several rules fit a request,
-        the request meets the oldest.
+        the request meets the oldest. Raises `ValueError` if there is no fault, or if `RpcError`, `Drop` or `Garbage`
+        stands beside an HTTP fault.
         """
         if not faults:
             raise ValueError("a rule needs at least one fault")

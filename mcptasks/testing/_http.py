@@ -133,7 +133,7 @@ class serve_http:  # noqa: N801 - used like a function: `with serve_http(server)
         return f"http://{self._host}:{self._port}{self._path}"
 
     def __enter__(self) -> str:
-        """Start, and give the URL."""
+        """Start, and return the URL; see `start` for the errors."""
         self.start()
         return self.url
 
@@ -144,7 +144,8 @@ class serve_http:  # noqa: N801 - used like a function: `with serve_http(server)
         self.stop()
 
     def start(self) -> None:
-        """Begin to listen and to serve; after `stop()`, on the same port."""
+        """Begin to listen and to serve; after `stop()`, on the same port. Raises `RuntimeError` if the server runs
+        already or does not start within 10 s, and `OSError` if the port cannot be used."""
         if self._thread is not None:
             raise RuntimeError("already started")
         sock = self._listen()
@@ -160,7 +161,8 @@ class serve_http:  # noqa: N801 - used like a function: `with serve_http(server)
             raise RuntimeError(f"the test server did not start on {self.url}") from failure
 
     def stop(self) -> None:
-        """Cut all connections and stop listening; does nothing if the server is not running."""
+        """Cut all connections and stop listening; does nothing if the server is not running. Raises `RuntimeError` if
+        the server does not stop within 10 s."""
         thread, self._thread = self._thread, None
         if thread is None:
             return

@@ -41,7 +41,7 @@ class Questions:
         kept = {key: still_open[key] for key in requests if key in still_open and still_open[key] == requests[key]}
         reused = sorted(self._asked.intersection(requests) - kept.keys())
         if reused:
-            raise ValueError(f"input keys are unique for the life of a task, used before: {reused}")
+            raise ValueError(f"these keys of input requests were used before in this task: {reused}; pass reuse=True")
         return {**requests, **kept}
 
     def claim(self, open_requests: Mapping[str, JSON]) -> dict[str, JSON]:

@@ -89,5 +89,6 @@ class RequestLog(Sequence[ReceivedRequest]):
     def wait_for_blocking(
         self, method: str, n: int = 1, task_id: str | None = None, timeout: float | timedelta = 5.0
     ) -> ReceivedRequest:
-        """Like `wait_for`, for a plain thread; raises `TimeoutError`."""
+        """Like `wait_for`, for a thread without an event loop. Raises `TimeoutError` after `timeout`, seconds or a
+        `timedelta`."""
         return self._bell.until_blocking(lambda: self._nth(method, n, task_id), timeout)

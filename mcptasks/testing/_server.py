@@ -102,7 +102,8 @@ class TaskServer(Server[Host]):
         return await self.tasks.next()
 
     def next_task_blocking(self, timeout: float | timedelta = 5.0) -> ServerTask:
-        """Like `next_task`, for a plain thread; raises `TimeoutError`."""
+        """Like `next_task`, for a thread without an event loop. Raises `TimeoutError` after `timeout`, seconds or a
+        `timedelta`."""
         return self.tasks.next_blocking(timeout)
 
     async def next_call(self) -> ServerTask:
@@ -110,7 +111,8 @@ class TaskServer(Server[Host]):
         return await self.tasks.next(plain=True)
 
     def next_call_blocking(self, timeout: float | timedelta = 5.0) -> ServerTask:
-        """Like `next_call`, for a plain thread; raises `TimeoutError`."""
+        """Like `next_call`, for a thread without an event loop. Raises `TimeoutError` after `timeout`, seconds or a
+        `timedelta`."""
         return self.tasks.next_blocking(timeout, plain=True)
 
     def restart(self, *, keep_tasks: bool = True) -> None:

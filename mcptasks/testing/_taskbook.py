@@ -69,5 +69,6 @@ class TaskBook(Mapping[str, ServerTask]):
         return await self._bell.until(lambda: self.take_next(plain=plain))
 
     def next_blocking(self, timeout: float | timedelta, *, plain: bool = False) -> ServerTask:
-        """Like `next`, for a plain thread; raises `TimeoutError`."""
+        """Like `next`, for a thread without an event loop. Raises `TimeoutError` after `timeout`, seconds or a
+        `timedelta`."""
         return self._bell.until_blocking(lambda: self.take_next(plain=plain), timeout)

@@ -71,7 +71,10 @@ class TaskOrigin:
 
 
 class ServerTask:
-    """One task of a `TaskServer`. Every method may be called from any thread."""
+    """One task of a `TaskServer`. Every method may be called from any thread.
+
+    `set_working`, `need_input`, `complete`, `fail` and `cancelled` raise `RuntimeError` if the task has ended already.
+    """
 
     def __init__(self, origin: TaskOrigin, state: TaskState, events: TaskEvents) -> None:
         self.origin = origin
@@ -135,7 +138,8 @@ class ServerTask:
         self._do(Working(message))
 
     def need_input(self, requests: Mapping[str, JSON], message: str | None = None, *, reuse: bool = False) -> None:
-        """Report `input_required` until all of these requests are answered. They replace those that are open."""
+        """Report `input_required` until all of these requests are answered. They replace the open ones. Raises
+        `ValueError` if a key was used before and `reuse` is false."""
         self._do(NeedInput(requests, message, reuse=reuse))
 
     def withdraw(self, *keys: str) -> None:
@@ -233,7 +237,7 @@ class ServerTask:
     def answer(self, responses: Mapping[str, Any], *, shown_again: int = 0) -> None:
         """Take a client's answers to input requests; unknown keys are ignored.
 
-        The next `shown_again` answers to `tasks/get` still list the answered requests.
+        The next `shown_again` (a number) answers to `tasks/get` still list the answered requests.
         """
         with self._lock:
             self.received.append(dict(responses))
@@ -287,7 +291,8 @@ class ServerTask:
         await self._bell.until(lambda: True if condition(self) else None)
 
     def wait_for_blocking(self, condition: Callable[[ServerTask], object], timeout: float | timedelta = 5.0) -> None:
-        """Like `wait_for`, for a plain thread; raises `TimeoutError`."""
+        """Like `wait_for`, for a thread without an event loop. Raises `TimeoutError` after `timeout`, seconds or a
+        `timedelta`."""
         self._bell.until_blocking(lambda: True if condition(self) else None, timeout)
 
     async def wait_cancel_requested(self) -> None:

@@ -24,12 +24,13 @@ GRACE_SECONDS = 2.0
 """Seconds that a server has to end after its stdin was closed, before SIGTERM; then once more, before SIGKILL. The
 SDK's figure."""
 _UNUSED_SECONDS = 0.2
-"""Seconds before SIGTERM for a server that has never sent a message: whoever gave it up has waited long enough."""
+"""Seconds before SIGTERM for a server that has never sent a message. The caller has already waited for a first message,
+so this is short."""
 _KILL_SECONDS = 2.0
 """Seconds to wait for the end of a process after SIGKILL; then `stop` returns. Only a process stuck in the kernel
 takes longer."""
 _POLL_SECONDS = 0.01
-"""Seconds between two looks at a process or group whose end the system does not report."""
+"""Seconds between two checks of a process or group whose end the system does not report."""
 
 
 @define(eq=False)
@@ -50,7 +51,7 @@ class Process:
         """Wait for the end of the process, and set `ended`."""
         try:
             fd = os.pidfd_open(self._popen.pid)
-        except (AttributeError, OSError):  # pidfd_open is of Linux only, and forbidden in some containers.
+        except (AttributeError, OSError):  # pidfd_open exists on Linux only, and some containers forbid it.
             while not self._has_ended():  # noqa: ASYNC110 - there is no event to wait for
                 await anyio.sleep(_POLL_SECONDS)
         else:
