@@ -73,9 +73,10 @@ async def gather(
         timeout: Seconds or a `timedelta` for all tasks together; None for no limit, 0 to poll each once.
 
     Raises:
-        TypeError: An argument is not a task.
+        TypeError: An argument is neither a task nor a call.
+        ValueError: The timeout is negative; or it is 0 and a call was passed in.
         TaskTimeoutError: Some tasks did not finish in time; the work goes on.
-        Exception: `Task.result` of a task raises.
+        Exception: The first error that the `result` of a task raises.
     """
     found = _checked(tasks, "gather", "pass tasks one by one: gather(*tasks)")
     limit = argument_checks.seconds(timeout, "timeout")
@@ -137,7 +138,8 @@ def as_completed(
         timeout: Seconds or a `timedelta` for all tasks, from this call on; None for no limit, 0 to poll each once.
 
     Raises:
-        TypeError: An argument is not a task.
+        TypeError: An argument is neither a task nor a call.
+        ValueError: The timeout is negative; or it is 0 and a call was passed in.
         Exception: A call that was passed in raises. The next step goes on with the other tasks.
         TaskTimeoutError: Some tasks did not finish in time; the work goes on.
     """
@@ -171,8 +173,8 @@ async def wait(
         The tasks that are done, and those that are pending.
 
     Raises:
-        TypeError: An argument is not a task.
-        ValueError: `return_when` is unknown.
+        TypeError: An argument is neither a task nor a call.
+        ValueError: `return_when` is unknown; the timeout is negative; or it is 0 and a call was passed in.
         Exception: A call that was passed in raises, or, with `TaskTimeoutError`, is not answered in time. The tasks of
             the other calls are then cancelled.
     """

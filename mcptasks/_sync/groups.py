@@ -54,8 +54,9 @@ def gather(
 
     Raises:
         TypeError: An argument is not a task.
+        ValueError: The timeout is negative; or the tasks' clients have different backends.
         TaskTimeoutError: Some tasks did not finish in time; the work goes on.
-        Exception: `Task.result` of a task raises.
+        Exception: The first error that the `result` of a task raises.
     """
     group = Group("gather", tasks)
     return group.call(
@@ -79,6 +80,7 @@ def as_completed(tasks: Iterable[Task[T]], timeout: float | timedelta | None = N
 
     Raises:
         TypeError: An argument is not a task.
+        ValueError: The timeout is negative; or the tasks' clients have different backends.
         TaskTimeoutError: Some tasks did not finish in time; the work goes on.
     """
     group = Group("as_completed", tasks)
@@ -106,7 +108,7 @@ def wait(
 
     Raises:
         TypeError: An argument is not a task.
-        ValueError: `return_when` is unknown.
+        ValueError: `return_when` is unknown; the timeout is negative; or the tasks' clients have different backends.
     """
     group = Group("wait", tasks)
     return group.handles(group.call(lambda: async_wait(group.tasks, timeout=timeout, return_when=return_when)))

@@ -172,6 +172,8 @@ NAMES = Names(
             " or is cancelled."
         ): "",
         ", or calls with `task=True` that are not awaited yet; these calls start together.": ".",
+        "An argument is neither a task nor a call.": "An argument is not a task.",
+        "it is 0 and a call was passed in": "the tasks' clients have different backends",
         "Exception: A call that was passed in raises. The next step goes on with the other tasks.": "",
         (
             "Exception: A call that was passed in raises, or, with `TaskTimeoutError`, is not answered in time. The"
