@@ -24,6 +24,7 @@ _SKEW = timedelta(seconds=60)
 _MODERN = "2026-07-28"
 """The protocol in which servers list no tasks."""
 _SHOWN = 10
+"""How many tasks the text output lists; the others are counted. They fit on a screen with the lines around them."""
 
 
 async def of_calls(setting: Setting, store: Store, calls: Sequence[TaskRecord]) -> dict[str, list[TaskStatus]]:

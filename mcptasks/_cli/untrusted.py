@@ -14,6 +14,7 @@ FIELD = 400
 """The most characters of one field, such as a name or a status message. A server chooses how long these are."""
 
 _UNLIMITED = 2**62
+"""A limit in characters that no text reaches."""
 _JOINERS = str.maketrans({"\u200c": "\\u200c", "\u200d": "\\u200d"})
 
 

@@ -16,6 +16,7 @@ from mcptasks._core.safe_text import cut
 _BLUE = "#3b82f6"
 _RED = "#dc2626"
 _WORDS = 200
+"""The most characters of a tool's name. A server chooses how long names are."""
 _TRACK = "display:inline-block;width:10em;height:0.7em;border:1px solid #808080;vertical-align:middle;"
 
 

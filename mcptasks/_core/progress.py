@@ -28,8 +28,9 @@ _AT_ONCE = 5
 """How many calls within a second come without a pause between them, so that a short sequence of reports arrives
 whole."""
 PAUSE = 0.1
-"""Seconds between two calls after these."""
+"""Seconds between two calls after the first `_AT_ONCE`."""
 _SECOND = 1.0
+"""The span in seconds in which `MOST` and `_AT_ONCE` count calls."""
 
 
 @frozen(kw_only=True)

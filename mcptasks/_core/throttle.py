@@ -29,6 +29,7 @@ _BURST_SECONDS = 0.05
 """After a pause, the requests of so many seconds may be sent at once, so that a coarse clock does not lower the
 rate."""
 _SAME = 1e-9
+"""Times that differ by no more than this many seconds count as equal, because of rounding."""
 
 
 @define(eq=False)

@@ -115,7 +115,7 @@ class Runner:
         return self._opened and self._portal is not None
 
     def open(self, inner: Openable) -> None:
-        """Open the client on the background thread."""
+        """Open the client on the background thread. Raises `TaskStateError` if it was opened before."""
         self.check()
         with self._lock:
             if self._used:

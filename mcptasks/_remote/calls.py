@@ -122,6 +122,8 @@ async def afollow(
     Raises:
         ValueError: The reference is invalid, or names another server; a variable of the environment is missing; or the
             server is a subprocess of another machine. Nothing was sent.
+        TaskNotFoundError: The reference belongs to a call that made no task at the server, or the server does not know
+            the task.
         TaskInputRequiredError: The task waits for input. It stays answerable, and the error has its reference.
         TaskError: What `Client.resume` and `Task.result` raise.
     """

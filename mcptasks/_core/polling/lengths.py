@@ -35,6 +35,7 @@ _BELOW = 0.7
 """Part of the spread mass that lies below the longest known length. The rest lies above, up to `_BEYOND` times that
 length."""
 _BEYOND = 2.0
+"""See `_BELOW`."""
 _STEPS = 24
 """The most steps over which the spread mass is divided evenly. A step is a doubling of the length, unless there are too
 many; 24 doublings lead from 0.16 s to a month."""
@@ -57,6 +58,7 @@ _LIKELY = 0.25
 _TRIFLE = 0.03
 """A chance that is added to each chance, so that one run that was not expected at all does not prove too much."""
 _TINY = 1e-9
+"""In place of a length or width of 0 s where a division or a logarithm needs more than 0."""
 _DEVIATION = 1.5
 """The standard deviation of a normal distribution, in typical (median) differences from the median."""
 _WIDEST = 1.0

@@ -43,6 +43,7 @@ put off when it is due."""
 _MOST_TASKS = 0.5
 """If at least this part of the runs ends within the interval, the first poll comes no later than after one interval."""
 _SAME = 1e-6
+"""Ages (in seconds) and masses that differ by no more than this count as equal, because of rounding."""
 
 
 @frozen

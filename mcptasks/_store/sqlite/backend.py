@@ -27,6 +27,7 @@ class OneConnection(SqlBackend):
     """The common base of stores in files and in memory."""
 
     _busy = 30.0
+    """Seconds to wait for a lock that another process holds; see `Options.busy`."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
