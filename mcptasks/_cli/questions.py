@@ -15,8 +15,8 @@ from mcptasks._cli.values import array, mapping
 
 SAMPLING = "sampling/createMessage"
 _WHOLE = 24
-"""How many characters a key may have to be shown whole. Of a longer key, as fastmcp 4 makes them, only the end is
-shown."""
+"""A key with at most this many characters is shown whole. If a key is longer, as those of fastmcp 4 are, only its end
+is shown."""
 _END = re.compile(r"[\w-]{8,}\Z", re.ASCII)
 """The shown end of a key: the letters, digits, hyphens and underscores at its end."""
 

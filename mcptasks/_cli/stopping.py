@@ -122,8 +122,8 @@ async def _leave(leaving: Leaving, number: int) -> None:
     if limit and sys.platform != "win32":
         signal.signal(signal.SIGALRM, _ending(Exit(128 + number)))
         signal.alarm(limit)
-        # Python drops the handler while it ends, and the alarm would kill the process then, with another code. What is
-        # registered here runs before that, and after the last thread has ended.
+        # Python drops the handler while it ends. The alarm would then kill the process, with another exit status. This
+        # function stops the alarm before that, and after the last thread has ended.
         atexit.register(signal.alarm, 0)
 
 

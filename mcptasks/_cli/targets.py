@@ -30,7 +30,7 @@ class Target:
     given: str | list[str] | Entry = field(repr=False)
     """A URL, a path, a command, or an entry of a configuration."""
     shown: str
-    """What people call it; holds no secret."""
+    """The server's name for people; holds no secret."""
     again: str | None = None
     """The word with which a later command reaches the server from any folder; None if there is no such word, or if it
     would hold a secret."""

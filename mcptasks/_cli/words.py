@@ -24,17 +24,17 @@ class Place:
     """The server of a demonstration."""
 
     given: str | list[str]
-    """What the command line names; empty for the demonstration's own server."""
+    """The server that the command line names; empty for the demonstration's own server."""
     endpoint: str
     """Where the server is, without a secret."""
     lasting: bool
-    """Whether the server outlives this command: so for URLs. Other servers are subprocesses."""
+    """Whether the server outlives this command. Servers with a URL do; others are subprocesses."""
     mode: str = "auto"
     """How to negotiate."""
 
     @property
     def name(self) -> str:
-        """What a person calls it."""
+        """The server's name for people; holds no secret."""
         return line(self.endpoint.removeprefix("stdio:"), SHOWN) if self.given else "the demo's own server"
 
     def client(self, more: str = "") -> str:

@@ -182,7 +182,7 @@ def tasks_html(tasks: Sequence[Any], now: datetime | None = None, note: str | No
     Args:
         tasks: The list.
         now: The present, if what is shown is kept up to date; None for exact times.
-        note: What else there is to say; no text of a server.
+        note: A further line for the reader, which must not be a server's text; None for none.
     """
     rows = [_line(task, now) for task in tasks[:_ROWS]]
     # An optional column is left out if it would be empty.

@@ -10,8 +10,8 @@ The rules:
 - A 2025-11-25 server sends questions as requests of its own. Such a question is open until it is answered or withdrawn.
   Meanwhile the task counts as `input_required`.
 - Whoever answers a question reserves it first, so that no question is put to a person twice.
-- The memory is bounded: a task may have `AT_ONCE` open questions, and `IN_A_LIFE` in all. Of a closed question only a
-  digest is kept.
+- The memory is bounded: a task may have `AT_ONCE` open questions, and `IN_A_LIFE` in all. When a question is closed,
+  only its digest is kept.
 """
 
 from __future__ import annotations

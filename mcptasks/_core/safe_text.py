@@ -105,7 +105,7 @@ def _fitted(text: str, limit: int, *, breaks: bool = True, lines: int | None = N
         left -= len(piece)
         if left < 0 or (lines is not None and line > lines):
             if pieces and pieces[-1] in _JOINERS:
-                # What the joiner shapes is cut off, so that nothing would be seen of the joiner either.
+                # The joiner shapes the character after it. That is cut off, so the joiner would be invisible: drop it.
                 return "".join(pieces[:-1]), len(text) - index + 1
             return "".join(pieces), len(text) - index
         pieces.append(piece)

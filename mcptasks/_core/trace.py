@@ -81,8 +81,8 @@ class TaskEnd:
     at: int
     """When, in nanoseconds since 1970."""
     told: bool = False
-    """Whether this client has reported the end, by a span and a duration. Of several clients of a store, only one
-    does."""
+    """Whether this client has reported the end, by a span and a duration. If several clients share a store, only one of
+    them reports it."""
 
 
 @define(eq=False, weakref_slot=False)
@@ -176,7 +176,7 @@ Lasting: TypeAlias = Calling | Requesting | Waiting | Handling | CallingBack
 
 @define(eq=False)
 class Mark:
-    """What the traced part and the tracer tell each other about one moment with a length."""
+    """What the traced code and the tracer tell each other about one `Moment` that has a length."""
 
     place: SpanPlace | None = None
     """The span of the moment; None if there is none."""

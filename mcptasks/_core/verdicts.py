@@ -48,7 +48,7 @@ def error_words(result: Any) -> str | None:
 
 
 def how_it_ended(status: TaskStatus | None, outcome: Outcome | None) -> TaskOutcome | None:
-    """How the work ended; None as long as that is not known. What comes of the work counts more than a status.
+    """How the work ended; None as long as that is not known. The outcome counts more than the status.
 
     Args:
         status: The latest status; None if there is none.

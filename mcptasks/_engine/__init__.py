@@ -1,4 +1,4 @@
-"""One open client. Its rooms build on each other: `connection` < `recording` < `watching` < `input` < `waiting`.
+"""One open client. Its folders build on each other: `connection` < `recording` < `watching` < `input` < `waiting`.
 
 `connection` sends requests and receives answers. `watching` polls, feeds what it learns to the state machine
 (`_core.state`), and carries out the effects. `input` has the server's questions answered. `waiting` waits for tasks,

@@ -42,8 +42,8 @@ def belong_to(callbacks: Callbacks) -> None:
 
 
 def running_for(callbacks: Callbacks) -> bool:
-    """Whether the client with these callbacks runs the present code. Such code cannot wait for the client's end, which
-    waits for it."""
+    """Whether the client with these callbacks runs the present code. Such code cannot wait for the client's end, since
+    the end waits for the code."""
     return _owner.get() is callbacks
 
 

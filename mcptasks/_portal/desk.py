@@ -108,7 +108,7 @@ class Desk:
         # The program is most likely at its latest call. A future's call, which no thread waits for, comes last.
         free = [call for call in reversed(self._waiting) if call not in busy and not call.abandoned]
         if caller in self._waiting:
-            # Of a future's task a thread that waits for the same task answers, if there is one.
+            # For a future, a thread that waits for the same task answers, if there is one.
             threads = [call for call in free if not isinstance(call, FutureCall) and call.reference == caller.reference]
             return threads[0] if isinstance(caller, FutureCall) and threads else caller
         return min(free, key=lambda call: isinstance(call, FutureCall), default=None)

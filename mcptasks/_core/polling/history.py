@@ -82,7 +82,7 @@ class Ended:
 
 
 Aim: TypeAlias = Literal["find", "learn", "save"]
-"""What polls are placed for: to find a run soonest, to learn more of a steady tool, or to save polls."""
+"""The aim of the polls of a run: to find its end soonest, to learn more of a steady tool, or to save polls."""
 
 
 @define(eq=False)
@@ -240,8 +240,8 @@ class History:
         self.account = min(self.account, _SAVED)
 
     def _aim(self, rhythm: Rhythm, watched: int) -> Aim:
-        """What the polls of the next run are for. A scout's polls find its end soonest, except that one scout in a few
-        is polled where that tells most. A run that is no scout saves polls while the account is low."""
+        """The aim of the polls of the next run. Polls of a scout are to find its end soonest, but those of one scout in
+        a few are to learn most. Other runs save polls while the account is low."""
         if rhythm.follows:
             return "find" if self.account >= watched // _RESERVE else "save"
         self.turn += 1

@@ -52,11 +52,11 @@ _STEADY = 3.0
 """How many times as likely a tool is, before anything is known of its steadiness, to take exactly as long as before
 than to take roughly as long."""
 _FADING = 0.85
-"""What a run tells of a tool's steadiness, as a part of what the run after it tells."""
+"""The weight of a run in the judgement of a tool's steadiness, as a part of the weight of the run after it."""
 _LIKELY = 0.25
 """The end of a run counts as expected if its chance was at least this."""
 _TRIFLE = 0.03
-"""A chance that is added to each chance, so that one run that was not expected at all does not prove too much."""
+"""This is added to the chance of each run, so that one quite unexpected run does not count too much."""
 _TINY = 1e-9
 """In place of a length or width of 0 s where a division or a logarithm needs more than 0."""
 _DEVIATION = 1.5

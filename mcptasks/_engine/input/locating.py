@@ -34,7 +34,7 @@ we decide with what is known."""
 
 
 _asking: ContextVar[Carried | None] = ContextVar("asking", default=None)
-"""What the call carries in whose task the present code runs."""
+"""The headers and context of the call that runs the present code; None outside of such a call."""
 
 
 class Locator:
@@ -50,7 +50,7 @@ class Locator:
         self._monitor = monitor
         self._looking = Looking(requests, monitor, group)
         self._plain: list[Carried] = []
-        """What the calls without a task carry that are under way. Such a call may ask, too."""
+        """The headers and contexts of the calls under way that have no task. Such a call may ask, too."""
         self._creating = 0
         """How many creating calls are under way. Their tasks may ask before the creating answer comes."""
         self._created = anyio.Event()

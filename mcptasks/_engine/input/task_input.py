@@ -1,6 +1,6 @@
-"""What this room keeps with a task: drafts, the handlers' failures, and whether the server sent its question.
+"""What this folder keeps with a task: drafts, the handlers' failures, and whether the server sent its question.
 
-Only this room writes `Watch.input`; other rooms read it.
+Only this folder writes `Watch.input`; other folders read it.
 """
 
 from __future__ import annotations
