@@ -78,7 +78,7 @@ class Store(Named):
         schema: str = "mcptasks",
     ) -> None:
         if not isinstance(cast("object", keep), Keep | None):
-            raise TypeError("keep must be a mcptasks.store.Keep or None")
+            raise TypeError(f"keep must be a mcptasks.store.Keep or None, not {type(keep).__name__}")
         if migrate not in ("auto", "check"):
             raise ValueError(f'migrate must be "auto" or "check"; got {migrate!r:.40}')
         options = places.PlaceOptions(migrate=migrate, network=network, schema=schema)
@@ -395,5 +395,5 @@ def _phases(phase: Phase | Collection[Phase]) -> frozenset[Phase]:
 def _labels(labels: Mapping[str, str] | None) -> Mapping[str, str]:
     found: Mapping[Any, Any] = {} if labels is None else labels
     if not isinstance(cast("object", found), Mapping) or not all(isinstance(e, str) for p in found.items() for e in p):
-        raise TypeError("labels must be a mapping of strings to strings")
+        raise TypeError(f"labels must be a mapping of strings to strings, got {labels!r:.80}")
     return dict(found)

@@ -88,7 +88,9 @@ def time_to_live(value: Any) -> int | None:
     if found is None:
         return None
     if found > _LONGEST_TTL:
-        raise ValueError(f"ttl must be at most {_LONGEST_TTL:g} seconds; leave it out for the server's own choice")
+        raise ValueError(
+            f"ttl must be at most {_LONGEST_TTL:g} seconds, got {found:g}; leave it out for the server's own choice"
+        )
     return max(round(found * 1000), 1)
 
 

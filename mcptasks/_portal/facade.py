@@ -366,7 +366,7 @@ async def _harmless(answer: Awaitable[T]) -> T:
     except anyio.get_cancelled_exc_class() as exc:
         if anyio.current_effective_deadline() == -math.inf:
             raise
-        raise RuntimeError("a callback was cancelled from within") from exc
+        raise RuntimeError("a callback was cancelled from within, by a future or task that it awaited") from exc
     except Exception:
         raise
     except BaseException as exc:

@@ -73,7 +73,7 @@ def key_in(path: Path) -> bytes:
         why = exc.strerror if isinstance(exc, OSError) else "it holds no key"
         raise StoreError(
             f"the key file {path} cannot be read: {why}; put a backup in its place, or delete it: calls that are "
-            "recorded already can then be compared no more"
+            "recorded already can then no longer be compared"
         ) from exc
     if len(key) != _SIZE:
         raise StoreError(f"the key file {path} holds no key: put a backup in its place, or delete it")

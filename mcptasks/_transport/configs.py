@@ -100,7 +100,7 @@ def _kind(fields: Mapping[str, Any]) -> _Kind:
         name: _said(fields[name], name) for name in ("type", "transport") if fields.get(name) is not None
     }
     if len(set(said.values())) > 1:
-        raise ValueError("type and transport say different things")
+        raise ValueError(f"type and transport say different things: {said['type']!r} and {said['transport']!r}")
     there = [name for name in ("url", "command") if name in fields]
     if not said:
         if len(there) != 1:

@@ -41,7 +41,9 @@ class Questions:
         kept = {key: still_open[key] for key in requests if key in still_open and still_open[key] == requests[key]}
         reused = sorted(self._asked.intersection(requests) - kept.keys())
         if reused:
-            raise ValueError(f"these keys of input requests were used before in this task: {reused}; pass reuse=True")
+            raise ValueError(
+                f"keys of input requests must be unique in a task; used before: {reused}; reuse=True allows that"
+            )
         return {**requests, **kept}
 
     def claim(self, open_requests: Mapping[str, JSON]) -> dict[str, JSON]:

@@ -62,7 +62,9 @@ async def every_page(
         if cursor is None:
             return items
         if cursor in known or len(known) >= _PAGES:
-            raise TaskProtocolError(f"{what}: the pages never end; a cursor came again, or {_PAGES} pages were not all")
+            raise TaskProtocolError(
+                f"{what}: the pages never end: a cursor came twice, or there are more than {_PAGES} pages"
+            )
         known.add(cursor)
 
 

@@ -123,7 +123,7 @@ async def call(
         # Passed on, the cancellation would look as if the waiter, or the whole connection, had to end.
         if anyio.current_effective_deadline() == -math.inf:
             raise
-        raise RuntimeError("a handler was cancelled from within") from exc
+        raise RuntimeError("a handler was cancelled from within, by a future or task that it awaited") from exc
 
 
 async def _call(

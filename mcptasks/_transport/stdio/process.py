@@ -157,7 +157,7 @@ def _name(command: str) -> str:
 
 def _why(exc: OSError | ValueError, parameters: StdioServerParameters) -> str:
     if isinstance(exc, ValueError):
-        return "its command, arguments or environment hold a character that no program can be given"
+        return "its command, arguments or environment hold a character that no program can be given, such as NUL"
     folder = parameters.cwd
     if folder is not None and exc.filename is not None and os.fspath(exc.filename) == os.fspath(folder):
         return (
