@@ -16,6 +16,7 @@ stopping.py     Ctrl-C and other signals: the first cancels the command, the sec
 untrusted.py    text of servers on its way to a terminal
 tables.py       tables
 durations.py    durations
+nearest.py      which known word a mistyped one means
 arguments.py    a tool's arguments from words of the command line
 schemas.py      what a JSON schema says of a value
 files.py        files that words name, and standard input

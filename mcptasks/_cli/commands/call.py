@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import secrets
+import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from mcptasks._cli.display import Display, Row, display_of
 from mcptasks._cli.exits import Exit
 from mcptasks._cli.failures import Failure
 from mcptasks._cli.files import read_words
+from mcptasks._cli.nearest import nearest
 from mcptasks._cli.outcome import print_result
 from mcptasks._cli.setting import Setting
 from mcptasks._cli.targets import Target
@@ -117,7 +118,7 @@ class Call:
         self._request = request
         self._course = Course(tool=request.tool, server=request.target.shown, is_lasting=request.target.is_lasting)
         self._task: Task[Any] | None = None
-        self._mark = {records.CALL: secrets.token_hex(8)}
+        self._mark = {records.CALL: os.urandom(8).hex()}
         self._deadline = math.inf
         self._display: Display = display_of(setting.screen, silent=request.detach)
 
@@ -313,11 +314,9 @@ def sent_before(setting: Setting, error: TaskUncertainError) -> Failure:
 
 def unknown_tool(tool: str, names: list[str]) -> str:
     """Return what to say of a tool that the server does not list. Pure."""
-    from difflib import get_close_matches
-
-    near = get_close_matches(tool, names, 1)
+    near = nearest(tool, names)
     if near:
-        return f"the server lists no tool {tool!r:.80}; did you mean {untrusted.line(near[0], 80)}?"
+        return f"the server lists no tool {tool!r:.80}; did you mean {untrusted.line(near, 80)}?"
     listed = ", ".join(untrusted.line(name, 80) for name in names[:_SHOWN])
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return f"the server lists no tool {tool!r:.80}; it has: {listed}{more}"
