@@ -31,6 +31,7 @@ records.py      tasks of the store, as they are shown
 candidates.py   which tasks of a server a lost call may have created
 taking_up.py    tasks that were started earlier, each with its server
 following.py    one task, followed to its end
+calling.py      one call of a tool, to its result
 course.py       how far a call has come, and what is said when it is stopped
 display.py      tasks that are followed, on standard error
 questions.py    what a task asks
