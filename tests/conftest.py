@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import gc
 import importlib
+import os
 from collections.abc import Generator
 from contextlib import suppress
 from pathlib import Path
@@ -34,8 +35,9 @@ INTERPRETER = (TESTS / "portal", TESTS / "notebooks")
 on the oldest Python and on the newest."""
 
 
-# A slow machine is no bug, so hypothesis sets no deadline for an example.
-hypothesis.settings.register_profile("mcptasks", deadline=None, print_blob=True)
+# A slow machine is no bug, so hypothesis sets no deadline for an example. In CI each run tries the same examples, so that
+# a run fails by the change that it is about.
+hypothesis.settings.register_profile("mcptasks", deadline=None, print_blob=True, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("mcptasks")
 
 

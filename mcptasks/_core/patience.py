@@ -85,6 +85,8 @@ class Suspense:
     moved: float
     """When something came of the task, or the wait began, or the lack of it was told."""
     status: TaskStatus | None = None
+    asked: int = 0
+    """How many input requests the task has come with, open and closed ones."""
     rounds: int = 0
     failures: int = 0
     """How many attempts to poll it have failed since the latest answer."""
@@ -99,14 +101,19 @@ class Suspense:
         """Somebody begins to wait."""
         return evolve(self, moved=max(self.moved, now))
 
-    def looked(self, status: TaskStatus | None, now: float) -> Suspense:
-        """A status came, perhaps the one that is known."""
+    def looked(self, status: TaskStatus | None, asked: int, now: float) -> Suspense:
+        """A status came, perhaps the one that is known.
+
+        Args:
+            status: The status.
+            asked: How many input requests the task has come with by now. A status that comes late lists old ones again,
+                and makes no new round.
+            now: The time.
+        """
         known, calm = self.status, evolve(self, failures=0)
         if status is None or (known is not None and visible(known) == visible(status)):
             return calm
-        keys = set[str]() if known is None else set(known.input_requests)
-        asks = not set(status.input_requests) <= keys
-        return evolve(calm, status=status, moved=now, rounds=self.rounds + asks)
+        return evolve(calm, status=status, moved=now, asked=asked, rounds=self.rounds + (asked > self.asked))
 
     def failed(self) -> Suspense:
         """An attempt to poll the task has failed."""
