@@ -35,8 +35,8 @@ INTERPRETER = (TESTS / "portal", TESTS / "notebooks")
 on the oldest Python and on the newest."""
 
 
-# A slow machine is no bug, so hypothesis sets no deadline for an example. In CI each run tries the same examples, so that
-# a run fails by the change that it is about.
+# A slow machine is no bug, so hypothesis sets no deadline for an example. In CI each run tries the same examples: a
+# change fails by what it changes.
 hypothesis.settings.register_profile("mcptasks", deadline=None, print_blob=True, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("mcptasks")
 
