@@ -100,7 +100,7 @@ class Call:
         """The arguments, typed by the tool's schema.
 
         Raises:
-            Failure: The server has no such tool, or an argument cannot be right.
+            Failure: The server has no such tool, or an argument is invalid.
         """
         from mcptasks import TaskFailedError
 
@@ -108,7 +108,7 @@ class Call:
         try:
             tools = {tool.name: tool for tool in await client.list_tools()}
         except TaskFailedError:
-            tools = {}  # The server has no list; what it says to the call is told.
+            tools = {}  # The server has no list of tools, so its answer to the call decides.
         schema = tools[request.tool].input_schema if request.tool in tools else None
         if tools and schema is None:
             raise Failure(Exit.USAGE, unknown_tool(request.tool, list(tools)))
@@ -141,7 +141,7 @@ class Call:
                 key=request.key,
                 labels={**request.labels, **connecting.kept_labels(self._setting, request.target), **mark},
                 on_uncertain="send" if request.send_again else "raise",
-                timeout=request.timeout or None,  # A call has to be sent, also if nobody waits for its end.
+                timeout=request.timeout or None,  # With 0, nobody waits for the result, but the call must be sent.
                 progress_handler=self._progress,
             )
         except (TaskConnectionError, TaskTimeoutError) as exc:
@@ -161,7 +161,7 @@ class Call:
         return Failure(Exit.UNCERTAIN, f"the call may exist: {words}", task=named.json, hints=hints)
 
     async def _after(self, task: Task[Any], store: Store, asker: Asker) -> Exit:
-        """What follows the creating answer: the id, or the result."""
+        """Print the id, or wait for the result and print it, after the server has answered the call."""
         import anyio
 
         setting, request, course = self._setting, self._request, self._course
@@ -187,7 +187,8 @@ class Call:
         return Exit.OK
 
     def _failed_plain(self, followed: following.Followed, named: naming.Named) -> Failure:
-        """What to tell of a call without a task, of which nothing goes on, so that nobody comes back to it. Pure."""
+        """The failure of a call without a task. Nothing goes on at the server, so there are no hints how to come back.
+        Pure."""
         failure = following.failure_of(self._setting, followed, named.json, named.shown)
         open_call = named.record is not None and named.record.phase in ("intended", "uncertain")
         if open_call and failure.code in (Exit.UNREACHABLE, Exit.UNCERTAIN):
@@ -199,7 +200,7 @@ class Call:
         return failure
 
     async def _named(self, store: Store, task: Task[Any]) -> naming.Named:
-        """The task as the store has it by now."""
+        """The task, as the store has it now."""
         reference = task.reference
         try:
             return naming.of_record(await store.get(reference))
@@ -236,7 +237,7 @@ async def lost(store: Store, mark: Mapping[str, str], key: str | None) -> TaskRe
 
 
 def sent_before(setting: Setting, error: TaskUncertainError) -> Failure:
-    """Return what to say of a call whose key belongs to a call that may exist, in words of the command line. Pure."""
+    """Return the failure of a call whose key belongs to an uncertain call, in words of the command line. Pure."""
     words = (
         f"a call with the key {error.key!r:.80} was sent before, and nobody knows whether the server carried it out; "
         "nothing was sent now"

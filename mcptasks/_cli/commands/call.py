@@ -58,9 +58,9 @@ def command(
     key=@FILE       a value from a file (key:=@FILE for JSON)
     @FILE.json, -   all arguments from a file, or from standard input
 
-    Questions of the tool are asked in the terminal. Ctrl-C lets go of the task; the work goes on, and the command says
-    how to come back. Not so on a server that this command has started (a script, or a command after --): that server
-    ends with the command.
+    The terminal asks the questions of the tool. Ctrl-C leaves the task: the work goes on at the server, and the command
+    prints how to come back. But a server that this command has started (a script, or a command after --) ends with the
+    command.
 
     \b
     mcptasks call https://example.com/mcp report month=11 format=pdf

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mcp_types import Tool
 
 _DEEPEST = 5
-"""Arrays inside arrays that are described; a schema may hold itself."""
+"""How many levels of arrays inside arrays are described. A schema may contain itself, so there must be a bound."""
 _HEAD = ("TOOL", "TASK", "DESCRIPTION")
 
 
@@ -84,7 +84,7 @@ def signature(tool: Tool) -> list[str]:
     shape = schemas.shape_of(tool.input_schema, tool.input_schema)
     needed = schemas.required(shape)
     words: list[str] = []
-    # What a server has named is quoted where a shell would take it for more than a word: the line is copied.
+    # A server's names are quoted if a shell could read more than a word in them, since people copy the line.
     for name, schema in schemas.properties(shape).items():
         one = schemas.shape_of(schema, tool.input_schema)
         known = _quoted(name, 80)

@@ -263,7 +263,7 @@ async def test_life_of_a_group(era: Era) -> None:
             {"git": "https://a.b", "git_hub": "https://b.c"},
             {},
             ValueError,
-            "'git_' may be of the server 'git'",
+            "'git_' may belong to server 'git'",
         ),
         ({"a": "https://a.example"}, {"separator": ""}, ValueError, "separator"),
         ({"a": "https://a.example"}, {"open_timeout": 0}, ValueError, "open_timeout"),
