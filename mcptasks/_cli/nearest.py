@@ -18,7 +18,7 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
 
 def unknown_tool(tool: str, names: list[str]) -> str:
-    """Return what to say of a tool that the server does not list."""
+    """Return the message for a tool that the server does not list."""
     near = nearest(tool, names)
     if near:
         return f"the server lists no tool {tool!r:.80}; did you mean {untrusted.line(near, 80)}?"
