@@ -132,7 +132,7 @@ async def test_bad_answers_to_cancel(era: Era, fault: str) -> None:
 @pytest.mark.parametrize("after", [False, True], ids=["not-run", "answer-lost"])
 async def test_bad_answers_to_a_creating_call(server: TaskServer, fault: str, after: bool) -> None:
     """A creating call is sent once, whatever comes back, and ends in an error of ours or in the result."""
-    async with connected(server, reconnect_timeout=3.0) as client:
+    async with connected(server, reconnect_timeout=10.0) as client:
         server.faults.add("tools/call", ALL[fault], times=None, after=after)
         with anyio.fail_after(LIMIT / 2):
             try:

@@ -164,7 +164,7 @@ async def test_a_server_that_goes(era: Era) -> None:
         running = ExitStack()
         running.enter_context(serve_http(gone, port=port))
         servers = {"up": url, "gone": f"http://127.0.0.1:{port}/mcp"}
-        async with grouped(servers, reconnect_timeout=3.0) as group:
+        async with grouped(servers, reconnect_timeout=6.0) as group:
             assert len(await group.list_tools()) == 6
             running.close()
             assert [tool.name for tool in await group.list_tools()] == ["up_who", "up_work", "up_ask"]
