@@ -55,7 +55,7 @@ async def listed(client: Any, kind: str) -> list[Any]:
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     """What the program's log was told by the client."""
-    ours = [record for record in caplog.records if record.name == "mcptasks"]
+    ours = [record for record in caplog.records if record.name.startswith("mcptasks")]
     return [record.getMessage() for record in ours if record.levelno >= logging.WARNING]
 
 
