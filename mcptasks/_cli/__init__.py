@@ -16,6 +16,7 @@ stopping.py     Ctrl-C and other signals: the first cancels the command, the sec
 untrusted.py    text of servers on its way to a terminal
 tables.py       tables
 durations.py    durations
+nearest.py      the known word that is nearest to a mistyped one
 arguments.py    a tool's arguments from words of the command line
 schemas.py      reads a JSON schema: types, choices, properties
 files.py        files that words name, and standard input
@@ -30,6 +31,7 @@ records.py      tasks of the store, as they are shown
 candidates.py   which tasks of a server a lost call may have created
 taking_up.py    tasks that were started earlier, each with its server
 following.py    one task, followed to its end
+calling.py      one call of a tool, to its result
 course.py       how far a call has come, and the words when it is stopped
 display.py      tasks that are followed, on standard error
 questions.py    the questions of a task, in words

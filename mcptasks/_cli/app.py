@@ -12,9 +12,11 @@ from types import FrameType
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from mcptasks._cli.exits import MEANINGS, Exit
 from mcptasks._cli.failures import Failure, tell
+from mcptasks._cli.nearest import nearest
 from mcptasks._cli.screen import Manner, OutputError, Screen, drop_output, open_standard_streams
 from mcptasks._cli.setting import program
 from mcptasks._cli.stopping import Ended, end_in_silence
@@ -68,15 +70,18 @@ class Program(click.Group):
         found: click.Command = import_module(f"mcptasks._cli.commands.{cmd_name}").command
         return found
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Offer the commands without importing them, and the program's own options."""
+        found = [CompletionItem(name, help=words) for name, words in COMMANDS.items() if name.startswith(incomplete)]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command, or say which one may be meant."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            from difflib import get_close_matches
-
-            near = get_close_matches(args[0], COMMANDS, 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            near = nearest(args[0], COMMANDS)
+            hint = f"; did you mean {near}?" if near else ""
             raise click.UsageError(f"there is no command {args[0]!r:.80}{hint}", ctx)
         return super().resolve_command(ctx, args)
 

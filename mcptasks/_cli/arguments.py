@@ -19,12 +19,12 @@ import math
 import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any, cast
 
 from attrs import frozen
 
 from mcptasks._cli import schemas, untrusted
+from mcptasks._cli.nearest import nearest
 from mcptasks._cli.values import array
 
 Read = Callable[[str], str]
@@ -175,8 +175,8 @@ def _choice(text: str, shape: schemas.Shape, key: str) -> Any:
         return by_text[text]
     if text == "null" and "null" in shape.types:
         return None
-    near = get_close_matches(text, list(by_text), 1)
-    hint = f"; did you mean {_shown(near[0])}?" if near else ""
+    near = nearest(text, by_text)
+    hint = f"; did you mean {_shown(near)}?" if near else ""
     raise ArgumentError(f"{key} must be one of {_listed(list(by_text))}; got {_shown(text)}{hint}")
 
 
@@ -240,8 +240,8 @@ def _json(text: str, key: str) -> Any:
 
 
 def _unknown(path: str, name: str, known: Mapping[str, Any]) -> str:
-    near = get_close_matches(name, list(known), 1)
-    hint = f"; did you mean {_shown(near[0])}?" if near else f"; it has {_listed(list(known))}"
+    near = nearest(name, known)
+    hint = f"; did you mean {_shown(near)}?" if near else f"; it has {_listed(list(known))}"
     return f"the tool has no argument {_shown(path)}{hint}"
 
 

@@ -37,9 +37,8 @@ def complete_tasks(ctx: click.Context, _param: click.Parameter, incomplete: str)
             help=f"{untrusted.line(task.name or '', 40)} "
             f"{records.status_of(task.phase, task.status, failed=task.has_error)}",
         )
-        for task in _newest(ctx)
-        if task.id.startswith(incomplete)
-    ][:_MOST]
+        for task in _newest(ctx, prefix=incomplete, limit=_MOST)
+    ]
 
 
 def complete_tools(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -82,9 +81,9 @@ def _offers(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
     ]
 
 
-def _newest(ctx: click.Context) -> list[Glance]:
+def _newest(ctx: click.Context, *, prefix: str = "", limit: int | None = None) -> list[Glance]:
     """The newest tasks of the store, read without an event loop, whose import takes longer than a person likes."""
     from mcptasks._store.sqlite import glance
 
     place: Any = ctx.params.get("store") or os.environ.get("MCPTASKS_STORE") or None
-    return glance.newest(place, limit=_LOOKED_AT)
+    return glance.newest(place, among=_LOOKED_AT, prefix=prefix, limit=limit)

@@ -87,6 +87,8 @@ class Suspense:
     moved: float
     """When the task last changed, a wait began, or "stalled" was reported, whichever came last."""
     status: TaskStatus | None = None
+    asked: int = 0
+    """How many input requests the task has come with, open and closed ones."""
     rounds: int = 0
     failures: int = 0
     """How many attempts to poll the task have failed since the latest answer, or since that was reported."""
@@ -101,14 +103,19 @@ class Suspense:
         """Note that somebody begins to wait."""
         return evolve(self, moved=max(self.moved, now))
 
-    def looked(self, status: TaskStatus | None, now: float) -> Suspense:
-        """Note that the server answered or pushed; the status may be the one that is known, or None for no news."""
+    def looked(self, status: TaskStatus | None, asked: int, now: float) -> Suspense:
+        """Note that the server answered or pushed.
+
+        Args:
+            status: The status, perhaps the one that is known; None for no news.
+            asked: How many input requests the task has come with by now. A status that comes late lists old ones again,
+                and makes no new round.
+            now: The time.
+        """
         known, calm = self.status, evolve(self, failures=0)
         if status is None or (known is not None and visible(known) == visible(status)):
             return calm
-        keys = set[str]() if known is None else set(known.input_requests)
-        asks = not set(status.input_requests) <= keys
-        return evolve(calm, status=status, moved=now, rounds=self.rounds + asks)
+        return evolve(calm, status=status, moved=now, asked=asked, rounds=self.rounds + (asked > self.asked))
 
     def failed(self) -> Suspense:
         """Note that an attempt to poll the task has failed."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import socket
+import sys
 import threading
 import time
 import warnings
@@ -217,6 +219,18 @@ def test_stop_and_start_again(server: TaskServer) -> None:
             service.start()
     service.stop()
     raw.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no two sockets may be bound to one port")
+def test_a_stopped_server_keeps_its_port(server: TaskServer) -> None:
+    """No other program gets the port of a server that is stopped, as long as the `with` block lasts."""
+    service = serve_http(server)
+    with service as url:
+        service.stop()
+        with socket.socket() as other, pytest.raises(OSError, match="in use"):
+            other.bind(("127.0.0.1", urlsplit(url).port))
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", urlsplit(url).port))
 
 
 def test_a_port_in_use_is_an_error(server: TaskServer) -> None:

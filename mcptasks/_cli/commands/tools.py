@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mcptasks._cli import connecting, options, results, running, schemas, tables, untrusted
-from mcptasks._cli.commands.call import unknown_tool
 from mcptasks._cli.completing import complete_targets, complete_tools
 from mcptasks._cli.exits import Exit
 from mcptasks._cli.failures import Failure
+from mcptasks._cli.nearest import unknown_tool
 from mcptasks._cli.setting import Setting, program
 from mcptasks._cli.targets import Target
 from mcptasks._cli.values import mapping

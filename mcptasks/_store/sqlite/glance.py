@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 
 _PATIENCE = 0.05
 """Seconds to wait for a process that has locked the file. A longer wait would be felt at the keyboard."""
+_NEWEST = (
+    "SELECT id, endpoint, kind, name, labels, phase, status, error IS NOT NULL "
+    "FROM (SELECT * FROM task ORDER BY created_at DESC, id DESC LIMIT ?) "
+    "WHERE substr(id, 1, length(?)) = ? ORDER BY created_at DESC, id DESC LIMIT ?"
+)
+"""Looks at a limited number of rows, however long the table is."""
 
 
 class Glance(NamedTuple):
@@ -42,7 +48,9 @@ class Glance(NamedTuple):
     has_error: bool
 
 
-def newest(target: str | os.PathLike[str] | None, *, limit: int) -> list[Glance]:
+def newest(
+    target: str | os.PathLike[str] | None, *, among: int, prefix: str = "", limit: int | None = None
+) -> list[Glance]:
     """Return the newest tasks of a store in a file, the newest first.
 
     The list is empty if there is no such file, if it is no store of a version with these columns, or if the file is
@@ -50,7 +58,9 @@ def newest(target: str | os.PathLike[str] | None, *, limit: int) -> list[Glance]
 
     Args:
         target: The path; None for the user's own file.
-        limit: How many tasks.
+        among: How many of the newest tasks are looked at.
+        prefix: Only tasks whose ids begin with this.
+        limit: How many tasks at most; None for all that are found.
     """
     path = _readable(target)
     if path is None:
@@ -59,11 +69,7 @@ def newest(target: str | os.PathLike[str] | None, *, limit: int) -> list[Glance]
         with closing(_connect(path)) as raw:
             if raw.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
                 return []
-            found = raw.execute(
-                "SELECT id, endpoint, kind, name, labels, phase, status, error IS NOT NULL FROM task "
-                "ORDER BY created_at DESC, id DESC LIMIT ?",
-                (limit,),
-            ).fetchall()
+            found = raw.execute(_NEWEST, (among, prefix, prefix, among if limit is None else limit)).fetchall()
     except sqlite3.Error:
         return []
     return [
