@@ -1,4 +1,4 @@
-"""Which known word is meant by a mistyped one. Pure."""
+"""Finds the known word that a mistyped word probably means. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SHOWN = 20
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """Return the known word that looks most like `word`; None if none is near."""
-    from difflib import get_close_matches  # Only a mistake takes the time of this import.
+    from difflib import get_close_matches  # Imported here, since only a mistake needs it.
 
     return next(iter(get_close_matches(word, list(known), 1)), None)
 

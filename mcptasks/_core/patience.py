@@ -88,8 +88,9 @@ class Suspense:
     """When the task last changed, a wait began, or "stalled" was reported, whichever came last."""
     status: TaskStatus | None = None
     asked: int = 0
-    """How many input requests the task has come with, open and closed ones."""
+    """How many input requests the task has made so far, open and closed ones."""
     rounds: int = 0
+    """How many statuses have brought new input requests."""
     failures: int = 0
     """How many attempts to poll the task have failed since the latest answer, or since that was reported."""
     expired: bool = False
@@ -107,9 +108,9 @@ class Suspense:
         """Note that the server answered or pushed.
 
         Args:
-            status: The status, perhaps the one that is known; None for no news.
-            asked: How many input requests the task has come with by now. A status that comes late lists old ones again,
-                and makes no new round.
+            status: The status, which may be the known one; None if no status came.
+            asked: How many input requests the task has made so far. A status that comes late may list old requests
+                again; that is no new round.
             now: The time.
         """
         known, calm = self.status, evolve(self, failures=0)

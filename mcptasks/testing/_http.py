@@ -23,7 +23,8 @@ START_LIMIT = 60.0
 """Seconds that the server has to start; then `start` raises. Only a server that hangs takes so long: a busy machine
 needs a few seconds."""
 STOP_LIMIT = 60.0
-"""Seconds that the server has to stop; then `stop` raises. As for `START_LIMIT`."""
+"""Seconds that the server has to stop; then `stop` raises. As with `START_LIMIT`, only a server that hangs takes so
+long."""
 
 Peer = tuple[str, int]
 
@@ -89,8 +90,8 @@ class serve_http:  # noqa: N801 - used like a function: `with serve_http(server)
     """Serve a `TaskServer` over HTTP; as a context manager, it gives the URL.
 
     The server runs in a background thread with an asyncio loop of its own, so the test may run on asyncio, on trio, or
-    without an event loop. `stop()` and `start()` stop the server and start it again on the same port, which no other
-    program gets meanwhile (on Linux, within the `with` block).
+    without an event loop. `stop()` and `start()` stop the server and start it again on the same port. On Linux, within
+    the `with` block, no other program can get that port meanwhile.
     """
 
     def __init__(
@@ -157,7 +158,7 @@ class serve_http:  # noqa: N801 - used like a function: `with serve_http(server)
 
     def start(self) -> None:
         """Begin to listen and to serve; after `stop()`, on the same port. Raises `RuntimeError` if the server runs
-        already or does not start within 10 s, and `OSError` if the port cannot be used."""
+        already or does not start within 60 s, and `OSError` if the port cannot be used."""
         if self._thread is not None:
             raise RuntimeError("already started")
         sock = self._listen()
@@ -174,7 +175,7 @@ class serve_http:  # noqa: N801 - used like a function: `with serve_http(server)
 
     def stop(self) -> None:
         """Cut all connections and stop listening; does nothing if the server is not running. Raises `RuntimeError` if
-        the server does not stop within 10 s."""
+        the server does not stop within 60 s."""
         thread, self._thread = self._thread, None
         if thread is None:
             return
@@ -185,8 +186,8 @@ class serve_http:  # noqa: N801 - used like a function: `with serve_http(server)
             raise RuntimeError(f"the test server on {self.url} did not stop")
 
     def _keep_port(self) -> socket.socket | None:
-        """Bind the port, lest another program gets it between `stop()` and `start()`. Connections are refused then, as
-        this socket does not listen. Only on Linux, where two sockets may be bound to one port."""
+        """Bind the port, so that no other program gets it between `stop()` and `start()`. This socket does not listen,
+        so connections are refused then. None except on Linux, where two sockets may be bound to one port."""
         if sys.platform != "linux":
             return None
         sock = self._bind()

@@ -58,7 +58,7 @@ def newest(
 
     Args:
         target: The path; None for the user's own file.
-        among: How many of the newest tasks are looked at.
+        among: How many tasks to search, the newest ones.
         prefix: Only tasks whose ids begin with this.
         limit: How many tasks at most; None for all that are found.
     """
