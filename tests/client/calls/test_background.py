@@ -148,9 +148,9 @@ async def test_it_is_watched_as_any_task(plain: TaskServer) -> None:
 async def test_where_only_this_one_cannot(server: TaskServer, kind: str) -> None:
     """A tool that forbids it, and a resource or prompt that the server refuses as a task, run in the client too, on a
     server that has tasks. Nothing is carried out twice."""
-    server.add_tool("work", support="forbidden")
-    server.add_resource("file:///x", support="forbidden")
-    server.add_prompt("ask", support="forbidden")
+    server.add_tool("work", [], support="forbidden")
+    server.add_resource("file:///x", [], support="forbidden")
+    server.add_prompt("ask", [], support="forbidden")
     async with connected(server) as client:
         task, steered = await begin(client, server, kind=kind)
         assert (task.returned_immediately, task.done) == (True, False)
