@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import struct
+import sys
 import threading
+import weakref
 from types import TracebackType
 from typing import Any
 
@@ -121,6 +124,7 @@ class serve_http:  # noqa: N801 - used like a function: `with serve_http(server)
             stateless=stateless,
             cutter=self._transports.cut,
         )
+        self._reserved: weakref.finalize[Any, Any] | None = None
         self._thread: threading.Thread | None = None
         self._started = threading.Event()
         self._failure: BaseException | None = None
@@ -142,6 +146,9 @@ class serve_http:  # noqa: N801 - used like a function: `with serve_http(server)
     ) -> None:
         """Stop."""
         self.stop()
+        if self._reserved is not None:
+            self._reserved()
+            self._reserved = None
 
     def start(self) -> None:
         """Begin to listen and to serve; after `stop()`, on the same port."""
@@ -171,13 +178,27 @@ class serve_http:  # noqa: N801 - used like a function: `with serve_http(server)
             raise RuntimeError(f"the test server on {self.url} did not stop")
 
     def _listen(self) -> socket.socket:
+        if self._reserved is None and sys.platform == "linux":
+            # A second socket keeps the port between `stop()` and `start()`. Otherwise another program's connection may
+            # get the port meanwhile. Other systems do not let two sockets have one port like this.
+            keeper = self._bound()
+            self._port = keeper.getsockname()[1]
+            self._reserved = weakref.finalize(self, os.close, keeper.detach())
+        sock = self._bound()
+        try:
+            sock.listen(2048)
+        except OSError:
+            sock.close()
+            raise
+        return sock
+
+    def _bound(self) -> socket.socket:
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
         # asyncio turns Nagle's algorithm, which costs 40 ms a request, off only for sockets that name their protocol.
         sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.bind((self._host, self._port))
-            sock.listen(2048)
         except OSError:
             sock.close()
             raise

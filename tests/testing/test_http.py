@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import socket
+import sys
 import threading
 import time
 import warnings
@@ -217,6 +219,20 @@ def test_stop_and_start_again(server: TaskServer) -> None:
             service.start()
     service.stop()
     raw.close()
+
+
+if sys.platform == "linux":  # Elsewhere two sockets cannot have one port.
+
+    def test_the_port_is_kept(server: TaskServer) -> None:
+        """Nobody else gets the port of a server that is stopped for a while; afterwards it is free."""
+        service = serve_http(server)
+        with service as url:
+            place = ("127.0.0.1", urlsplit(url).port)
+            service.stop()
+            with socket.socket() as other, pytest.raises(OSError, match="in use"):
+                other.bind(place)
+        with socket.socket() as other:
+            other.bind(place)
 
 
 def test_a_port_in_use_is_an_error(server: TaskServer) -> None:
