@@ -30,9 +30,11 @@ pytestmark = [pytest.mark.anyio, both_worlds]
 async def test_fires_while_nobody_awaits(era: Era) -> None:
     """Registering is enough: the callback is told of each change while the program does other things."""
     server, told, steps = make_server(era), Recorder(), [f"step {n}" for n in range(3)]
+    registered = Signal()
 
     @server.tool()
     async def compute(context: ToolContext) -> str:
+        await registered.wait()
         for step in steps:
             await context.status(step)
             await told.until_message(step)
@@ -41,6 +43,7 @@ async def test_fires_while_nobody_awaits(era: Era) -> None:
     async with connected(server) as client:
         task = await client.call_tool("compute", task=True)
         task.on_status_change(told)
+        registered.set()
         await told.until_over()
         assert [message for message in told.messages if message] == steps
         assert (await task.result()).data == "computed"
