@@ -12,9 +12,11 @@ from types import FrameType
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from mcptasks._cli.exits import MEANINGS, Exit
 from mcptasks._cli.failures import Failure, tell
+from mcptasks._cli.nearest import nearest
 from mcptasks._cli.screen import Manner, OutputError, Screen, drop_output, open_standard_streams
 from mcptasks._cli.setting import program
 from mcptasks._cli.stopping import Ended, end_in_silence
@@ -68,15 +70,18 @@ class Program(click.Group):
         found: click.Command = import_module(f"mcptasks._cli.commands.{cmd_name}").command
         return found
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Offer the commands without importing them, and the program's own options."""
+        found = [CompletionItem(name, help=words) for name, words in COMMANDS.items() if name.startswith(incomplete)]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command, or say which one may be meant."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            from difflib import get_close_matches
-
-            near = get_close_matches(args[0], COMMANDS, 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            near = nearest(args[0], COMMANDS)
+            hint = f"; did you mean {near}?" if near else ""
             raise click.UsageError(f"there is no command {args[0]!r:.80}{hint}", ctx)
         return super().resolve_command(ctx, args)
 
@@ -143,7 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(words: list[str]) -> int:
-    """Run a command. Not by `Group.main`, which ends a program whose reader has gone away with code 1."""
+    """Run a command. Not by `Group.main`, which exits with code 1 if the reader of the output has gone away."""
     asked = os.environ.get(COMPLETES)
     if asked:
         return _complete(asked)
@@ -152,7 +157,7 @@ def _run(words: list[str]) -> int:
 
 
 def _complete(asked: str) -> int:
-    """Print what a shell may complete. Says nothing if something is wrong: somebody is typing at that terminal."""
+    """Print the completions for a shell. Prints no error, since somebody is typing at that terminal."""
     from mcptasks._cli.shells import SHELLS
 
     shell = SHELLS.get(asked.removesuffix("_complete"))
@@ -160,13 +165,13 @@ def _complete(asked: str) -> int:
         return Exit.USAGE
     try:
         click.echo(shell(cli, {}, program(), COMPLETES).complete())
-    except Exception:  # noqa: BLE001 - whatever is wrong, an error would be drawn over what is typed
+    except Exception:  # noqa: BLE001 - an error message would cover the text that somebody is typing
         return Exit.FAILED
     return Exit.OK
 
 
 def _usage(screen: Screen, exc: click.ClickException) -> int:
-    """Tell of a command line that cannot be right, in the words of click, and in one line."""
+    """Print the error for an invalid command line, in click's words and on one line."""
     context = getattr(exc, "ctx", None)
     hint = (f"for help: {context.command_path} --help",) if isinstance(context, click.Context) else ()
     return tell(screen, Failure(Exit.USAGE, exc.format_message(), kind="UsageError", hints=hint))

@@ -19,12 +19,12 @@ import math
 import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any, cast
 
 from attrs import frozen
 
 from mcptasks._cli import schemas, untrusted
+from mcptasks._cli.nearest import nearest
 from mcptasks._cli.values import array
 
 Read = Callable[[str], str]
@@ -36,7 +36,7 @@ _NAMES = 12
 
 
 class ArgumentError(ValueError):
-    """A word that cannot be right. The message names the argument, and what would be right."""
+    """A word is invalid. The message names the argument, and says what would be right."""
 
 
 @frozen
@@ -112,7 +112,7 @@ def _object(text: str, word: str) -> dict[str, Any]:
 
 
 def _put(found: dict[str, Any], word: Word, schema: object, repeated: set[tuple[str, ...]]) -> None:
-    """Put the value of a word in its place, which a dot in the key may lead to."""
+    """Put the value of a word in its place. Dots in the key lead into nested objects."""
     shape = schemas.shape_of(schema, schema)
     known = schemas.properties(shape)
     path = [word.key] if word.key in known or not known else word.key.split(".")
@@ -175,13 +175,13 @@ def _choice(text: str, shape: schemas.Shape, key: str) -> Any:
         return by_text[text]
     if text == "null" and "null" in shape.types:
         return None
-    near = get_close_matches(text, list(by_text), 1)
-    hint = f"; did you mean {_shown(near[0])}?" if near else ""
+    near = nearest(text, by_text)
+    hint = f"; did you mean {_shown(near)}?" if near else ""
     raise ArgumentError(f"{key} must be one of {_listed(list(by_text))}; got {_shown(text)}{hint}")
 
 
 _NOT = object()
-"""What a text is that is no value of a type."""
+"""The result of reading a text that is no value of a type."""
 
 
 def _number(text: str) -> Any:
@@ -240,8 +240,8 @@ def _json(text: str, key: str) -> Any:
 
 
 def _unknown(path: str, name: str, known: Mapping[str, Any]) -> str:
-    near = get_close_matches(name, list(known), 1)
-    hint = f"; did you mean {_shown(near[0])}?" if near else f"; it has {_listed(list(known))}"
+    near = nearest(name, known)
+    hint = f"; did you mean {_shown(near)}?" if near else f"; it has {_listed(list(known))}"
     return f"the tool has no argument {_shown(path)}{hint}"
 
 

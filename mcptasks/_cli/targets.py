@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from attrs import field, frozen
 
 from mcptasks._cli import entries, sources
 from mcptasks._cli.entries import Entry
+from mcptasks._cli.nearest import nearest
 from mcptasks._cli.sources import SOURCES, Problem, Scene
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -96,9 +96,9 @@ def _of_name(word: str, scene: Scene, config: Path | None) -> Target:
     if entry is not None:
         again = word if config is None and "MCPTASKS_CONFIG" not in scene.environ else f"{entry.path.absolute()}:{word}"
         return Target(entry, word, again=again)
-    near = get_close_matches(word, [each.name for each in found], 1)
+    near = nearest(word, [each.name for each in found])
     if near:
-        raise TargetError(f"no server {word!r:.80} is configured; did you mean {near[0]!r}?")
+        raise TargetError(f"no server {word!r:.80} is configured; did you mean {near!r}?")
     if re.fullmatch(r"[\w.-]+(:\d+)?(/\S*)?", word) and re.search(r"[:/]|^localhost|\.\w", word):
         near_by = re.match(r"localhost\b|127\.", word) is not None
         meant = f"{'http' if near_by else 'https'}://{word}"

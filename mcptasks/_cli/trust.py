@@ -5,7 +5,6 @@ The answer is remembered for the file, the entry and what the entry says; a chan
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -17,6 +16,8 @@ from mcptasks._cli.entries import Entry
 
 def fingerprint(entry: Entry) -> str:
     """Return what identifies an entry with all that it says. Pure."""
+    import hashlib  # Completion, which imports the commands, has no time for it.
+
     said = json.dumps([str(entry.path), entry.name, entry.fields], sort_keys=True, default=str)
     return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()
 

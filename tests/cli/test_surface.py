@@ -130,3 +130,17 @@ def test_completion_is_light(home: Home, task: str, words: str) -> None:
     """Completion does without all of them, also of ids."""
     asked = {"_MCPTASKS_COMPLETE": "bash_complete", "COMP_WORDS": words}
     assert imported(home, **asked) == (0, [])
+
+
+def test_completion_of_commands() -> None:
+    """The names of commands, with their descriptions, and the program's options are offered without importing a
+    command."""
+    offered = (
+        "import sys; from mcptasks._cli.app import cli; from click import Context; context = Context(cli);"
+        "print([(each.value, each.help) for each in cli.shell_complete(context, 're')]);"
+        "print([each.value for each in cli.shell_complete(context, '--v')]);"
+        "print([name for name in sys.modules if name.startswith('mcptasks._cli.commands.')])"
+    )
+    done = subprocess.run([sys.executable, "-c", offered], capture_output=True, text=True, check=True)
+    found = [(name, words) for name, words in COMMANDS.items() if name.startswith("re")]
+    assert [ast.literal_eval(line) for line in done.stdout.splitlines()] == [found, ["--version"], []]

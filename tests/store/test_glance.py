@@ -22,7 +22,7 @@ def test_it_agrees_with_the_store(tmp_path: Path) -> None:
     path = tmp_path / "tasks.db"
     filled(Store(path), count=3, target="mine")
     records = anyio.run(lambda: Store(path).tasks(limit=2))
-    seen = glance.newest(path, limit=2)
+    seen = glance.newest(path, among=2)
     assert [each._asdict() for each in seen] == [
         {
             "id": record.id,
@@ -36,6 +36,17 @@ def test_it_agrees_with_the_store(tmp_path: Path) -> None:
         }
         for record in records
     ]
+
+
+def test_ids_that_begin_alike(tmp_path: Path) -> None:
+    """Ids are compared sign by sign, among that many of the newest tasks, and no more than `limit` are returned."""
+    path = tmp_path / "tasks.db"
+    filled(Store(path), count=3)
+    newest, second, oldest = (each.id for each in glance.newest(path, among=9))
+    assert [each.id for each in glance.newest(path, among=9, prefix=oldest)] == [oldest]
+    assert glance.newest(path, among=2, prefix=oldest) == []
+    assert glance.newest(path, among=9, prefix="%") == glance.newest(path, among=9, prefix="_") == []
+    assert [each.id for each in glance.newest(path, among=9, limit=2)] == [newest, second]
 
 
 def spoil(path: Path, *statements: str) -> None:
@@ -53,18 +64,18 @@ def test_other_files(tmp_path: Path, statement: str) -> None:
     """A store with other columns and a database of another program have nothing to show."""
     path = tmp_path / "tasks.db"
     filled(Store(path))
-    assert len(glance.newest(path, limit=9)) == 1
+    assert len(glance.newest(path, among=9)) == 1
     spoil(path, "PRAGMA foreign_keys = OFF", statement)
-    assert glance.newest(path, limit=9) == []
+    assert glance.newest(path, among=9) == []
 
 
 def test_no_file(tmp_path: Path) -> None:
     """Without a file there is nothing, and no file is made; nor is text a store."""
     path = tmp_path / "tasks.db"
-    assert glance.newest(path, limit=9) == []
+    assert glance.newest(path, among=9) == []
     assert not path.exists()
     path.write_text("no database" * 1000)
-    assert glance.newest(path, limit=9) == []
+    assert glance.newest(path, among=9) == []
 
 
 def test_locked(tmp_path: Path) -> None:
@@ -74,7 +85,7 @@ def test_locked(tmp_path: Path) -> None:
     with closing(sqlite3.connect(path)) as raw:
         raw.execute("PRAGMA locking_mode = EXCLUSIVE")
         raw.execute("BEGIN EXCLUSIVE")
-        assert glance.newest(path, limit=9) == []
+        assert glance.newest(path, among=9) == []
 
 
 def test_a_list_agrees_with_the_store(tmp_path: Path) -> None:

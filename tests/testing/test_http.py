@@ -221,18 +221,16 @@ def test_stop_and_start_again(server: TaskServer) -> None:
     raw.close()
 
 
-if sys.platform == "linux":  # Elsewhere two sockets cannot have one port.
-
-    def test_the_port_is_kept(server: TaskServer) -> None:
-        """Nobody else gets the port of a server that is stopped for a while; afterwards it is free."""
-        service = serve_http(server)
-        with service as url:
-            place = ("127.0.0.1", urlsplit(url).port)
-            service.stop()
-            with socket.socket() as other, pytest.raises(OSError, match="in use"):
-                other.bind(place)
-        with socket.socket() as other:
-            other.bind(place)
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no two sockets may be bound to one port")
+def test_a_stopped_server_keeps_its_port(server: TaskServer) -> None:
+    """No other program gets the port of a server that is stopped, as long as the `with` block lasts."""
+    service = serve_http(server)
+    with service as url:
+        service.stop()
+        with socket.socket() as other, pytest.raises(OSError, match="in use"):
+            other.bind(("127.0.0.1", urlsplit(url).port))
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", urlsplit(url).port))
 
 
 def test_a_port_in_use_is_an_error(server: TaskServer) -> None:

@@ -1,7 +1,8 @@
-"""A glance at the tasks of a file: for a shell that completes their ids while somebody types, and for `mcptasks list`.
+"""A quick read of the tasks in a file: for a shell that completes task ids while somebody types, and for `mcptasks
+list`.
 
-A person notices the time that importing an event loop takes. So this reads the file without one, and without the
-classes that write. It makes no file, brings none up to date, and waits for nobody.
+A person notices how long the import of an event loop takes. So this module reads the file without an event loop, and
+without the classes that write. It makes no file, migrates none, and waits for a lock for at most 0.05 s.
 """
 
 from __future__ import annotations
@@ -25,10 +26,16 @@ if TYPE_CHECKING:
 
 _PATIENCE = 0.05
 """Seconds to wait for a process that has locked the file. A longer wait would be felt at the keyboard."""
+_NEWEST = (
+    "SELECT id, endpoint, kind, name, labels, phase, status, error IS NOT NULL "
+    "FROM (SELECT * FROM task ORDER BY created_at DESC, id DESC LIMIT ?) "
+    "WHERE substr(id, 1, length(?)) = ? ORDER BY created_at DESC, id DESC LIMIT ?"
+)
+"""Looks at a limited number of rows, however long the table is."""
 
 
 class Glance(NamedTuple):
-    """What a glance shows of a task: the fields of `TaskRecord` that have these names."""
+    """The fields of a task that a glance reads; their names are those of `TaskRecord`."""
 
     id: str
     endpoint: str
@@ -36,12 +43,14 @@ class Glance(NamedTuple):
     name: str | None
     labels: Mapping[str, str]
     phase: str
-    """As the row holds it: a call whose owner has died is still "intended"."""
+    """The phase in the row: a call whose owner has died is still "intended"."""
     status: str | None
     has_error: bool
 
 
-def newest(target: str | os.PathLike[str] | None, *, limit: int) -> list[Glance]:
+def newest(
+    target: str | os.PathLike[str] | None, *, among: int, prefix: str = "", limit: int | None = None
+) -> list[Glance]:
     """Return the newest tasks of a store in a file, the newest first.
 
     The list is empty if there is no such file, if it is no store of a version with these columns, or if the file is
@@ -49,7 +58,9 @@ def newest(target: str | os.PathLike[str] | None, *, limit: int) -> list[Glance]
 
     Args:
         target: The path; None for the user's own file.
-        limit: How many tasks.
+        among: How many of the newest tasks are looked at.
+        prefix: Only tasks whose ids begin with this.
+        limit: How many tasks at most; None for all that are found.
     """
     path = _readable(target)
     if path is None:
@@ -58,11 +69,7 @@ def newest(target: str | os.PathLike[str] | None, *, limit: int) -> list[Glance]
         with closing(_connect(path)) as raw:
             if raw.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
                 return []
-            found = raw.execute(
-                "SELECT id, endpoint, kind, name, labels, phase, status, error IS NOT NULL FROM task "
-                "ORDER BY created_at DESC, id DESC LIMIT ?",
-                (limit,),
-            ).fetchall()
+            found = raw.execute(_NEWEST, (among, prefix, prefix, among if limit is None else limit)).fetchall()
     except sqlite3.Error:
         return []
     return [
@@ -130,12 +137,11 @@ def tasks(
             questions = reading.open_questions(connection) if rows else []
         return task_records(rows, questions, payloads, datetime.now(UTC))
     except (sqlite3.Error, StoreError, ArithmeticError, TypeError, ValueError):
-        return None  # What is wrong with the file is the store's to say.
+        return None  # The caller then opens a store, whose error says what is wrong.
 
 
 def _readable(target: str | os.PathLike[str] | None) -> Path | None:
-    """The path of a store's file, if there is one on this machine. An address is that of a database, to which nothing
-    connects at a glance."""
+    """The path of a store's file, if there is one on this machine; None for the address of a database."""
     if isinstance(target, str) and "://" in target:
         return None
     path = files.default_place() if target is None else Path(os.path.abspath(os.fspath(target)))  # noqa: PTH100
