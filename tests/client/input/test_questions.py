@@ -479,7 +479,7 @@ async def test_lost_acknowledgements_and_a_refusal(era: Era) -> None:
     server = make_server(era, push="off", listen="unsupported")
     refusal = RpcError(-32602, "no such question")
     with http(server) as url:
-        async with connected(url, reconnect_timeout=3.0) as client:
+        async with connected(url, reconnect_timeout=6.0) as client:
             task, steered = await begin(client, server)
             steered.need_input({"name": NAME})
             await task.wait(state="input_required")
@@ -530,7 +530,7 @@ async def test_answers_outlive_an_outage(era: Era) -> None:
     """An answer that cannot be sent is kept: the next `result()` sends it, and nobody is asked again."""
     server, oracle = make_server(era), Oracle()
     with http(server) as url:
-        async with connected(url, elicitation_handler=oracle, reconnect_timeout=3.0) as client:
+        async with connected(url, elicitation_handler=oracle, reconnect_timeout=6.0) as client:
             task, steered = await begin(client, server)
             server.faults.add("tasks/update", HttpStatus(503), times=None)
             steered.need_input({"name": NAME})
@@ -551,7 +551,7 @@ async def test_answers_that_nobody_wants_any_more(era: Era) -> None:
     """What is kept of an answer that could not be sent is forgotten with the task's end."""
     server = make_server(era)
     with http(server) as url:
-        async with connected(url, elicitation_handler=Oracle(), reconnect_timeout=3.0) as client:
+        async with connected(url, elicitation_handler=Oracle(), reconnect_timeout=6.0) as client:
             task, steered = await begin(client, server)
             server.faults.add("tasks/update", HttpStatus(503), times=None)
             steered.need_input({"name": NAME})
@@ -569,7 +569,7 @@ async def test_answers_are_secret(era: Era) -> None:
     """What a handler answered shows in the `repr` of nothing, while it is kept and while it is under way."""
     server, oracle = make_server(era), Oracle(**{"Who?": {"value": "sesame"}})
     texts: list[str] = []
-    async with connected(server, elicitation_handler=oracle, reconnect_timeout=3.0) as client:
+    async with connected(server, elicitation_handler=oracle) as client:
         task, steered = await begin(client, server)
         questions = task._waiter.core.questions
         send = questions.deciding.send

@@ -232,7 +232,7 @@ def collector() -> Generator[tuple[str, list[ExportTraceServiceRequest]]]:
 async def test_a_collector(server: TaskServer, recording: Recording) -> None:
     """What a collector receives by OTLP is one trace with the spans, links and attributes of the task."""
     with collector() as (url, received):
-        exporter = OTLPSpanExporter(endpoint=url)
+        exporter = OTLPSpanExporter(endpoint=url, timeout=LIMIT)
         recording.provider.add_span_processor(batches := BatchSpanProcessor(exporter))
         async with connected(server, telemetry=recording.telemetry()) as client:
             steered = await awaited(client, server)
