@@ -143,7 +143,7 @@ async def test_a_group(era: Era, recording: Recording, world: World) -> None:
     the client."""
     count, server = 100, make_server(era)
     with recording.provider.get_tracer("program").start_as_current_span("job"):
-        async with connected(server, limit=100, telemetry=recording.telemetry()) as client:
+        async with connected(server, limit=300, telemetry=recording.telemetry()) as client:
             tasks = [await begin(client, server) for _ in range(count)]
             recorder = Recorder()
             tasks[-1][0].on_status_change(recorder)
