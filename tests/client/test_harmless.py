@@ -196,10 +196,10 @@ async def test_a_default_that_is_hard_to_read(server: TaskServer) -> None:
     def mine(_context: object, _params: object) -> dict[str, str]:
         return {"value": "mine"}
 
-    async with connected(server, elicitation_handler=mine) as client:
+    async with connected(server, elicitation_handler=mine, limit=100) as client:
         server.add_tool("asks", [NeedInput({"q": question}), Complete("done")])
         task: Task[Any] = await client.call_tool("asks", task=True)
-        assert (await task.result(timeout=10)).data == "done"
+        assert (await task.result(timeout=60)).data == "done"
     (answer,) = server.tasks[task.task_id].answers.values()
     assert answer["content"] == {"value": "mine"}
 

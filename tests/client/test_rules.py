@@ -12,6 +12,7 @@ from attrs import evolve
 from mcptasks import PollingPolicy, TaskReference, TaskTimeoutError, ToolError
 from mcptasks.testing import Complete, Delay, Drop, HttpStatus, TaskServer, ToolFailure, Working
 from tests.helpers.support import (
+    LIMIT,
     Era,
     Recorder,
     Signal,
@@ -43,7 +44,7 @@ async def test_a_timeout_leaves_the_work_alone(server: TaskServer) -> None:
             assert caught.value.reference == task.reference
         assert server.requests.count("tasks/cancel") == 0
         work.complete(5)
-        assert (await task.result(5)).data == 5
+        assert (await task.result(LIMIT)).data == 5
 
 
 async def test_a_plain_call_that_times_out_leaves_the_task_alone() -> None:
@@ -51,13 +52,14 @@ async def test_a_plain_call_that_times_out_leaves_the_task_alone() -> None:
     server = make_server("modern")
     async with connected(server) as client:
         with pytest.raises(TaskTimeoutError) as caught:
-            await client.call_tool("work", timeout=1.0)
+            # Long enough for the task to be there by then, also on a machine that stands still for a while.
+            await client.call_tool("work", timeout=5.0)
         reference = caught.value.reference
         assert reference is not None
         work = await server.next_task()
         assert server.requests.count("tasks/cancel") == 0
         work.complete("done")
-        assert (await client.resume(reference).result(5)).data == "done"
+        assert (await client.resume(reference).result(LIMIT)).data == "done"
 
 
 # --- 2: no hidden deadline; one deadline for everything under it; 0 looks once ---
@@ -245,7 +247,7 @@ async def test_a_late_push_changes_nothing(server: TaskServer) -> None:
         other.on_status_change(seen)
         await server.requests.wait_for("tasks/get")
         work.complete(1)
-        assert (await task.wait(timeout=5)).status == "completed"
+        assert (await task.wait(timeout=LIMIT)).status == "completed"
         work.push("working", "too late")
         other_work.set_working("still here")
         await seen.until_message("still here")
@@ -304,7 +306,7 @@ async def test_a_slow_callback_delays_nobody(server: TaskServer, caplog: pytest.
         await quick.until_message("one")
         work.complete(3)
         with caplog.at_level(logging.ERROR, "mcptasks"):
-            assert (await task.result(5)).data == 3
+            assert (await task.result(LIMIT)).data == 3
             await quick.until_over()
         release.set()
     assert "callback broke" in caplog.text

@@ -13,7 +13,7 @@ from mcptasks import BY_HAND, Client
 from mcptasks.contrib.background import BackgroundWork
 from mcptasks.store import Keep, Store
 from mcptasks.testing import Complete, NeedInput, TaskServer, ToolFailure, elicit
-from tests.helpers.support import QUICK, make_server, modern_only
+from tests.helpers.support import LIMIT, QUICK, make_server, modern_only
 
 pytestmark = pytest.mark.anyio
 
@@ -31,7 +31,7 @@ async def working(
     server: TaskServer, store: Store, tools: Collection[str] | None = None
 ) -> AsyncGenerator[BackgroundWork]:
     """The tools of an agent, for as long as a program runs."""
-    with anyio.fail_after(20):
+    with anyio.fail_after(LIMIT):
         async with (
             Client(server, store=store, polling=QUICK) as client,
             BackgroundWork(client, store, tools=tools) as work,
@@ -123,7 +123,7 @@ async def test_the_next_program_goes_on(server: TaskServer, store: Store, tmp_pa
 
 async def test_agents_are_told_their_own(server: TaskServer, store: Store) -> None:
     """Two agents of one store are told of their own work only, and not of other calls of the program."""
-    with anyio.fail_after(20):
+    with anyio.fail_after(LIMIT):
         async with (
             Client(server, store=store, polling=QUICK) as client,
             BackgroundWork(client, store, agent="one") as one,
@@ -143,7 +143,7 @@ async def test_a_question_is_told(server: TaskServer, store: Store) -> None:
     """Work that waits for a person says so; when somebody has answered, its end is told."""
     form = elicit("Which account?", {"name": {"type": "string"}})
     server.add_tool("ask", [NeedInput({"q": form}), Complete("booked")])
-    with anyio.fail_after(20):
+    with anyio.fail_after(LIMIT):
         async with (
             Client(server, store=store, polling=QUICK, elicitation_handler=BY_HAND) as client,
             BackgroundWork(client, store) as work,

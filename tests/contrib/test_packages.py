@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -29,6 +30,8 @@ def has(monkeypatch: pytest.MonkeyPatch, found: str | None) -> None:
         return found
 
     monkeypatch.setattr(_packages, "version", version)
+    for adapter in ADAPTERS:  # Another test may have imported an adapter whose package is there.
+        monkeypatch.delitem(sys.modules, f"mcptasks.contrib.{adapter}", raising=False)
 
 
 @pytest.mark.parametrize("adapter", ADAPTERS)

@@ -80,6 +80,12 @@ class BlockingWorld:
             await client.settle()
         await checkpoints()
 
+    def let_portals_run(self) -> None:
+        """Let all tasks run on the background thread that can run now, and timers that are due. For a handler, whose
+        thread is that of a call."""
+        for client in list(self._clients):
+            client._blocking._call(checkpoints)
+
     async def gather(self, *tasks: Any, **options: Any) -> Any:
         """`mcptasks.sync.gather`."""
         return await self.run(partial(mcptasks.sync.gather, *map(_unbridged, tasks), **options))

@@ -109,7 +109,8 @@ async def test_input_without_end(era: Era, world: World) -> None:
                 break
         gc.collect()
         assert found == list(range(0, 40, 2))
-        assert len(read) <= 20 + 4
+        # More than `limit` if later calls end before the one whose result is next.
+        assert len(read) <= 20 + 32
         await settle()
         assert (await client.call_tool("double", {"n": 21})).data == 42
 
@@ -124,7 +125,7 @@ async def test_a_busy_reader_is_not_run_away_from(era: Era) -> None:
         for n in range(12):
             assert (await anext(results)).data == 2 * n
             await anyio.sleep(0.02)  # what the program does with it
-            assert n + 3 <= len(read) <= n + 12
+            assert n + 3 <= len(read) <= n + 32  # Later calls may end before the one whose result is next.
 
 
 async def test_leaving_detached(server: TaskServer, world: World) -> None:
@@ -166,7 +167,7 @@ async def test_an_error_in_its_turn(era: Era, world: World) -> None:
             await anext(results)
         with pytest.raises(StopAsyncIteration):
             await anext(results)
-        assert len(read) <= 6
+        assert len(read) <= 2 + 32
         assert server.requests.count("tasks/cancel") == 0
 
 
@@ -468,7 +469,7 @@ async def test_errors_in_their_places(era: Era) -> None:
             ["arguments[2] of map('odd')"],
             ["arguments[4] of map('odd'): {'n': 3}"],
         ]
-        late = [one async for one in client.map("work", [{"n": 1}] * 2, timeout=0.3, return_exceptions=True)]
+        late = [one async for one in client.map("work", [{"n": 1}] * 2, timeout=3, return_exceptions=True)]
         assert [type(one) for one in late] == [TaskTimeoutError] * 2
         assert server.requests.count("tasks/cancel") == 0
 

@@ -127,7 +127,7 @@ async def test_many_questions_in_one_answer(count: int) -> None:
     """A thousand questions at once are taken; more are an error, of which nothing is remembered, and the task's end is
     seen all the same."""
     server = make_server("modern", **POLLED)
-    async with connected(server, limit=60) as client:
+    async with connected(server, limit=300) as client:
         task, steered = await begin(client, server)
         asked = {f"key-{n}": {"method": "elicitation/create", "params": {"message": "?"}} for n in range(count)}
         change = {"status": "input_required", "inputRequests": asked}

@@ -195,7 +195,7 @@ async def test_a_call_through_the_client_underneath_asks() -> None:
     server, oracle = make_server("legacy", input_mode="push", push="off"), Oracle()
     server.add_tool("plain", [NeedInput({"k": elicit("Plain?")}), Complete("done")], support="none")
     server.add_tool("slow", support="none")
-    async with connected(server, elicitation_handler=oracle, limit=5) as client:
+    async with connected(server, elicitation_handler=oracle) as client:
         task, steered = await begin(client, server)
         assert (await client.mcp.call_tool("plain")).content
         assert oracle.task_of("Plain?") is None
@@ -332,7 +332,7 @@ async def test_questions_of_tasks_that_are_over() -> None:
     """A server that does not take its question back when the task is over is told so; it is not kept waiting."""
     server = make_server("legacy", input_mode="push-related")
     told: list[str] = []
-    async with connected(server, limit=5) as client, anyio.create_task_group() as calls:
+    async with connected(server) as client, anyio.create_task_group() as calls:
         task, steered = await begin(client, server)
 
         @server.tool("asker", support="none")

@@ -10,7 +10,7 @@ import pytest
 from mcptasks import StoreError, TaskNotFoundError
 from mcptasks.store import Store
 from mcptasks.testing import ServerTask, TaskServer
-from tests.helpers.support import Era, begin, connected, make_server, settle, virtual_clock
+from tests.helpers.support import LIMIT, Era, begin, connected, make_server, settle, virtual_clock
 from tests.helpers.tracing import Recording, attributes_of, context_of
 from tests.helpers.worlds import both_worlds
 
@@ -27,7 +27,7 @@ def durations(recording: Recording) -> int:
 
 async def until_told(recording: Recording) -> None:
     """Wait until the end of a task was told. A client that only looks at tasks asks its store on the side."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(LIMIT):
         while not durations(recording):  # noqa: ASYNC110 - an exporter has no event
             await anyio.sleep(0.01)
 

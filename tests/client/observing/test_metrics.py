@@ -16,6 +16,7 @@ from mcptasks.testing import Complete, Drop, TaskServer, ToolFailure, elicit
 from tests.helpers.people import Oracle, answered
 from tests.helpers.stores import Outage
 from tests.helpers.support import (
+    LIMIT,
     POLLED,
     Era,
     begin,
@@ -108,7 +109,7 @@ async def test_input(era: Era, recording: Recording) -> None:
         stats = client.stats()
     # A 2025-11-25 server may go on calling the task "input_required" for a moment after the answer.
     assert stats.input_rounds == 1 or era == "legacy"
-    assert timedelta() < stats.input_wait < timedelta(seconds=15)
+    assert timedelta() < stats.input_wait < timedelta(seconds=LIMIT)
     assert [count for _, count in recording.numbers["mcptasks.input.wait"]] == [stats.input_rounds]
 
 
@@ -117,7 +118,7 @@ async def test_connections(era: Era, recording: Recording) -> None:
     """A connection that was made again is counted, and so is a call that may have created a task unseen."""
     server = make_server(era)
     with http(server) as url:
-        async with connected(url, telemetry=recording.telemetry(), timeout=3) as client:
+        async with connected(url, telemetry=recording.telemetry(), timeout=5) as client:
             server.faults.add("tools/call", Drop())
             with pytest.raises((TaskConnectionError, TimeoutError)):
                 await client.call_tool("work", task=True)

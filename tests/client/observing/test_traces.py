@@ -18,6 +18,7 @@ from mcptasks.testing import Complete, NeedInput, TaskServer, ToolFailure, elici
 from tests.helpers import worlds
 from tests.helpers.people import Oracle, answered
 from tests.helpers.support import (
+    LIMIT,
     POLLED,
     Era,
     Recorder,
@@ -128,11 +129,13 @@ async def test_what_spans_say(server: TaskServer, recording: Recording) -> None:
     assert (told["mcptasks.task.id"], told["mcptasks.task.status"]) == (task.task_id, "completed")
     assert told["mcptasks.task.polls"] + told["mcptasks.task.pushes"] > 0
     assert call.start_time is not None
-    assert call.end_time is not None
     assert whole.start_time is not None
     assert whole.end_time is not None
     assert before <= call.start_time / 1e9 <= whole.start_time / 1e9 <= whole.end_time / 1e9
-    assert whole.start_time <= call.end_time + 1e9  # The task began when the call was answered.
+    # The task began when the call was answered, and not when it was waited for.
+    waited = recording.one("task.result work")
+    assert waited.start_time is not None
+    assert whole.start_time <= waited.start_time
 
 
 async def test_a_group(era: Era, recording: Recording, world: World) -> None:
@@ -140,7 +143,7 @@ async def test_a_group(era: Era, recording: Recording, world: World) -> None:
     the client."""
     count, server = 100, make_server(era)
     with recording.provider.get_tracer("program").start_as_current_span("job"):
-        async with connected(server, limit=100, telemetry=recording.telemetry()) as client:
+        async with connected(server, limit=300, telemetry=recording.telemetry()) as client:
             tasks = [await begin(client, server) for _ in range(count)]
             recorder = Recorder()
             tasks[-1][0].on_status_change(recorder)
@@ -168,8 +171,10 @@ async def test_two_questions(era: Era, recording: Recording) -> None:
     waited = ("task.result work", [*answers, *["elicitation work"] * 2])
     assert recording.trees == [("tools/call work", [waited, "MCP send tools/call work", "task work"])]
     told = attributes_of(recording.one("task work"))
-    assert told["mcptasks.task.rounds"] in (1, 2)  # 2025-11-25 servers ask by requests, which come one by one.
-    assert 0 < told["mcptasks.task.input_wait_s"] < 15
+    # 2025-11-25 servers ask by requests, which come one by one, and may say that a task waits when it waits no more.
+    assert told["mcptasks.task.rounds"] == 1 or era == "legacy"
+    assert told["mcptasks.task.rounds"] >= 1
+    assert 0 < told["mcptasks.task.input_wait_s"] < LIMIT
 
 
 @modern_only
@@ -306,8 +311,10 @@ async def test_waits_that_have_nothing_to_wait_for(server: TaskServer, recording
         task, steered = await begin(client, server)
         with pytest.raises(TaskTimeoutError):
             await task.wait(timeout=0)
-        steered.complete()
-        await task
+        async with anyio.create_task_group() as group:
+            group.start_soon(task.result)
+            await settle()
+            steered.complete()
         for _ in range(3):
             await task
             await task.wait()

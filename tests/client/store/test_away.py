@@ -15,7 +15,7 @@ from mcptasks._store.writes import Created, Intend, Write
 from mcptasks.store import Store
 from mcptasks.testing import TaskServer
 from tests.helpers.stores import Outage
-from tests.helpers.support import Era, begin, call_tool, connected, make_server, virtual_clock
+from tests.helpers.support import LIMIT, Era, begin, call_tool, connected, make_server, virtual_clock
 from tests.helpers.worlds import both_worlds, make_client
 
 pytestmark = [pytest.mark.anyio, both_worlds]
@@ -48,7 +48,7 @@ async def test_waiting_goes_on(server: TaskServer, store: Store) -> None:
 async def test_the_store_is_away_at_the_opening(server: TaskServer, store: Store) -> None:
     """A client whose store cannot be written does not open."""
     outage = Outage(store)
-    with anyio.fail_after(10):
+    with anyio.fail_after(LIMIT):
         with pytest.raises(StoreError, match="the database is down"):
             async with make_client(server, store=store):
                 pytest.fail("the client is open")

@@ -23,16 +23,16 @@ NAME = elicit("Who?")
 async def test_three_share_sixty(server: TaskServer, store: Store) -> None:
     """Clients that take tasks as they become free share them: each takes some before one has all. None is held twice,
     and none is left."""
-    async with connected(server, store=store, limit=100) as client:
+    async with connected(server, store=store, limit=300) as client:
         for _ in range(60):
             await begin(client, server)
     ids = list(server.tasks)
     taken: list[list[str]] = [[], [], []]
     shared = Signal()
     async with (
-        connected(server, store=store, limit=100) as one,
-        connected(server, store=store, limit=100) as two,
-        connected(server, store=store, limit=100) as three,
+        connected(server, store=store, limit=300) as one,
+        connected(server, store=store, limit=300) as two,
+        connected(server, store=store, limit=300) as three,
         anyio.create_task_group() as group,
     ):
 

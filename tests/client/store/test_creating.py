@@ -22,6 +22,7 @@ from mcptasks.testing import Complete, Delay, Disconnect, Drop, HttpStatus, RpcE
 from tests.helpers.backends import ASYNCIO
 from tests.helpers.bridge import checkpoints
 from tests.helpers.support import (
+    LIMIT,
     Era,
     begin,
     call_tool,
@@ -71,7 +72,7 @@ async def test_the_record_is_there_before_the_call_arrives(era: Era, task: bool,
     @server.tool()
     async def look(context: Any) -> str:
         del context
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=LIMIT)) as connection:
             found.extend(connection.execute("SELECT phase, name, key FROM task"))
         return "seen"
 

@@ -16,7 +16,7 @@ from mcptasks._store.upkeep import EraKnown, Learned
 from mcptasks.store import Store
 from mcptasks.testing import TaskServer
 from tests.helpers.bridge import BridgedClient
-from tests.helpers.support import Era, begin, connected, http, legacy_only, make_server, modern_only
+from tests.helpers.support import LIMIT, Era, begin, connected, http, legacy_only, make_server, modern_only
 from tests.helpers.worlds import both_worlds
 
 pytestmark = [pytest.mark.anyio, both_worlds]
@@ -90,7 +90,7 @@ async def test_durations_are_kept(era: Era, store: Store) -> None:
             await task
     (run,) = access_of(store).backend.runs(NAME)
     assert (run.kind, run.name) == ("tool", "work")
-    assert 0 <= run.low <= run.high < 15
+    assert 0 <= run.low <= run.high < LIMIT
 
 
 async def test_durations_are_kept_for_the_same_arguments(era: Era, store: Store) -> None:

@@ -193,7 +193,7 @@ from mcptasks import Client
 async def main():
     async with Client(sys.argv[1]) as client:
         task = client.resume(sys.argv[3])
-        print(task.kind, task.name, (await task.result(timeout=20)).data)
+        print(task.kind, task.name, (await task.result(timeout=200)).data)
 
 anyio.run(main, backend=sys.argv[2])
 """
@@ -203,7 +203,7 @@ from mcptasks.sync import Client
 
 with Client(sys.argv[1], backend=sys.argv[2]) as client:
     task = client.resume(sys.argv[3])
-    print(task.kind, task.name, task.result(timeout=20).data)
+    print(task.kind, task.name, task.result(timeout=200).data)
 """
 
 

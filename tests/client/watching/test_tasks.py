@@ -21,7 +21,7 @@ from mcptasks import (
     ToolResult,
 )
 from mcptasks.testing import Options, ServerTask, TaskServer, elicit
-from tests.helpers.support import LIMIT, POLLED, Era, asked, begin, connected, make_server, settle, virtual_clock
+from tests.helpers.support import POLLED, Era, asked, begin, connected, make_server, settle, virtual_clock
 from tests.helpers.worlds import both_worlds
 
 pytestmark = [pytest.mark.anyio, both_worlds]
@@ -309,11 +309,9 @@ async def test_a_cancelled_wait_detaches(server: TaskServer) -> None:
         updates = task.updates()
         assert (await anext(updates)).status == "working"
         for wait in (task.result, task.wait, lambda: anext(updates)):
-            begun = anyio.current_time()
             with anyio.move_on_after(0.03) as scope:
                 await wait()
             assert scope.cancelled_caught
-            assert anyio.current_time() - begun < LIMIT / 5
         assert server.requests.count("tasks/cancel") == 0
         steered.complete({"n": 1})
         await assert_outcome(task, "completed")

@@ -26,6 +26,7 @@ from mcptasks._transport.intercepted import InterceptedTransport
 from mcptasks._wire import legacy
 from mcptasks._wire.hosted import RELATED_TASK_KEY
 from tests.helpers.samples import json_values
+from tests.helpers.support import LIMIT
 
 pytestmark = pytest.mark.anyio
 
@@ -110,8 +111,7 @@ class Server:
 
 async def settle() -> None:
     """Let everything run that can run now."""
-    for _ in range(20):
-        await anyio.lowlevel.checkpoint()
+    await anyio.wait_all_tasks_blocked()
 
 
 Answering = Callable[[Mapping[str, Any], str], Awaitable[dict[str, Any]]]
@@ -122,7 +122,7 @@ async def connected(answer: Answering, *, room: float = math.inf, **options: Any
     """A server that talks to a client which answers so. What would go on to the SDK is an error."""
     transport = MemoryTransport(room)
     async with AsyncExitStack() as stack:
-        stack.enter_context(anyio.fail_after(10))
+        stack.enter_context(anyio.fail_after(LIMIT))
         group = await stack.enter_async_context(anyio.create_task_group())
         host = Hosting(HostTasks(**options), group, answer)
         interceptor = Interceptor(lambda _method, _params: None, lambda: None, host=host)
@@ -260,6 +260,7 @@ async def test_time_is_over() -> None:
     async with connected(person) as server:
         task_id = await server.begin(ttl=100)
         assert (await server.ask("tasks/result", {"taskId": task_id}))["code"] == -32602
+        await settle()
         assert person.ends == ["cancelled"]
         assert (await server.ask("tasks/get", {"taskId": task_id}))["code"] == -32602
         assert await server.ask("tasks/list", {}) == {"tasks": []}
@@ -313,7 +314,7 @@ async def test_a_transport_that_fails(error: Exception, caplog: pytest.LogCaptur
         await anyio.lowlevel.checkpoint()
         raise error
 
-    with anyio.fail_after(10), caplog.at_level(logging.CRITICAL, logger="mcptasks"):
+    with anyio.fail_after(LIMIT), caplog.at_level(logging.CRITICAL, logger="mcptasks"):
         async with anyio.create_task_group() as group:
             host = Hosting(HostTasks(), group, person)
             host.open(send)

@@ -18,6 +18,8 @@ from mcptasks._store.upkeep import Retire
 from mcptasks.store import Store
 from mcptasks.testing import elicit
 from tests.helpers.stores import ENDPOINT
+from tests.helpers.support import LIMIT
+from tests.helpers.virtual_time import on_frozen_clocks
 
 pytestmark = pytest.mark.anyio
 
@@ -56,6 +58,15 @@ async def inherited(journal: StoredJournal, before: StoredJournal) -> StoredReco
     """The record of the task when its client is dead."""
     before._access.backend.apply([Retire(owner=before._session.owner.owner)])
     return await journal.adopt(TaskReference(task_id="t-1"))
+
+
+async def acknowledged(store: Store, key: str) -> None:
+    """Wait until the store knows that the server has the answer."""
+    with anyio.fail_after(LIMIT):
+        while not any(  # noqa: ASYNC110 - a store may be another process's
+            each.key == key and each.acknowledged_at is not None for each in (await store.get("t-1")).questions
+        ):
+            await anyio.sleep(0.01)
 
 
 @pytest.mark.parametrize("meta", [{}, {"_meta": {"progressToken": 7}}])
@@ -112,7 +123,7 @@ async def test_a_lasting_key() -> None:
         for key in ("acknowledged", "decided"):
             await record.decide(key, FIRST)
         record.acknowledged("acknowledged")
-        await anyio.sleep(0.1)
+        await acknowledged(store, "acknowledged")
         again = await inherited(other, one)
         found = [await again.asked(key, WHO, lasting=True) for key in ("acknowledged", "decided", "open", "new")]
         assert found == [Decision(None), Decision(FIRST), None, None]
@@ -130,6 +141,7 @@ async def test_an_answer_that_the_server_refuses() -> None:
         assert (await record.decide("q", SECOND)).answer == SECOND
 
 
+@on_frozen_clocks
 async def test_a_question_that_is_only_seen() -> None:
     """What is seen is recorded soon, also if nobody is asked; and once."""
     store = Store.memory()
