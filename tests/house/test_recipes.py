@@ -33,7 +33,7 @@ async def service(server: TaskServer | str, *, patience: float = 5) -> AsyncGene
     source = SERVICE.source.replace("reconnect_timeout=5", f"reconnect_timeout={patience}")
     exec(compiled(evolve(SERVICE, source=source)), vars(module))
     app: Any = module.app
-    with anyio.fail_after(30):
+    with anyio.fail_after(120):
         async with (
             app.router.lifespan_context(app),
             httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://service") as browser,
@@ -128,7 +128,7 @@ async def test_web_service_without_its_server(era: Era) -> None:
     server = TaskServer(era=era)
     server.add_tool("slow_computation")
     with http(server) as url:
-        async with service(url, patience=1) as browser:
+        async with service(url, patience=3) as browser:
             job = (await browser.post("/jobs", params={"duration": 60})).json()["id"]
             for method in ("tools/call", "tasks/get", "tasks/cancel"):
                 server.faults.add(method, Disconnect(), times=None)
