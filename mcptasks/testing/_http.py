@@ -6,6 +6,8 @@ import asyncio
 import socket
 import struct
 import threading
+import weakref
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
@@ -87,7 +89,8 @@ class serve_http:  # noqa: N801 - used like a function: `with serve_http(server)
     """Serve a `TaskServer` over HTTP; as a context manager, it gives the URL.
 
     The server runs in a background thread with an asyncio loop of its own, so the test may run on asyncio, on trio, or
-    without an event loop. `stop()` and `start()` stop the server and start it again on the same port.
+    without an event loop. `stop()` and `start()` stop the server and start it again on the same port, which nobody else
+    gets meanwhile.
     """
 
     def __init__(
@@ -121,6 +124,8 @@ class serve_http:  # noqa: N801 - used like a function: `with serve_http(server)
             stateless=stateless,
             cutter=self._transports.cut,
         )
+        self._kept: socket.socket | None = None
+        """Holds the port while the server is stopped. Not listening, it refuses connections."""
         self._thread: threading.Thread | None = None
         self._started = threading.Event()
         self._failure: BaseException | None = None
@@ -140,8 +145,11 @@ class serve_http:  # noqa: N801 - used like a function: `with serve_http(server)
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Stop."""
-        self.stop()
+        """Stop, and give the port back."""
+        self._end()
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            kept.close()
 
     def start(self) -> None:
         """Begin to listen and to serve; after `stop()`, on the same port."""
@@ -161,23 +169,39 @@ class serve_http:  # noqa: N801 - used like a function: `with serve_http(server)
 
     def stop(self) -> None:
         """Cut all connections and stop listening; does nothing if the server is not running."""
+        if self._end():
+            with suppress(OSError):  # Somebody got the port in the moment since the server gave it back.
+                self._kept = self._bound()
+                weakref.finalize(self, self._kept.close)
+
+    def _end(self) -> bool:
+        """End the server; returns whether there was one."""
         thread, self._thread = self._thread, None
         if thread is None:
-            return
+            return False
         if self._loop is not None and self._stop is not None:
             self._loop.call_soon_threadsafe(self._stop.set)
         thread.join(STOP_LIMIT)
         if thread.is_alive():
             raise RuntimeError(f"the test server on {self.url} did not stop")
+        return True
 
     def _listen(self) -> socket.socket:
+        sock, self._kept = self._kept or self._bound(), None
+        try:
+            sock.listen(2048)
+        except OSError:
+            sock.close()
+            raise
+        return sock
+
+    def _bound(self) -> socket.socket:
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
         # asyncio turns Nagle's algorithm, which costs 40 ms a request, off only for sockets that name their protocol.
         sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.bind((self._host, self._port))
-            sock.listen(2048)
         except OSError:
             sock.close()
             raise

@@ -6,6 +6,7 @@ import base64
 import gc
 import http.client
 import json
+import socket
 import threading
 import time
 import warnings
@@ -200,7 +201,8 @@ def test_faults_in_order(server: TaskServer, raw: RawHttp) -> None:
 
 
 def test_stop_and_start_again(server: TaskServer) -> None:
-    """A stopped server is not reachable; started again, it has the same URL and its tasks."""
+    """A stopped server is not reachable, and nobody else gets its port; started again, it has the same URL and its
+    tasks."""
     service = serve_http(server)
     with service as url:
         raw = RawHttp(url)
@@ -209,6 +211,8 @@ def test_stop_and_start_again(server: TaskServer) -> None:
         raw.close()
         with pytest.raises(ConnectionRefusedError):
             raw.post("tasks/get", taskId=task_id)
+        with socket.socket() as another, pytest.raises(OSError, match="in use"):
+            another.bind(("127.0.0.1", urlsplit(url).port or 0))
         service.start()
         assert service.url == url
         raw.close()
