@@ -1,5 +1,5 @@
-"""Starts what no task group owns, and tells event loops apart. Outside the portal, this is the one place that tells the
-backends apart."""
+"""Starts tasks that no task group owns, and distinguishes event loops. Outside the portal, only this module
+distinguishes asyncio from trio."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from anyio.lowlevel import RunVar
 from attrs import field, frozen
 
 _kept: RunVar[set[asyncio.Task[None]]] = RunVar("mcptasks_tasks")
-"""The tasks that were started on an event loop and are not over; asyncio itself does not hold on to them."""
+"""The unfinished tasks that were started on an event loop. asyncio itself keeps only weak references to tasks."""
 
 
 def start(
@@ -26,11 +26,11 @@ def start(
     """Run a function in a task of its own on the running event loop; it ends with the loop at the latest.
 
     Args:
-        function: It must catch its own errors. What it raises all the same is told to asyncio, which logs it, or lets
-            it end the program if it is one of those that do. On trio it would be an internal error.
+        function: The function, which must catch its own errors. If it raises nevertheless, asyncio logs the error, or
+            lets it end the program (`KeyboardInterrupt`, `SystemExit`); on trio the error is an internal error.
         name: The task's name.
-        context: What the task runs in; None for an empty one. A task that lives long hands its variables to
-            everything that follows.
+        context: The context variables of the task; None for none. All that a long-lived task starts later inherits
+            them.
 
     Returns:
         The task.
@@ -50,8 +50,8 @@ def start(
 
 
 def is_ending() -> bool:
-    """Whether the event loop is known to be ending. Only for a task that `start` has started. On asyncio it is never
-    known: there the end is a cancellation like others."""
+    """Whether the event loop is known to be ending. Only for a task that `start` has started. Always False on asyncio,
+    where the end looks like any other cancellation."""
     if hasattr(_native(), "create_task"):
         return False
     import trio
@@ -62,8 +62,9 @@ def is_ending() -> bool:
 
 
 def finalizer() -> Callable[[Callable[[], None]], None]:
-    """A function that has others called soon, in a task of the present event loop. It is for `__del__`: it may be
-    called in any thread, never waits, and does nothing once the loop has ended."""
+    """Return a function that schedules others: each is called soon, in a task of the present event loop. For use in
+    `__del__`: the returned function may be called in any thread, does not wait, and does nothing once the loop has
+    ended."""
     native = _native()
 
     def soon(function: Callable[[], None]) -> None:
@@ -72,7 +73,7 @@ def finalizer() -> Callable[[Callable[[], None]], None]:
 
         with suppress(RuntimeError):  # The loop has ended.
             if hasattr(native, "create_task"):
-                # In a mere callback of asyncio's no library could tell which event loop this is.
+                # In a plain callback of asyncio, libraries could not tell which event loop runs.
                 native.call_soon_threadsafe(lambda: native.create_task(run()))
             else:
                 native.run_sync_soon(function)
@@ -81,11 +82,12 @@ def finalizer() -> Callable[[Callable[[], None]], None]:
 
 
 def end_program(error: BaseException) -> bool:
-    """Let an error that is to end the program do so, out of a task that `start` has started: `KeyboardInterrupt` and
-    `SystemExit` are not for the one who waits for that task. False where it cannot.
+    """Let `KeyboardInterrupt` or `SystemExit`, raised in a task that `start` has started, end the program.
+
+    The error does not go to whoever waits for the task. Returns False if the error cannot end the program from here.
 
     Raises:
-        BaseException: The error, where that is the way.
+        BaseException: The error itself, on asyncio, where it ends the program.
     """
     if not isinstance(error, KeyboardInterrupt | SystemExit):
         return False
@@ -93,20 +95,20 @@ def end_program(error: BaseException) -> bool:
         raise error  # asyncio's tasks let these two through, out of the event loop.
     if isinstance(error, SystemExit) or threading.current_thread() is not threading.main_thread():
         return False
-    # trio's handler raises it in the main task, since this one is a system task, in which it is never raised.
-    with suppress(KeyboardInterrupt):  # Some other handler is in the place of trio's.
+    # trio's signal handler raises the error in the main task, since it raises nothing in a system task like this one.
+    with suppress(KeyboardInterrupt):  # Another handler has replaced trio's.
         signal.raise_signal(signal.SIGINT)
     return True
 
 
 @frozen(eq=False)
 class EventLoop:
-    """The event loop that runs where this was made by `present`."""
+    """An event loop; `present` makes the object for the running one."""
 
     backend: str
     """"asyncio" or "trio"."""
     is_here: Callable[[], bool]
-    """Whether it runs here and now. For any thread; takes far less than a microsecond."""
+    """Whether this event loop is running the present code. For any thread; takes far less than a microsecond."""
     _native: Any = field(repr=False)
 
     @classmethod
@@ -120,7 +122,7 @@ class EventLoop:
         return cls("trio", partial(_is_running, trio.lowlevel.current_trio_token, native), native)
 
     def has_ended(self) -> bool:
-        """Whether it cannot run any more. For any thread."""
+        """Whether this event loop cannot run any more. For any thread."""
         if self.backend == "asyncio":
             return bool(self._native.is_closed())
         try:
@@ -139,7 +141,7 @@ def _is_running(running: Callable[[], object], native: object) -> bool:
 
 def _native() -> Any:
     token: object = anyio.lowlevel.current_token()
-    # anyio before 4.11 hands out the loop itself, later ones wrap it.
+    # anyio before 4.11 returns the event loop itself; later versions wrap it.
     return getattr(token, "native_token", token)
 
 

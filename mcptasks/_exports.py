@@ -65,8 +65,8 @@ HOMES: Mapping[str, str] = {
 """Public names of `mcptasks`, sorted, each with the module that defines the name."""
 
 BLOCKING_HOMES: Mapping[str, str] = dict(sorted({**HOMES, "Store": "mcptasks._sync.store"}.items()))
-"""Public names of `mcptasks.sync`: the same and `Store`, whose async form is in `mcptasks.store`. `Client`, `Task` and
-the functions for many tasks are imported from `_sync` instead."""
+"""Public names of `mcptasks.sync`: the names of `mcptasks`, and `Store`, whose async form is in `mcptasks.store`.
+`Client`, `Task` and the functions for many tasks are imported from `_sync` instead."""
 
 
 def load(name: str, module: str, homes: Mapping[str, str] = HOMES) -> Any:

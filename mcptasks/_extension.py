@@ -39,7 +39,8 @@ OnTask: TypeAlias = "Callable[[Task[Any], Mapping[str, Any] | None], Awaitable[N
 """Called with a task and the arguments of the call that became the task."""
 
 _CANCEL_SECONDS = 5.0
-"""Seconds for the request to cancel a task that is lost before an engine knows it, so that no program is held up."""
+"""Seconds that the request to cancel a task may take if no engine knows the task yet; then the request is given up, so
+that the program is not held up."""
 _DECODING = Decoding(kind="tool", raise_on_error=False, sdk=True)
 
 
@@ -52,14 +53,14 @@ class TasksExtension(ClientExtension):
     `TaskInputRequiredError`, `TaskNotFoundError`, `TaskConnectionError` or `TaskProtocolError`. Cancelling the call
     asks the server to cancel the task.
 
-    On 2025-11-25 connections the SDK asks no extension, so calls never become tasks there; use
+    On 2025-11-25 connections the SDK does not call extensions, so calls never become tasks there; use
     `mcptasks.Client.as_session()` or `mcptasks.contrib.fastmcp.TaskTransport`.
 
     Args:
         polling: How often to poll a task.
-        target: The server's URL, or a `mcpServers` mapping that holds it: what `mcptasks.Client` takes. Tasks are then
-            followed over a connection to this URL, which is made again when it is lost, and references name the
-            server. Without it, everything goes over the client's own session, whose end ends the call.
+        target: The server's URL, or a `mcpServers` mapping with the URL. Tasks are then followed over the extension's
+            own connection to this URL, which is restored when it is lost, and references name the server. Without
+            `target`, all requests go over the client's own session, whose end also ends the call.
         headers: Sent with every HTTP request to `target`.
         auth: A bearer token, or an auth object of httpx2, for `target`.
         endpoint: A name of your own for the server, shown in place of the URL.
@@ -67,8 +68,8 @@ class TasksExtension(ClientExtension):
             `mcptasks.store.Store`, a path, or a `postgresql://` URL. Needs `target`. A task is written to the store as
             soon as the server has created it.
         on_task: Called with the `Task` and the call's arguments as soon as there is a task; sync or async. The
-            arguments are None if the SDK does not show them. The handle works for as long as a call of the session is
-            under way. An exception is logged. The end of a call waits for it, up to 5 s.
+            arguments are None if the SDK does not show them. The handle works while a call of the session is under way.
+            Exceptions of the function are logged. A call that ends waits for the function, for up to 5 s.
         reconnect_timeout: Seconds or a `timedelta`: how long to retry an unreachable server. None for no limit.
         patience: When a task counts as stalled. With None, only a timeout ends a wait.
         telemetry: How to make OpenTelemetry spans and metrics, if the program has configured an OpenTelemetry SDK;
@@ -76,7 +77,7 @@ class TasksExtension(ClientExtension):
 
     Raises:
         TypeError: An argument is of an unknown kind.
-        ValueError: An argument has a value that makes no sense. No message shows a secret.
+        ValueError: An argument has an invalid value. No message shows a secret.
     """
 
     __module__ = "mcptasks"
@@ -115,7 +116,7 @@ class TasksExtension(ClientExtension):
             patience=patience,
         )
         nowhere = Target(endpoint="", connect=_never)
-        # Bad input is told here, before anything is connected.
+        # Bad input raises an error here, before anything is connected.
         self._options(
             target=lambda: nowhere,
             mode=modern.ERA,
@@ -129,7 +130,7 @@ class TasksExtension(ClientExtension):
         """How many clients have asked for the bindings."""
 
     def claims(self) -> Sequence[ResultClaim[Any]]:
-        """The `resultType` that this extension answers for."""
+        """The claim to the `resultType` of answers that create tasks."""
         return claim(self._finish, AnsweredTask)
 
     def notifications(self) -> Sequence[NotificationBinding[Any]]:
@@ -159,7 +160,8 @@ class TasksExtension(ClientExtension):
         return Engine(options, Home(), Task, InputContext)
 
     async def _finish(self, answer: AnsweredTask, context: ClaimContext) -> mcp_types.CallToolResult:
-        """The task's result. Abandoned, it asks the server to cancel."""
+        """Wait for the task's result, and return it. If the wait is cancelled, the server is asked to cancel the
+        task."""
         seen = modern.seen(answer.wire(), "created")
         created = Created(seen, None, None)
         begun: list[Waiter] = []

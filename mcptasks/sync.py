@@ -1,8 +1,8 @@
 """The blocking form of `mcptasks`: the same names, with no event loop in the program.
 
 `Client`, `Group`, `Task`, `Store` and the functions for many tasks are blocking here; a background thread, one for all
-clients of a process, runs the async ones. All other names are those of `mcptasks` itself, but for `Store`: the async
-one is in `mcptasks.store`. It is imported when it is first used, since most programs have no store.
+clients of a process, runs the async ones. All other names are those of `mcptasks` itself. (The async `Store` is in
+`mcptasks.store`.) `Store` is imported at its first use, since most programs have no store.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import gc
 import importlib
+import os
 from collections.abc import Generator
 from contextlib import suppress
 from pathlib import Path
@@ -34,8 +35,15 @@ INTERPRETER = (TESTS / "portal", TESTS / "notebooks")
 on the oldest Python and on the newest."""
 
 
-# A slow machine is no bug, so hypothesis sets no deadline for an example.
-hypothesis.settings.register_profile("mcptasks", deadline=None, print_blob=True)
+# A slow machine is no bug: hypothesis sets no deadline for an example, and does not complain of slow ones. In CI each
+# run tries the same examples: a change fails by what it changes.
+hypothesis.settings.register_profile(
+    "mcptasks",
+    deadline=None,
+    print_blob=True,
+    derandomize="CI" in os.environ,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
 hypothesis.settings.load_profile("mcptasks")
 
 

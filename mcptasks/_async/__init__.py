@@ -10,7 +10,7 @@ parts.py, several.py and storing.py as they are.
     about.py        what `Client` says of its server and of itself: `server_info`, `task_support`, `stats`
     recovering.py   `Client.recover`, `claims` and `release`: tasks of a store
     store.py        `Store`, with the methods that programs call
-    storing.py      turns `store=` into the store of a client, and what was recovered into `Recovery`
+    storing.py      turns `store=` into the store of a client, and recovered tasks into `Recovery`
     task.py         `Task`
     groups.py       `gather`, `as_completed`, `wait`
     displays.py     `progress`
@@ -19,6 +19,6 @@ parts.py, several.py and storing.py as they are.
     group_maps.py   `Group.map`
     group_claims.py the iteration behind `Group.claims`
     several.py      the clients of a `Group`: opens them, opens them again, closes them
-    parts.py        what these use of the rest of the client, imported when it is first used
+    parts.py        the names that these files use of the rest of the client; each is imported at its first use
     input.py        the types of input handlers, and `InputContext`
 """

@@ -72,11 +72,11 @@ class About(Recovers):
         """Make a view of this client for programs that take an `mcp.ClientSession`: its method names, signatures,
         result types and errors, on both protocols. Sends nothing.
 
-        A tool call becomes a task if the server and the tool allow it, and returns the finished result. Nobody but the
-        caller knows of that task, so every exit without a result asks the server to cancel it: a cancelled caller, a
-        timeout, an error, the end of this client. Entering the session is optional; leaving it cancels the calls that
-        are under way and leaves this client open. The methods raise `mcp.MCPError`, with the error of this package as
-        its `__cause__`. Handlers of this client answer the input requests.
+        A tool call becomes a task if the server and the tool allow it, and returns the finished result. Only the caller
+        knows of that task. So the client asks the server to cancel the task whenever the call ends without a result: by
+        a cancelled caller, a timeout, an error, or the end of this client. Entering the session is optional; leaving it
+        cancels the calls that are under way and leaves this client open. The methods raise `mcp.MCPError`, with the
+        error of this package as its `__cause__`. Handlers of this client answer the input requests.
 
         Raises:
             TaskConnectionError: The client is not open.

@@ -89,7 +89,7 @@ class Client(About):
 
     Raises:
         TypeError: A target or handler is of an unknown kind; the message lists the known kinds.
-        ValueError: An argument has a value that makes no sense, or that cannot be sent. No message shows a secret.
+        ValueError: An argument has an invalid value, or that cannot be sent. No message shows a secret.
         FileNotFoundError: A path leads to no file.
     """
 
@@ -184,7 +184,7 @@ class Client(About):
         Raises:
             TaskStateError: The client is or was open already.
             TaskConnectionError: The server cannot be reached.
-            TaskProtocolError: The server's first answer makes no sense.
+            TaskProtocolError: The server's first answer is invalid.
         """
         if self._host is not None or self._closed:
             raise TaskStateError("a client is opened once; make a new one")
@@ -225,7 +225,7 @@ class Client(About):
         Raises:
             TaskFailedError: The server answered with an error.
             TaskConnectionError: The server cannot be reached.
-            TaskProtocolError: The server's answer makes no sense.
+            TaskProtocolError: The server's answer is invalid.
         """
         return await self._open().core.tools.every()
 
@@ -251,7 +251,7 @@ class Client(About):
 
         Raises:
             TaskConnectionError: The server cannot be reached.
-            TaskProtocolError: The server's answer makes no sense.
+            TaskProtocolError: The server's answer is invalid.
         """
         engine = self._open()
         if not engine.abilities.support().list:

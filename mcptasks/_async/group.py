@@ -48,16 +48,17 @@ class Group(GroupMaps):
         result = await group.call_tool("github_search", {"query": "tasks"})
     ```
 
-    All servers are opened at the same time. One that is down keeps no other from working: `down` says why it is, and it
-    is tried again whenever it is needed. A server that was open and is lost comes back as with a `Client` of its own.
+    All servers are opened at the same time. A server that is down does not affect the others: `down` has the reason,
+    and the group tries to open the server again whenever it is needed. If the connection to an open server is lost, the
+    group connects again, as a `Client` does.
 
     Args:
         servers: A mapping with `mcpServers`, or a path to a `.json` file that holds one: every entry is used. Or a
             mapping of names to targets, each one that a `Client` takes.
-        separator: What stands between the name of a server and that of its tool or prompt.
-        open_timeout: Seconds or a `timedelta` that opening one server may take; a slower one counts as down. None for
-            as long as `reconnect_timeout`.
-        mode: See `Client`, as for all that follow. Each server's client gets these options.
+        separator: The text between the name of a server and the name of its tool or prompt.
+        open_timeout: Seconds or a `timedelta` for opening one server; a slower server counts as down. None to use
+            `reconnect_timeout`.
+        mode: See `Client`. Each server's client gets this option and all that follow.
         timeout: See `Client`.
         elicitation_handler: See `Client`.
         sampling_handler: See `Client`.
@@ -72,9 +73,10 @@ class Group(GroupMaps):
         patience: See `Client`.
 
     Raises:
-        TypeError: `servers` is no mapping and no path, or an option has a wrong type; an error about a server names it.
-        ValueError: There is no server, or a server or an option cannot be right, or the prefix does not tell two
-            servers apart.
+        TypeError: `servers` is neither a mapping nor a path, or an option has a wrong type. An error about one server
+            names that server.
+        ValueError: There is no server, a server or an option is invalid, or two servers could have tools of the same
+            prefixed name.
         FileNotFoundError: A path leads to no file.
     """
 
@@ -147,13 +149,13 @@ class Group(GroupMaps):
 
         Raises:
             TaskStateError: The group is or was open already.
-            TaskConnectionError: No server can be reached; names each.
+            TaskConnectionError: No server can be reached. The message names each server.
         """
         await self._members.open()
         return self
 
     async def close(self) -> None:
-        """Disconnect from all servers; may be called again. Tasks go on there.
+        """Disconnect from all servers. A second call does nothing. Tasks go on at their servers.
 
         Raises:
             TaskStateError: The group is in an `async with` block, whose end closes it.
@@ -169,16 +171,17 @@ class Group(GroupMaps):
 
     @property
     def down(self) -> Mapping[str, TaskError]:
-        """Why the servers are down that could not be reached when they were last needed, by name. Sends nothing."""
+        """The error of each server that could not be reached when it was last needed, by the server's name. Sends
+        nothing."""
         return self._members.down
 
     async def list_tools(self) -> list[mcp_types.Tool]:
-        """Fetch the tools of all servers, by prefixed names. Servers that are down are tried again, and left out if
-        they still are; see `down`.
+        """Fetch the tools of all servers, with prefixed names. Servers that are down are tried again; those that still
+        are down are left out, and are in `down`.
 
         Raises:
             TaskConnectionError: No server can be reached.
-            TaskError: A server's own error, or an answer that makes no sense; names the server.
+            TaskError: A server answered with an error, or its answer is invalid. The message names the server.
         """
         found = await self._members.ask_each(Client.list_tools)
         return [
@@ -188,7 +191,7 @@ class Group(GroupMaps):
         ]
 
     async def list_prompts(self) -> list[mcp_types.Prompt]:
-        """Fetch the prompts of all servers, by prefixed names; see `list_tools` for servers that are down and for the
+        """Fetch the prompts of all servers, with prefixed names; see `list_tools` for servers that are down and for the
         errors."""
         found = await self._members.ask_each(Client.list_prompts)
         return [
@@ -233,8 +236,8 @@ class Group(GroupMaps):
 
         Raises:
             ValueError: The argument is not a reference, or several servers have its endpoint.
-            TaskNotFoundError: No server of the group has its endpoint; or see `Client.resume`.
-            TaskConnectionError: The server is down; names the server.
+            TaskNotFoundError: No server of the group has the reference's endpoint; or see `Client.resume`.
+            TaskConnectionError: The server is down. The message names the server.
         """
         found = checked(reference) if isinstance(reference, TaskReference) else TaskReference.from_json(reference)
         name = self._home_of(found) if server is None else self._names.known(server)
@@ -244,18 +247,18 @@ class Group(GroupMaps):
     async def recover(
         self, *, labels: Mapping[str, str] | None = None, limit: int | None = None
     ) -> Recovery[Task[Any]]:
-        """Take up the tasks of these servers that earlier clients of the store have left; see `Client.recover`. The
-        tasks of a server that is down stay in the store; see `list_tools` for servers that are down.
+        """Take over the tasks of these servers that earlier clients of the store have left; see `Client.recover`.
+        Servers that are down are tried again; the tasks of a server that still is down stay in the store.
 
         Args:
             labels: Only tasks and calls that have all of these labels.
-            limit: At most so many tasks of each server, the oldest; None for all.
+            limit: How many tasks to take of each server at most, the oldest first; None for all.
 
         Raises:
             ValueError: The group has no store, or `limit` is not positive.
-            TypeError: `labels` are no strings, or `limit` is no number.
+            TypeError: `labels` is not a mapping of strings, or `limit` is not a number.
             TaskConnectionError: No server can be reached.
-            TaskError: See `Client.recover`; names the server.
+            TaskError: See `Client.recover`. The message names the server.
         """
         from mcptasks._store.recovery import Recovery
 
@@ -319,7 +322,7 @@ class Group(GroupMaps):
 
 
 def _member(name: str, make: partial[Client]) -> Member:
-    """One server, whose client is made once before it is needed, so that what cannot be right is said at once."""
+    """One server. Its client is made once at the beginning, so that an invalid argument raises an error at once."""
     try:
         endpoint = endpoint_of(make())
     except (TypeError, ValueError) as exc:

@@ -28,8 +28,8 @@ connection is tried again as often."""
 class GroupClaims(Results[Task[Any]]):
     """Takes over tasks as they become free, and returns their handles one by one.
 
-    Each step looks at all servers that are up, and waits for all at once if none has a free task. A server that is down
-    is opened while a step waits.
+    Each step looks for a free task at every server that is up, and waits for all of them at once if there is none.
+    Meanwhile it tries to open the servers that are down.
 
     Args:
         members: The servers.
@@ -42,11 +42,11 @@ class GroupClaims(Results[Task[Any]]):
         self._labels = argument_checks.labels(labels)
         self._given = HandedOut(argument_checks.limit(limit))
         self._claims = {name: self._claims_of(client) for name, client in members.up.items()}
-        """Takes tasks of the servers that are up. The server whose turn it is comes first."""
+        """The claims of the servers that are up, by the servers' names. The server whose turn is next comes first."""
         self._next_attempts: dict[str, float] = {}
-        """When to try the servers again that are down."""
+        """When to try each server again that is down, by its name."""
         self._one_more = anyio.Event()
-        """Set when such a server is up."""
+        """Set when a server that was down is up."""
         self._found: Waiter | None = None
         """A task that was taken, and not handed out yet."""
         self._over = False
@@ -87,7 +87,7 @@ class GroupClaims(Results[Task[Any]]):
         """Wait for a task, or for the end of the group, and open servers that are down meanwhile.
 
         Raises:
-            StoreError: The store cannot be read or written; names a server.
+            StoreError: The store cannot be read or written. The message names a server.
         """
         failure: StoreError | None = None
         async with anyio.create_task_group() as openings:
@@ -95,7 +95,7 @@ class GroupClaims(Results[Task[Any]]):
                 if name not in self._claims:
                     openings.start_soon(self._open, name)
             try:
-                # An opening goes on while this looks again: it writes to the store, which ends the wait for changes.
+                # Openings go on while we look again: an opening writes to the store, which ends the wait for changes.
                 while not self._members.is_over:
                     await self._freed()
                     if await self._take():
@@ -149,7 +149,7 @@ class GroupClaims(Results[Task[Any]]):
 
 
 async def _named(name: str, work: Callable[[], Awaitable[T]]) -> T:
-    """Do something at one server, whose name an error of the store gets."""
+    """Call an async function for one server. An error of the store gets the server's name."""
     try:
         return await work()
     except StoreError as exc:

@@ -287,7 +287,7 @@ def _late(given: Iterable[Given], count: int, total: int) -> TaskTimeoutError:
 
 
 def _note(error: _ErrorT, given: Any) -> _ErrorT:
-    """Add a note to an error, once: which task it is about. A call that made no task has none to name."""
+    """Add a note to an error, once, that names the task. A call without a task gets no note."""
     if isinstance(given, Waiter):
         words = task_name(given.reference)
         if words not in getattr(error, "__notes__", ()):

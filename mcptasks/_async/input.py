@@ -48,8 +48,8 @@ class InputContext(Generic[TaskT]):
     """The input request's own `_meta`."""
 
     context: Any = field(default=None, repr=False)
-    """What the program gave as `context=` to the call that asks; None if it gave nothing, or if several calls may have
-    asked that were given different things."""
+    """The program's `context=` of the call that asks; None if the call has none, or if several calls with different
+    contexts may have asked."""
 
     @property
     def reference(self) -> TaskReference | None:

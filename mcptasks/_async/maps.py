@@ -160,7 +160,7 @@ class Maps(Calls):
                 returns a word. The function must be plain, and must not block.
             meta: See `call_tool`.
             headers: Sent with each of the calls; see `call_tool`.
-            context: The same for each of the calls; see `call_tool`.
+            context: The context of each of the calls; see `call_tool`.
             raise_on_error: See `call_tool`.
             as_type: See `call_tool`.
             return_exceptions: Return an item's error in place of its result, and go on.
@@ -180,7 +180,7 @@ class Maps(Calls):
         """
         decoding = parts.Decoding(kind="tool", raise_on_error=raise_on_error, as_type=as_type)
         carried, word = self._open().carried(headers, context), None if callable(label) else label
-        # Each call has a handle here, also if it is no task at the server.
+        # Each call has a handle here, even if it has no task at the server.
         sent_as = parts.prepared("tool", name, None, argument_checks.map_mode(task), ttl, meta, word, carried=carried)
         call, seconds = evolve(sent_as, task=True), argument_checks.seconds(timeout, "timeout", zero=False)
         source, count = argument_checks.many(arguments, parts.Pulling), argument_checks.limit(limit)

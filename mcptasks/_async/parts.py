@@ -1,8 +1,8 @@
-"""What the public classes use of the rest of the client, imported when it is first used.
+"""The names that the public classes use of the rest of the client. Each is imported at its first use.
 
-A program that says `from mcptasks import Client` gets the class, whose methods are signatures and one call each. What
-carries the calls out, two hundred modules, is imported when the first client is made, and the parts that few clients
-need (subprocesses, notebooks, `map`) when they are needed.
+`from mcptasks import Client` imports only the class, whose methods are signatures and one call each. The two
+hundred modules that carry the calls out are imported when the first client is made. The parts that few clients need
+(subprocesses, notebooks, `map`) are imported when they are needed.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ else:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
         home = HOMES[name]
         module = importlib.import_module(home)
-        # A name may be that of a module, which its package knows only after the import.
+        # A name may name a module, which its package has as an attribute only after the import.
         value = getattr(module, name, None) or importlib.import_module(f"{home}.{name}")
         globals()[name] = value
         return value

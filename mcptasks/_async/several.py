@@ -1,4 +1,5 @@
-"""The clients of a group: each opened when it can be, again when it is needed, and closed with the group."""
+"""The clients of a group. Each is opened with the group, opened again when it is needed after a failure, and closed
+with the group."""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ engine_of: Callable[[Client], Engine] = methodcaller("_open")
 
 
 def has_task(client: Client, task: Task[Any]) -> bool:
-    """Whether a task is one of a client's."""
+    """Whether a client has a handle on a task."""
     return waiter_of(task).handles is engine_of(client).handles
 
 
@@ -36,23 +37,23 @@ class Member:
     name: str
     endpoint: str
     make: Callable[[], Client] = field(repr=False)
-    """Makes a client, since one that could not be opened is of no use any more."""
+    """Makes a new client for each attempt, since a client can be opened only once."""
     client: Client | None = field(default=None, init=False)
     """The open client; None while the server is down."""
     error: TaskError | None = field(default=None, init=False)
-    """Why the server is down; None if it is not, or if nobody has tried yet."""
+    """The error if the server is down; None if it is up, or if nobody has tried to open it yet."""
     _lock: anyio.Lock = field(factory=anyio.Lock, init=False, repr=False)
 
     async def open(self, limit: float | None) -> Client:
-        """The open client; opened now if it is not.
+        """The open client. It is opened now if it is not open.
 
         Args:
             limit: How many seconds opening may take; None for as long as the client itself tries.
 
         Raises:
-            TaskConnectionError: The server cannot be reached; names the server.
-            TaskProtocolError: The server's first answer makes no sense; the same.
-            StoreError: The store cannot be opened; the same.
+            TaskConnectionError: The server cannot be reached. The message names the server, as in the other errors.
+            TaskProtocolError: The server's first answer is invalid.
+            StoreError: The store cannot be opened.
         """
         async with self._lock:
             if self.client is not None:
@@ -82,7 +83,7 @@ class Member:
 
 
 def named(name: str, error: TaskError) -> TaskError:
-    """An error in whose message the server is named; the same class."""
+    """A copy of an error whose message begins with the server's name."""
     error.args = (f"server {name!r}: {error.message}",)
     return error
 
@@ -111,11 +112,11 @@ class Members:
 
     @property
     def down(self) -> dict[str, TaskError]:
-        """Why the servers are down that could not be opened."""
+        """The errors of the servers that could not be opened, by the servers' names."""
         return {name: member.error for name, member in self.all.items() if member.error is not None}
 
     def check(self) -> None:
-        """Complain unless the group is open."""
+        """Raise `TaskConnectionError` if the group is not open."""
         if self.is_over:
             raise TaskConnectionError("the group is closed; make a new one")
         if not self.is_open:
@@ -167,8 +168,8 @@ class Members:
         return found
 
     async def ask_each(self, ask: Callable[[Client], Awaitable[T]]) -> dict[str, T]:
-        """Ask all servers at once that are up; what they answered, in the order of the servers. A server that breaks
-        off is left out and has its error in `down` until it answers again.
+        """Ask all servers that are up at the same time, and return their answers in the order of the servers. A server
+        whose connection breaks is left out, and its error is in `down` until it answers again.
 
         Raises:
             TaskConnectionError: No server can be reached.
@@ -203,15 +204,15 @@ class Members:
 
 
 async def _at_once(work: Mapping[str, Callable[[], Awaitable[T]]]) -> tuple[dict[str, T], dict[str, Exception]]:
-    """Do several things at once: what each returned, and what each raised, in the order of the work. No failure stops
-    the others."""
+    """Call several async functions at the same time. Return their values and their exceptions, in the order of the
+    functions. A failure does not stop the others."""
     found: dict[str, T] = {}
     failures: dict[str, Exception] = {}
 
     async def do(name: str) -> None:
         try:
             found[name] = await work[name]()
-        except Exception as exc:  # noqa: BLE001 - whoever began it decides
+        except Exception as exc:  # noqa: BLE001 - the caller decides what to do about it
             failures[name] = exc
 
     async with anyio.create_task_group() as group:
@@ -224,7 +225,7 @@ async def _at_once(work: Mapping[str, Callable[[], Awaitable[T]]]) -> tuple[dict
 
 
 class Later(Results[T]):
-    """An iterator that is made at its first step: its server may have to be opened before.
+    """An iterator that is made at its first step, since its server may have to be opened first.
 
     Args:
         make: Makes the iterator.

@@ -51,8 +51,9 @@ class Store(Named):
         keep: Which payloads stay in the store. By default (`Keep()`) arguments and results are not kept, and answers
             only until the server has acknowledged them.
         codec: Encrypts payloads, for example a `FernetCodec`. Every process of the store needs the same codec.
-        lease: Seconds or a `timedelta` that a client holds its tasks without a sign of life, of which it gives three in
-            a lease. After that, another process may take the tasks. Use the same lease everywhere.
+        lease: How long a client holds its tasks without a sign of life, in seconds or as a `timedelta`. After that,
+            another process may take the tasks. A client sends three signs of life in each lease. Use the same lease in
+            all processes.
         owner: A name for the clients of this process, which records show; by default the machine's name.
         migrate: "auto" brings an older store up to date; "check" raises `StoreVersionError` for an older store.
         network: Whether the file may lie on a network file system. The locks of such file systems are not reliable.
@@ -60,7 +61,7 @@ class Store(Named):
 
     Raises:
         TypeError: An argument is of a wrong type.
-        ValueError: An argument has a value that makes no sense.
+        ValueError: An argument has an invalid value.
         StoreError: The package for the database is not installed.
     """
 
@@ -253,7 +254,7 @@ class Store(Named):
         """Delete the records that have not changed for a given time, and return how many.
 
         Args:
-            older_than: That time, in seconds or as a `timedelta`.
+            older_than: The time without a change, in seconds or as a `timedelta`.
             phase: Only records in this phase, or in one of several; by default those in which nothing is left to do.
 
         Raises:
@@ -309,13 +310,13 @@ class Store(Named):
     def finished(self, *, consumer: str, wait: bool = True) -> Results[TaskEvent]:
         """Iterate over the events of all tasks in the store (ends, failures and questions), and wait for more.
 
-        Each consumer gets each event once, also after a restart. Asking for the next event says that the one before was
-        dealt with; an event that a program held when it died comes again. If several processes iterate for one
+        Each consumer gets each event once, even after a restart. A program confirms an event by asking for the next
+        one; an event that was not confirmed when the program died comes again. If several processes iterate for one
         consumer, one of them gets the events, and another takes its place when it ends.
 
         Args:
             consumer: A name of your own for the reader of the events.
-            wait: False to end the iteration when everything so far is told.
+            wait: False to end the iteration after the events that there are now.
 
         Raises:
             TypeError: `consumer` is not a string.

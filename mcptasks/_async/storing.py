@@ -1,4 +1,4 @@
-"""Turns `store=` into the store that a client writes to, and what was recovered into the program's `Recovery`."""
+"""Turns `store=` into the store that a client writes to, and recovered tasks into the program's `Recovery`."""
 
 from __future__ import annotations
 

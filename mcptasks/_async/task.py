@@ -112,9 +112,10 @@ class Task(Generic[ResultT_co]):
 
     @property
     def expected(self) -> Expectation | None:
-        """How much longer the task may take: a guess from earlier runs of the tool in this process. Sends nothing.
+        """How much longer the task may take: a guess from earlier runs of the tool, in this process or in the client's
+        store. Sends nothing.
 
-        None if too few runs were seen, if this run is longer than most of them, if the task has asked for input, or if
+        None if too few runs are known, if this run is longer than most of them, if the task has asked for input, or if
         another client created the task.
         """
         return parts.expectation_of(self._waiter)
@@ -182,7 +183,7 @@ class Task(Generic[ResultT_co]):
             TaskNotFoundError: The server does not know the task.
             TaskExpiredError: The server forgot the task after its time to live.
             TaskConnectionError: The server cannot be reached.
-            TaskProtocolError: The server's answer makes no sense.
+            TaskProtocolError: The server's answer is invalid.
         """
         return await parts.acting.ask_status(self._waiter)
 
@@ -198,13 +199,13 @@ class Task(Generic[ResultT_co]):
             TaskFailedError: The request failed at the server.
             TaskCancelledError: The task was cancelled.
             TaskTimeoutError: The task did not finish in time; the work goes on.
-            TaskInputRequiredError: The task waits for input that no handler of this client gives. It can still be
+            TaskInputRequiredError: The task waits for input that no handler of this client gives. The task can still be
                 answered.
             Exception: An input handler raised this. The input request stays open.
             TaskNotFoundError: The server does not know the task.
             TaskExpiredError: The server forgot the task after its time to live.
             TaskConnectionError: The server cannot be reached, or the client was closed.
-            TaskProtocolError: What the server sent makes no sense.
+            TaskProtocolError: The server sent something invalid.
         """
         return cast("ResultT_co", await self._waiter.result(argument_checks.seconds(timeout, "timeout")))
 
@@ -230,7 +231,7 @@ class Task(Generic[ResultT_co]):
             TaskNotFoundError: The server does not know the task.
             TaskExpiredError: The server forgot the task after its time to live.
             TaskConnectionError: The server cannot be reached, or the client was closed.
-            TaskProtocolError: What the server sent makes no sense.
+            TaskProtocolError: The server sent something invalid.
         """
         wanted = argument_checks.states(state)
         return await self._waiter.state(wanted, argument_checks.seconds(timeout, "timeout"))
@@ -241,14 +242,14 @@ class Task(Generic[ResultT_co]):
         A slow reader gets the latest status and misses those before it. Any number of readers may iterate.
 
         Args:
-            progress: Yield a status also when only the progress has changed, at most ten times a second;
+            progress: Whether to yield a status also when only the progress has changed, at most ten times a second;
                 `TaskStatus.progress` then has the progress of that moment.
 
         Raises:
             TaskNotFoundError: The server does not know the task.
             TaskExpiredError: The server forgot the task after its time to live.
             TaskConnectionError: The server cannot be reached, or the client was closed.
-            TaskProtocolError: What the server sent makes no sense.
+            TaskProtocolError: The server sent something invalid.
         """
         return parts.ProgressUpdates(self._waiter) if progress else parts.Updates(self._waiter)
 

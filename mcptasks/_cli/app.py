@@ -148,7 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(words: list[str]) -> int:
-    """Run a command. Not by `Group.main`, which ends a program whose reader has gone away with code 1."""
+    """Run a command. Not by `Group.main`, which exits with code 1 if the reader of the output has gone away."""
     asked = os.environ.get(COMPLETES)
     if asked:
         return _complete(asked)
@@ -157,7 +157,7 @@ def _run(words: list[str]) -> int:
 
 
 def _complete(asked: str) -> int:
-    """Print what a shell may complete. Says nothing if something is wrong: somebody is typing at that terminal."""
+    """Print the completions for a shell. Prints no error, since somebody is typing at that terminal."""
     from mcptasks._cli.shells import SHELLS
 
     shell = SHELLS.get(asked.removesuffix("_complete"))
@@ -165,13 +165,13 @@ def _complete(asked: str) -> int:
         return Exit.USAGE
     try:
         click.echo(shell(cli, {}, program(), COMPLETES).complete())
-    except Exception:  # noqa: BLE001 - whatever is wrong, an error would be drawn over what is typed
+    except Exception:  # noqa: BLE001 - an error message would cover the text that somebody is typing
         return Exit.FAILED
     return Exit.OK
 
 
 def _usage(screen: Screen, exc: click.ClickException) -> int:
-    """Tell of a command line that cannot be right, in the words of click, and in one line."""
+    """Print the error for an invalid command line, in click's words and on one line."""
     context = getattr(exc, "ctx", None)
     hint = (f"for help: {context.command_path} --help",) if isinstance(context, click.Context) else ()
     return tell(screen, Failure(Exit.USAGE, exc.format_message(), kind="UsageError", hints=hint))

@@ -36,7 +36,7 @@ _NAMES = 12
 
 
 class ArgumentError(ValueError):
-    """A word that cannot be right. The message names the argument, and what would be right."""
+    """A word is invalid. The message names the argument, and says what would be right."""
 
 
 @frozen
@@ -112,7 +112,7 @@ def _object(text: str, word: str) -> dict[str, Any]:
 
 
 def _put(found: dict[str, Any], word: Word, schema: object, repeated: set[tuple[str, ...]]) -> None:
-    """Put the value of a word in its place, which a dot in the key may lead to."""
+    """Put the value of a word in its place. Dots in the key lead into nested objects."""
     shape = schemas.shape_of(schema, schema)
     known = schemas.properties(shape)
     path = [word.key] if word.key in known or not known else word.key.split(".")
@@ -181,7 +181,7 @@ def _choice(text: str, shape: schemas.Shape, key: str) -> Any:
 
 
 _NOT = object()
-"""What a text is that is no value of a type."""
+"""The result of reading a text that is no value of a type."""
 
 
 def _number(text: str) -> Any:

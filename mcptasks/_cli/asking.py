@@ -14,7 +14,7 @@ from mcptasks._cli.setting import Setting
 from mcptasks._cli.terminal import NoAnswer, read_line
 
 DECLINE = "!"
-"""What somebody types to decline a question."""
+"""The text that somebody types to decline a question."""
 
 Quiet = Callable[[], AbstractContextManager[object]]
 """Makes a block in which nothing else is drawn on the terminal."""
@@ -29,7 +29,7 @@ class Asker:
 
     Args:
         setting: The options of the command.
-        quiet: Makes a block in which a live display stands still.
+        quiet: Makes a block in which a live display draws nothing.
     """
 
     def __init__(self, setting: Setting, quiet: Quiet = nullcontext) -> None:
@@ -40,7 +40,7 @@ class Asker:
         self._quiet = quiet
         self._turn = anyio.Lock()
         self.fault: str | None = None
-        """What was wrong with the latest answer, to be said before the question is put again."""
+        """The fault of the latest answer; printed before the question is asked again."""
 
     def handlers(self) -> dict[str, Any]:
         """Return the handlers for `Client`. Without a person, questions stay open and can be answered elsewhere."""
@@ -112,7 +112,7 @@ class Asker:
         return ElicitResult(action="accept", content=found)
 
     async def _field(self, field: Field) -> Any:
-        """The answer to one field; asked again until it can be right."""
+        """The answer to one field; asked again until the answer is valid."""
         screen = self._screen
         if field.description:
             screen.say(f"  {untrusted.line(field.description)}", "dim")
@@ -138,8 +138,8 @@ class Asker:
                 screen.say(f"  {exc}", "yellow")
 
     async def sample(self, _context: Any, params: Any) -> str:
-        """Have the command of `--sampling-command` answer a request to a model: the request as JSON goes in, and the
-        text comes out.
+        """Have the command of `--sampling-command` answer a request to a model. The command gets the request as JSON
+        on its standard input, and writes the text to its standard output.
 
         Raises:
             LeftOpen: The command failed.
@@ -157,7 +157,7 @@ class Asker:
         return done.stdout.decode("utf-8", "replace").rstrip("\n")
 
     async def decline_sample(self, _context: Any, params: Any) -> Any:
-        """Show a request to a model, and decline it: nobody has said which model to ask."""
+        """Show a request to a model, and decline it, since `--sampling-command` was not given."""
         from mcp_types import ErrorData
 
         given = params.model_dump(mode="json", by_alias=True, exclude_none=True)
@@ -177,7 +177,7 @@ def _text(value: object) -> str:
 
 
 def _agreed(given: dict[str, Any]) -> Any:
-    """The answer of `--yes`: defaults, and yes to what can be answered so.
+    """The answer of `--yes`: the defaults of the form, and yes for each field without one that takes yes.
 
     Raises:
         LeftOpen: The form needs more than that, or a page has to be opened.

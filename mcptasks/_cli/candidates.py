@@ -1,4 +1,4 @@
-"""Which tasks of a server a call may have created, of which nobody knows whether it arrived.
+"""The tasks of a server that an uncertain call may have created.
 
 Only servers of 2025-11-25 list tasks, and not all of them do.
 """
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mcptasks.store import Store, TaskRecord
 
 _PATIENCE = 10.0
-"""Seconds for a server to list its tasks. Nothing depends on the list, so a server that is away is not waited for."""
+"""Seconds for a server to list its tasks. Nothing depends on the list, so the command does not wait longer."""
 _SKEW = timedelta(seconds=60)
 """How far a server's clock may be behind this machine's: generous for machines with a time service."""
 _MODERN = "2026-07-28"
@@ -60,7 +60,7 @@ async def of_calls(setting: Setting, store: Store, calls: Sequence[TaskRecord]) 
 
 
 async def _listed(setting: Setting, call: TaskRecord) -> list[TaskStatus]:
-    """The tasks that the server of a call lists; none if the server cannot be asked, which is told."""
+    """The tasks that the server of a call lists; none, with a message, if the server cannot be asked."""
     import anyio
 
     from mcptasks import TaskError
@@ -81,7 +81,7 @@ async def _listed(setting: Setting, call: TaskRecord) -> list[TaskStatus]:
 
 
 def may_be_of(created: datetime | None, called: datetime) -> bool:
-    """Whether a task may have come of a call. Pure.
+    """Whether a call may have created a task. Pure.
 
     Args:
         created: When the server created the task, by its clock; None if it does not say.

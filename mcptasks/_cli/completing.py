@@ -1,8 +1,8 @@
-"""What shell completion offers: ids of tasks, configured servers, tools that were called. Connects to nothing.
+"""The offers of shell completion: ids of tasks, configured servers, tools that were called. Connects to nothing.
 
-Completion reads the store's file if there is one, and makes none. Names come from servers and from files of
-strangers, and bash puts an offer into the command line as it is. So a name that a shell could take for more than a word
-is not offered.
+Completion reads the store's file if there is one, and makes none. Names come from servers and from other people's
+files, and bash puts an offer into the command line unchanged. So a name is offered only if every shell reads it as a
+single word.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from mcptasks._store.sqlite.glance import Glance
 
 _MOST = 50
-"""Tasks. A longer list helps nobody who types."""
+"""How many tasks are offered at most. A longer list does not help somebody who types."""
 _WORD = re.compile(r"[\w@%+:,./-]+", re.ASCII)
-"""What no shell takes for more than a word."""
+"""A text that every shell reads as a single word."""
 _LOOKED_AT = 1000
-"""Tasks. More of them would take longer than Python takes to start."""
+"""How many tasks are read to find names. Reading more would take longer than Python takes to start."""
 
 
 def complete_tasks(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -71,7 +71,7 @@ def complete_targets(_ctx: click.Context, _param: click.Parameter, incomplete: s
         found = sources.entries_of(source, scene)
         names += [f"{source}:{entry.name}" for entry in found if isinstance(entry, Entry)]
     names += [f"{source}:" for source in sources.SOURCES if incomplete != f"{source}:"]
-    # Servers of files of a folder are offered by name only: nothing in the file is used.
+    # Servers in a project's files are offered too: only their names are used, which needs no consent.
     return _offers(names, incomplete) or [CompletionItem(incomplete, type="file")]
 
 
@@ -82,7 +82,7 @@ def _offers(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
 
 
 def _newest(ctx: click.Context, *, prefix: str = "", limit: int | None = None) -> list[Glance]:
-    """The newest tasks of the store, read without an event loop: importing one takes longer than a person likes."""
+    """The newest tasks of the store, read without an event loop, whose import takes longer than a person likes."""
     from mcptasks._store.sqlite import glance
 
     place: Any = ctx.params.get("store") or os.environ.get("MCPTASKS_STORE") or None

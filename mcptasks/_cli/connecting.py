@@ -1,4 +1,4 @@
-"""From a target to an open client: credentials, consent to project files, who answers questions."""
+"""From a target to a client: credentials, consent to project files, and who answers questions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def target_of(setting: Setting, word: str | None, after: list[str] | None) -> Ta
         after: The command; None if there is none.
 
     Raises:
-        Failure: The words name no server, or nobody consents to a file of this folder.
+        Failure: The words name no server, or nobody consents to the use of a project's file.
     """
     try:
         found = (
@@ -43,10 +43,10 @@ def target_of(setting: Setting, word: str | None, after: list[str] | None) -> Ta
 
 
 def target_of_task(setting: Setting, named: Named) -> Target:
-    """Return the server of a task: that of `--server`, else the one that the store or the reference names.
+    """Return the server of a task: the server of `--server`, or else the one that the store or the reference names.
 
     Raises:
-        Failure: The server has to be named.
+        Failure: Neither names a server, so `--server` is needed.
     """
     if setting.server is not None:
         return target_of(setting, setting.server, None)
@@ -60,10 +60,10 @@ def target_of_task(setting: Setting, named: Named) -> Target:
 
 
 def consent(setting: Setting, target: Target) -> None:
-    """See to it that a server that a file of a folder configures is used only if somebody consents.
+    """Ask for consent before a server from a project's file is used.
 
     Raises:
-        Failure: Nobody does.
+        Failure: Nobody consents.
     """
     entry = target.given
     if not isinstance(entry, Entry) or not entry.project or setting.trust:
@@ -96,7 +96,7 @@ def auth_variable(setting: Setting, target: Target, labels: Mapping[str, str]) -
         return named
     own = any(name.lower() == "authorization" for name in setting.headers)
     in_url = isinstance(target.given, str) and "@" in target.given.partition("://")[2].partition("/")[0]
-    # A token goes to a URL that somebody wrote, and to no entry of a configuration, which has headers of its own.
+    # A token goes only to a URL that somebody has typed. An entry of a configuration has headers of its own.
     return _TOKEN if target.is_url and not own and not in_url and setting.environ.get(_TOKEN) else None
 
 
@@ -113,7 +113,7 @@ def client_of(
         handlers: Further arguments of `Client`.
 
     Raises:
-        Failure: A variable is not set, or the target cannot be right.
+        Failure: A variable is not set, or the target is invalid.
     """
     from mcptasks import Client
 
@@ -138,7 +138,7 @@ def client_of(
 
 
 def _asker(setting: Setting) -> Any:
-    """Asks for an input of VS Code, such as a token, if somebody can be asked."""
+    """Make a function that asks for an input of VS Code, such as a token, if somebody can be asked."""
 
     def ask(name: str, description: str, secret: bool) -> str:
         if not setting.screen.can_ask:

@@ -1,4 +1,4 @@
-"""How far a call has come, and what to say of it when the command is stopped. Pure."""
+"""How far a call has come, and the words about it when the command is stopped. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mcptasks._cli import untrusted
 
 @define(kw_only=True)
 class Course:
-    """The course of one call. The command changes it; what is said at the end is read from it."""
+    """The course of one call. The command changes the fields; `goodbye` reads them."""
 
     tool: str
     server: str
@@ -22,7 +22,7 @@ class Course:
     plain: bool = False
     """Whether the call runs in this command, without a task at the server."""
     known: str | None = None
-    """What later commands call the task; None before there is one."""
+    """The name of the task for later commands; None before there is a task."""
     over: bool = False
 
 
@@ -57,5 +57,5 @@ def goodbye(course: Course, command: Callable[..., str]) -> list[str]:
 
 
 def ends_with_command(server: str) -> str:
-    """Return what to say of a server that the command has started. Pure."""
+    """Return the words about a server that ends with the command. Pure."""
     return f"{untrusted.line(server, 200)} was started by this command and ends with it, and so may the work there"

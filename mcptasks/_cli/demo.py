@@ -27,23 +27,23 @@ EMBEDDED_TOOL = "slow_computation"
 
 
 class _CallRefused(Exception):
-    """The server's list of tools says that the call would be in vain."""
+    """The server's list of tools shows that the call would fail."""
 
 
 class Demo:
-    """One demonstration. Making it checks what it was given; `run` does it.
+    """One demonstration. The constructor checks the arguments; `run` shows the demonstration.
 
     Args:
         where: The target: a URL or path, or a command and its arguments; an empty one for the embedded server.
-        tool: The tool; None for that of the embedded server, which other servers may have too.
-        arguments: Its arguments; None for those that suit that tool.
+        tool: The tool; None for the tool of the embedded server, which other servers may have too.
+        arguments: The tool's arguments; None for arguments that suit the embedded server's tool.
         backend: "asyncio" or "trio".
         mode: How to negotiate.
         wait: Seconds to wait for a server that is not up yet; URLs only.
 
     Raises:
         TypeError: The target is of no kind that can be connected to.
-        ValueError: The target, the mode or the time cannot be right.
+        ValueError: The target, the mode or the time is invalid.
         FileNotFoundError: The target is a path that leads to no file.
     """
 
@@ -75,7 +75,7 @@ class Demo:
         """Call the tool as a task and print what happens.
 
         Returns:
-            The exit status: 0; 1 where it failed; 130 where a person stopped it, and 128 + N for another signal N.
+            The exit status: 0; 1 if the demonstration failed; 130 after Ctrl-C, and 128 + N after another signal N.
         """
         try:
             return self._run()
@@ -110,7 +110,8 @@ class Demo:
     _status: TaskStatus | None = None
     """The latest status that was seen."""
     _left = False
-    """Whether the command was interrupted. What closing the client makes of a plain call is not how its work ended."""
+    """Whether the command was interrupted. If so, the end of a plain call comes from closing the client, and is not
+    shown."""
     _number = 0
     """The signal that has ended the demonstration; 0 if there was none."""
 
@@ -142,7 +143,7 @@ class Demo:
             task = await client.call_tool(course.tool, arguments, task=True)
             try:
                 self._say_start(task)
-                known = task.last_status  # A callback is told of what comes after this one.
+                known = task.last_status  # The callback gets the later statuses only.
                 if known is not None and known.status_message and not known.is_terminal:
                     self._show(known)
                 task.on_status_change(self._show)
@@ -154,16 +155,16 @@ class Demo:
                 self._status = task.last_status
                 course.shown = not isinstance(exc, TaskInputRequiredError | TaskConnectionError)
             except BaseException:
-                self._left = True  # Also where no signal can be waited for (Windows).
+                self._left = True  # Needed on Windows, where no signal can be waited for.
                 raise
         if failure is not None:
             raise failure
 
     async def _checked(self, client: Client) -> dict[str, Any]:
-        """The arguments of the call, if the server's list of tools has nothing against it.
+        """The arguments of the call, checked with the server's list of tools.
 
         Raises:
-            _CallRefused: The call would be in vain.
+            _CallRefused: The call would fail.
         """
         arguments = self._arguments
         if arguments is None:
@@ -171,7 +172,7 @@ class Demo:
         try:
             tools = await client.list_tools()
         except TaskFailedError:
-            return arguments  # It has no list. What it says to the call is shown.
+            return arguments  # The server has no list of tools, so its answer to the call is shown.
         named = self._named
         if named is None and any(tool.name == EMBEDDED_TOOL for tool in tools):
             named = EMBEDDED_TOOL

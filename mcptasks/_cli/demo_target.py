@@ -1,4 +1,4 @@
-"""Which server a demonstration is of, and what to say of words that were meant otherwise."""
+"""Finds the server of a demonstration, and explains words that were probably meant otherwise."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from mcptasks._cli import entries
 
 _LAUNCHERS = frozenset({"python", "python3", "node", "npx", "uv", "uvx", "docker", "deno", "bun", "bunx"})
-"""Programs that start servers, and are known for that also where they are not installed."""
+"""Programs that start servers. They are recognized even if they are not installed."""
 _PROGRAM = "python -m mcptasks"
 
 
@@ -27,7 +27,7 @@ def misread(words: Sequence[str]) -> str | None:
     if not words[0].strip():
         return "the target is empty; give a URL, a file or a command, or nothing for the demo's own server"
     if len(words) == 1 and (program := _first_of_command(words[0])):
-        # The other words may hold a secret, and what is printed may go into a log.
+        # The other words are not shown: they may hold a secret, and the output may go into a log.
         told = "a command is not one word: write it without quotes, after the options and --"
         return f"{told}: {_PROGRAM} demo -- {shlex.quote(program)} ..."
     if len(words) == 1:
@@ -62,10 +62,10 @@ def place_of(target: str | Sequence[str]) -> tuple[str, bool]:
 
 
 def no_target(error: TypeError) -> str:
-    """Return what to say of one word that is no target of any kind.
+    """Return the message for a word that is no target of any kind.
 
     Args:
-        error: What `Client` says of it, in words about Python, and with the URL that was meant if there is one.
+        error: The error of `Client`, whose words are about Python; it has the URL that was probably meant, if any.
     """
     meant = re.search(r"did you mean (\S+)\?", str(error))
     if meant:
@@ -74,7 +74,7 @@ def no_target(error: TypeError) -> str:
 
 
 def _is_place(word: str) -> bool:
-    """Whether a word is the URL of a server, also a mistyped one, or a file."""
+    """Whether a word is a file, or the URL of a server, even a mistyped one."""
     return ":" in word or word.endswith((".py", ".js", ".json"))
 
 

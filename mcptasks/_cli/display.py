@@ -17,22 +17,23 @@ if TYPE_CHECKING:
     from rich.live import Live
 
 PAUSE = 10.0
-"""Seconds between two lines about one task, where a line stays: logs of a long run must not grow without end. A change
-of status is told at once."""
+"""Seconds between two lines about one task in a log or pipe, so that the log of a long run stays short. A change of
+status is written at once."""
 BEAT = 0.5
 """Seconds between two drawings on a terminal."""
 _LEAST = 0.8 * BEAT
-"""Seconds before the next beat that counts. Each task that is followed has beats of its own."""
+"""Fewest seconds between two beats that count. Each followed task has beats of its own, so there may be more."""
 _SHARE = 50
-"""The next drawing comes after so many times the processor time of one: 2 % of a core, up to `_MOST`."""
+"""The pause between two drawings is this many times the processor time of one drawing (2 % of a core), up to
+`_MOST`."""
 _MOST = 5.0
-"""Seconds between two drawings at most."""
+"""The longest pause in seconds between two drawings."""
 _COLORS = {"completed": "green", "failed": "red", "cancelled": "yellow", "input_required": "cyan"}
 
 
 @frozen
 class Row:
-    """What is shown of one task. The texts are a server's, as they came."""
+    """One task in a display. The texts are the server's, unchanged."""
 
     id: str
     name: str
@@ -50,13 +51,13 @@ class Display(Protocol):
         """Show the present state of a task."""
 
     def end(self, row: Row) -> None:
-        """Tell of a task that has ended, in a line that stays."""
+        """Write a line that stays about a task that has ended."""
 
     def beat(self) -> None:
-        """Draw, if this display moves; called every `BEAT` seconds."""
+        """Draw again if this display redraws; called every `BEAT` seconds."""
 
     def still(self) -> Any:
-        """A block in which nothing is drawn, since somebody types."""
+        """A block in which nothing is drawn, because somebody types."""
 
     def close(self) -> None:
         """Show no more."""
@@ -66,13 +67,13 @@ def is_due(before: Row | None, row: Row, told_at: float, now: float) -> bool:
     """Whether a line about a change is to be written. Pure.
 
     Args:
-        before: What was told of the task last; None if nothing was.
-        row: What there is to tell.
-        told_at: When that was told.
+        before: The row of the latest line about the task; None if there was no line.
+        row: The present row.
+        told_at: When the latest line was written.
         now: The time, by the same clock.
     """
     if before is None:
-        # A task that is over when it is first seen needs no line: its end is told anyway.
+        # A task that is over when it is first seen needs no line here: `end` writes one.
         return row.status not in ("completed", "failed", "cancelled")
     if before.status != row.status or (row.message and not before.message):
         return True
@@ -124,7 +125,8 @@ class Lines(Silent):
         self._told: dict[str, tuple[Row, float]] = {}
 
     def update(self, row: Row) -> None:
-        """Write a line if something has changed, and the line before is long enough ago; otherwise a beat writes it."""
+        """Write a line if something has changed and the previous line is old enough; otherwise a later beat writes
+        it."""
         self._latest[row.id] = row
         self._tell(row)
 
@@ -190,7 +192,7 @@ class Moving:
 
     @contextmanager
     def still(self) -> Generator[None]:
-        """A block in which the table is away."""
+        """A block in which the table is removed."""
         self._stopped += 1
         self._end()
         try:
@@ -199,7 +201,7 @@ class Moving:
             self._stopped -= 1
 
     def close(self) -> None:
-        """Take the table away."""
+        """Remove the table."""
         self._stopped += 1
         self._end()
 
@@ -232,7 +234,7 @@ class Moving:
 
 
 def display_of(screen: Screen, *, silent: bool = False) -> Display:
-    """Return the display that suits standard error. Without rich, the lines stay."""
+    """Return the display that suits standard error. Without the package rich, it is `Lines`."""
     if silent or screen.manner.json or screen.manner.quiet:
         return Silent()
     if screen.is_live:

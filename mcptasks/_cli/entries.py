@@ -43,7 +43,7 @@ class Entry:
 
     @property
     def kind(self) -> str:
-        """How the server is reached: "http", "sse" or "stdio"."""
+        """The transport to the server: "http", "sse" or "stdio"."""
         said = str(self.fields.get("type") or self.fields.get("transport") or "").lower()
         if not any(name in self.fields for name in _URLS):
             return "stdio"
@@ -71,13 +71,13 @@ def read(text: str, path: Path, source: str, *, project: bool = False) -> list[E
     """Return the servers of a file.
 
     Args:
-        text: What stands in the file.
+        text: The content of the file.
         path: The file.
         source: The program whose file it is.
         project: Whether the file belongs to a folder rather than to the user.
 
     Raises:
-        ValueError: The file is no such configuration; the message begins with the path.
+        ValueError: The file is no configuration of servers. The message begins with the path.
     """
     try:
         value = jsonc.load(text)
@@ -159,7 +159,7 @@ def _variable(match: re.Match[str], entry: Entry, environ: Mapping[str, str]) ->
     if match["kind"] is None and name in ("workspaceFolder", "userHome"):
         return str(entry.path.parent.parent if name == "workspaceFolder" else Path.home())
     value = environ.get(name)
-    # As a shell has it, an empty variable counts as one that is not set.
+    # An empty variable counts as not set, as in a shell's `:-`.
     return match["default"] if not value and match["default"] is not None else value
 
 

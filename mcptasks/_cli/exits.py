@@ -1,4 +1,4 @@
-"""The exit codes: one table, which code an error has, and which of several is told. Pure."""
+"""The exit codes: their table, the code of an error, and the code for several tasks. Pure."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ MEANINGS: Mapping[Exit, str] = {
     Exit.PIPE: "The reader of the output went away (SIGPIPE). Nothing is printed about that.",
     Exit.TERMINATED: "Somebody ended the command (SIGTERM). The work goes on.",
 }
-"""What each code means, for the reference page."""
+"""The meaning of each code, for the reference page."""
 
 _SEVERITY: tuple[Exit, ...] = (
     Exit.UNREACHABLE,
@@ -58,7 +58,7 @@ _SEVERITY: tuple[Exit, ...] = (
     Exit.RUNNING,
     Exit.TIMEOUT,
 )
-"""Which code is told of several tasks: the first of these that one of them has."""
+"""The order in which codes count for several tasks: the first of these that a task has is the exit code."""
 
 _REFUSED = re.compile(r"\bHTTP 40[13]\b")
 """The words with which a `TaskConnectionError` reports that credentials were refused."""

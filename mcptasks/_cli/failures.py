@@ -1,4 +1,4 @@
-"""Commands that cannot do what they are asked: the error, and how it is told on a terminal and as JSON."""
+"""The error of a command, for people and as JSON."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _CREDENTIALS = (
     'a token:    the variable MCPTASKS_TOKEN, --auth-env VAR, or "headers" of a configured server; '
     "`mcptasks servers --help` shows one",
 )
-"""What to say of credentials that a server misses or refuses."""
+"""The hints for credentials that are missing, or that a server refuses."""
 
 
 class Failure(Exception):
-    """A command ends without having done what it was asked.
+    """A command has failed.
 
     Args:
-        code: How the command ends.
-        message: What is wrong, for people. It may hold text of a server.
+        code: The exit code.
+        message: The fault, for people. The message may have text of a server in it.
         kind: The name of the error in JSON.
         hints: Lines of our own that say what to do.
         task: The task in question, in the form of `records.as_json`.
@@ -58,7 +58,7 @@ def of_exception(error: Exception, *, task: Mapping[str, Any] | None = None, hin
 
 
 def tell(screen: Screen, failure: Failure) -> Exit:
-    """Tell of a failure, and return how the command ends."""
+    """Print a failure, and return the exit code."""
     if screen.manner.json:
         screen.print_json(as_json(failure))
     else:
@@ -69,5 +69,5 @@ def tell(screen: Screen, failure: Failure) -> Exit:
 
 
 def as_json(failure: Failure) -> dict[str, Any]:
-    """Return the failure as `--json` has it."""
+    """Return the failure in the form of `--json`."""
     return {"schema": 1, "error": {"type": failure.kind, "message": failure.message, "task": failure.task}}

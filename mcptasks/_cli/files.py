@@ -10,7 +10,7 @@ from pathlib import Path
 def read_words() -> Callable[[str], str]:
     """Return a function that reads a file, or standard input for `-`.
 
-    Standard input is read for an explicit `-` only: a command that reads it unasked hangs where nobody types.
+    Standard input is read only for an explicit `-`. Otherwise a command would hang if nobody types.
     """
 
     def read(name: str) -> str:

@@ -22,7 +22,7 @@ Told = Callable[["TaskStatus"], Awaitable[None] | None]
 
 @frozen
 class Followed:
-    """How the following of a task ended."""
+    """The outcome of following a task."""
 
     code: Exit
     result: Any = None
@@ -38,11 +38,11 @@ async def follow(
     timeout: float | None = None,
     told: Callable[[TaskStatus], None] | None = None,
 ) -> Followed:
-    """Follow a task until it is over, or until nobody answers its question, or until the time is up.
+    """Follow a task until it is over, the time is up, or a question of it is left open.
 
     Args:
         task: The task.
-        row: What to call it.
+        row: The task's row in the display.
         display: Shows its changes.
         asker: Answers its questions.
         timeout: Seconds; None for no limit.
@@ -75,7 +75,7 @@ async def _result(task: Task[Any], asker: Asker, timeout: float | None) -> Follo
         except TaskError as exc:
             return Followed(of_error(exc), error=exc)
         except ValueError as exc:
-            # The answer does not fit the form; the question stays open, and is put again.
+            # The answer does not match the form, so the question stays open and is asked again.
             asker.fault = str(exc)
 
 
@@ -91,7 +91,7 @@ async def _show(task: Task[Any], row: Row, display: Display, told: Callable[[Tas
             if told is not None:
                 told(status)
     except TaskError:
-        return  # Whoever waits for the result learns of it.
+        return  # `_result`, which waits for the result, gets the error too.
 
 
 async def _beat(display: Display) -> None:
@@ -103,13 +103,13 @@ async def _beat(display: Display) -> None:
 
 
 def failure_of(setting: Setting, followed: Followed, task: Mapping[str, Any], known: str) -> Failure:
-    """Return what to tell of a task that did not come to a result. Pure.
+    """Return the failure for a task that did not come to a result. Pure.
 
     Args:
         setting: The options, for the commands that are shown.
         followed: How it ended.
         task: The task, as `--json` has it.
-        known: What later commands call the task.
+        known: The name of the task for later commands.
     """
     error = followed.error
     assert error is not None

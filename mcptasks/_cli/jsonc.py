@@ -1,6 +1,6 @@
-"""JSON files as people write them: with comments and a comma too many, as editors allow. Pure.
+"""JSON files as editors allow them: with comments and trailing commas. Pure.
 
-Messages name lines and columns, never what stands there: configurations hold secrets.
+Messages name lines and columns, and not the text there: configurations may hold secrets.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import json
 import re
 from typing import Any
 
-# A group and a star that give nothing back: a file of comments would be tried in 2**n ways otherwise.
+# Without backtracking (atomic group, possessive star): otherwise a file of comments would be tried in 2**n ways.
 _TOKEN = re.compile(
     r"""(?P<string>"(?:[^"\\]|\\.)*")|(?P<comment>//[^\n]*|/\*.*?\*/)|(?P<comma>,)(?=(?>\s+|//[^\n]*|/\*.*?\*/)*+[}\]])""",
     re.DOTALL,
@@ -31,7 +31,7 @@ def load(text: str) -> Any:
 
 
 def _plain(match: re.Match[str]) -> str:
-    """What stands in the place of a token: blanks for a comment, so that lines and columns stay."""
+    """The replacement for a token: blanks for a comment, so that lines and columns stay the same."""
     if match["string"] is not None:
         return match[0]
     return re.sub(r"[^\n]", " ", match[0])
@@ -42,5 +42,5 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the name {twice!r:.80} stands there twice")
+        raise ValueError(f"an object has the name {twice!r:.80} twice")
     return found

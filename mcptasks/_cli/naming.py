@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from mcptasks.store import Store, TaskRecord
 
 _SHORTEST = 4
-"""Digits of an id. Shorter beginnings would name another task soon."""
+"""How many digits of an id are needed at least. A shorter beginning would soon fit another task too."""
 _SHOWN = 10
-"""How many of the tasks that a name may mean are listed."""
+"""How many tasks an error lists if a name fits several."""
 
 
 @frozen
@@ -32,25 +32,25 @@ class Named:
 
     word: str
     record: TaskRecord | None = None
-    """What the store knows of it."""
+    """The task's record in the store; None if the store does not have the task."""
     reference: Mapping[str, Any] | None = None
-    """Its reference, if there is a task at a server; in the form of `TaskReference.to_json`."""
+    """The task's reference in the form of `TaskReference.to_json`; None if there is no task at a server."""
 
     @property
     def shown(self) -> str:
-        """What to call the task: the beginning of its id, or the server's own id."""
+        """The name of the task for people: the beginning of its id in the store, or the server's id."""
         if self.record is not None:
             return records.short_id(self.record)
         return untrusted.line(str((self.reference or {}).get("task_id")), 80)
 
     @property
     def labels(self) -> Mapping[str, str]:
-        """The labels of the task, our own among them."""
+        """The labels of the task, including those of the command line itself."""
         return {} if self.record is None else self.record.labels
 
     @property
     def json(self) -> dict[str, Any]:
-        """The task as `--json` has it."""
+        """The task in the form of `--json`."""
         if self.record is not None:
             return records.as_json(self.record)
         return {"id": None, "reference": dict(self.reference or {})}
@@ -93,7 +93,7 @@ async def find_all(store: Store, words: Iterable[str]) -> list[Named]:
 
 
 async def refreshed(store: Store, named: Named) -> Named:
-    """Return a task as the store has it by now."""
+    """Return a task, as the store has it now."""
     if named.record is None:
         return named
     try:
@@ -119,7 +119,7 @@ def _may_be(record: TaskRecord, which: str) -> bool:
 
 
 def _ambiguous(which: str, several: Sequence[TaskRecord]) -> str:
-    """What to say of a name that several tasks have: the tasks, by as many digits as tell them apart. Pure."""
+    """The message for a name that fits several tasks: their ids, with as many digits as distinguish them. Pure."""
     shown = [each.id for each in several[:_SHOWN]]
     digits = next(count for count in range(records.SHORT, 33) if len({each[:count] for each in shown}) == len(shown))
     more = f" and {len(several) - _SHOWN} more" if len(several) > _SHOWN else ""
@@ -130,7 +130,7 @@ def _ambiguous(which: str, several: Sequence[TaskRecord]) -> str:
 
 
 async def _of_key(store: Store, key: str) -> TaskRecord:
-    """The task with a key. Two servers may have a task with the same key: then the id has to be given."""
+    """The task with a key. If tasks of two servers have the same key, an error asks for the id."""
     unknown = f"the store {store.place} has no task with the key {key!r:.80}"
     record = await _get(store, key, unknown)
     if record.key != key:

@@ -60,15 +60,15 @@ LABEL = Pair("=", "k=v")
 HEADER = Pair(":", "K: V")
 
 FOR_EXAMPLE = "such as 90s, 5m or 1h30m"
-"""How durations are written."""
+"""Examples of durations, for help texts."""
 TASK = (
     "TASK is the id of a task or its beginning (4 digits or more), @last for the newest task, key:KEY, or a reference "
     "as JSON (- reads it from standard input)."
 )
-"""What stands for a task on the command line, for the help of commands that take one."""
+"""The forms in which a task can be named, for the help of commands."""
 
 _HYPHENED = re.compile(r"-[A-Za-z0-9_-]{20,}")
-"""An id that begins with a hyphen. No option of a command that takes such ids is as long."""
+"""An id that begins with a hyphen. Commands that take such ids have no options of that length."""
 
 _SPEAKING: Sequence[Callable[[Any], Any]] = (
     click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output; errors are JSON, too."),
@@ -190,7 +190,7 @@ class IdCommand(click.Command):
     """A command whose last argument may be the id of a task at a server, which may begin with a hyphen (fastmcp 4)."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Set such an id behind `--`, since it would be read as an option."""
+        """Put `--` before such an id, since click would read the id as an option."""
         ids = [word for word in args if _HYPHENED.fullmatch(word)]
         if ids and "--" not in args:
             args = [*(word for word in args if word not in ids), "--", *ids]

@@ -17,12 +17,12 @@ def print_result(setting: Setting, named: Named, result: Any, *, raw: bool = Fal
         setting: The options of the command.
         named: The task.
         result: What `Task.result` returned.
-        raw: Whether a terminal gets the text as it came.
+        raw: Whether a terminal gets the text unchanged.
         file: Where to write blobs, or the text if there are none; None for standard output.
 
     Raises:
         BrokenPipeError: Nobody reads standard output any more.
-        OutputError: Standard output takes no more.
+        OutputError: Standard output cannot be written.
         OSError: The file cannot be written.
     """
     files = [] if file is None else results.write(result, file)

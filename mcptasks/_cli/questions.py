@@ -1,4 +1,4 @@
-"""What a task asks, in words, and the fields of a form. Pure; requests come from servers and are read with care."""
+"""The questions of a task in words, and the fields of a form. Pure. Requests come from servers and are not trusted."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from mcptasks._cli.values import array, mapping
 
 SAMPLING = "sampling/createMessage"
 _WHOLE = 24
-"""Characters of a key that is shown as it is. Longer ones, such as those of fastmcp 4, are shown by their ends."""
+"""How many characters a key may have to be shown whole. Of a longer key, as fastmcp 4 makes them, only the end is
+shown."""
 _END = re.compile(r"[\w-]{8,}\Z", re.ASCII)
-"""The end of a key that is shown: what follows the last sign that no word has."""
+"""The shown end of a key: the letters, digits, hyphens and underscores at its end."""
 
 
 @frozen
@@ -32,7 +33,7 @@ class Field:
     choices: tuple[Any, ...] | None
     """The values to choose from; None for a free answer."""
     words: tuple[str, ...]
-    """What the choices are called."""
+    """The titles of the choices."""
     several: bool
     """Whether several of the choices may be taken."""
     default: Any
@@ -80,9 +81,9 @@ def how_to_answer(request: object) -> str:
 
 
 def short_keys(keys: Iterable[str]) -> dict[str, str]:
-    """Return what to call each of several questions: its key, or the end of its key if that is long.
+    """Return a short name for each of several questions: its key, or the end of a long key.
 
-    A key whose end is that of another one stays whole.
+    A key with the same end as another key stays whole.
     """
     given = list(keys)
     ends = {key: match[0] for key in given if len(key) > _WHOLE and (match := _END.search(key))}
@@ -169,7 +170,7 @@ def _number(value: object) -> str:
 
 
 class FieldError(ValueError):
-    """An answer to a field that cannot be right; says what would be."""
+    """An answer to a field is invalid. The message says what would be right."""
 
 
 def value_of(field: Field, text: str) -> Any:

@@ -1,7 +1,7 @@
-"""Tasks of the store as the commands show them: words, JSON, and what labels of our own say. Pure.
+"""Tasks of the store as the commands show them: in words, as JSON, and with the labels of the command line. Pure.
 
-The command line writes down how a server was reached in labels of the task, so that `mcptasks watch ID` needs no
-target. These labels hold no secret: a target is kept only if it has none, and of a token the name of its variable.
+The command line writes into labels of the task how the server was reached, so that `mcptasks watch ID` needs no target.
+These labels hold no secret: a target is kept only if it has none, and for a token only the name of its variable.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ AUTH = "cli.auth-env"
 MODE = "cli.mode"
 """The label with the protocol mode, if one was given."""
 CALL = "cli.call"
-"""The label that tells one call from all others, so that the command finds what the store knows of it."""
+"""The label with a unique value for each call, by which the command finds the call in the store."""
 _OWN = frozenset({TARGET, AUTH, MODE, CALL})
 
 ALL = 10**9
 """A limit for lists: more tasks than a store has."""
 SHORT = 8
-"""So many digits of an id are shown. With a million tasks, two share them in one of nine thousand ids."""
+"""How many digits of an id are shown. Among a million tasks, about one in nine thousand ids shares them with another
+task."""
 
 _PHASES: Mapping[str, str] = {
     "intended": "being sent",
@@ -52,7 +53,7 @@ def status_of(phase: str, status: str | None, *, failed: bool) -> str:
     Args:
         phase: Its phase.
         status: Its latest status; None if there was none.
-        failed: Whether the store has an error of it.
+        failed: Whether the store has an error for the task.
     """
     if phase in _PHASES:
         return "failed" if phase == "immediate" and failed else _PHASES[phase]
@@ -65,12 +66,12 @@ def short_id(record: TaskRecord) -> str:
 
 
 def labels(record: TaskRecord) -> dict[str, str]:
-    """Return the labels of a task without our own."""
+    """Return the labels of a task without those of the command line itself."""
     return {name: value for name, value in record.labels.items() if name not in _OWN}
 
 
 def server(record: TaskRecord) -> str:
-    """Return the server of a task, in the words with which it was called if they are known."""
+    """Return the server of a task: the target that was typed, if it is known, or else the endpoint."""
     return server_of(record.labels, record.endpoint)
 
 
@@ -104,7 +105,7 @@ def reference(record: TaskRecord) -> dict[str, Any] | None:
 
 
 def as_json(record: TaskRecord) -> dict[str, Any]:
-    """Return the task as `--json` has it."""
+    """Return the task in the form of `--json`."""
     return {
         "id": record.id,
         "server": server(record),

@@ -1,7 +1,7 @@
 """The reference page of the command line, made from the commands themselves.
 
 `python -m mcptasks._cli.reference docs/reference/cli.md` writes the made part of the page anew, and
-tests/cli/test_reference.py holds the page equal to the commands.
+tests/cli/test_shell_page.py holds the page equal to the commands.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Results of tools, resources and prompts: as text, as JSON, and as files. Pure but for the files."""
+"""Results of tools, resources and prompts: as text, as JSON, and as files. Pure, except for writing files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Blob:
 
 
 def text_of(result: Any) -> str:
-    """Return what to print of a result: the value as text or JSON, then the texts, with one line for each blob."""
+    """Return the text to print for a result: the value as text or JSON, then the texts, with one line for each blob."""
     parts: list[str] = []
     data = getattr(result, "data", None)
     blocks = [plain(each) for each in contents(result)]
@@ -62,7 +62,7 @@ def contents(result: Any) -> list[Any]:
 
 
 def blobs(result: Any) -> Iterator[Blob]:
-    """Yield the binary contents of a result. What is no base64 is passed over."""
+    """Yield the binary contents of a result. Content that is not base64 is skipped."""
     for each in contents(result):
         block = plain(each)
         inner = block.get("resource")

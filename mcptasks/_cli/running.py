@@ -1,7 +1,7 @@
-"""A command's work on an event loop: how it is stopped from outside, and how its errors are told.
+"""Runs a command's work on an event loop, stops it on signals, and prints its errors.
 
-Ctrl-C, SIGTERM and SIGHUP let go of the work: the command says at once what becomes of it, closes its connections
-without waiting long, and ends. The work goes on at the server.
+On Ctrl-C, SIGTERM or SIGHUP, the command prints at once what becomes of the task, closes its connections within a few
+seconds, and ends. The work goes on at the server.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ Body = Callable[[], Awaitable[Exit]]
 
 
 def run(setting: Setting, body: Body, leaving: Leaving | None = None) -> Exit:
-    """Run the work of a command, and return how it ended. Errors of the library are told.
+    """Run the work of a command, print the errors of the library, and return the exit code.
 
     Args:
         setting: The options of the command.
         body: The work.
-        leaving: What to do when the command is stopped.
+        leaving: The function to call when the command is stopped.
     """
     import anyio
 
@@ -61,7 +61,7 @@ def run(setting: Setting, body: Body, leaving: Leaving | None = None) -> Exit:
 
 @contextmanager
 def told_warnings(screen: Screen) -> Generator[None]:
-    """While a command works: a warning is a line for people, without the file and the source of this program.
+    """Inside the block, a warning is printed as one line for people, without this program's file and source line.
 
     Args:
         screen: Where the line goes.
@@ -79,12 +79,12 @@ def told_warnings(screen: Screen) -> Generator[None]:
 
 
 async def _told(setting: Setting, body: Body) -> Exit:
-    """The end of the work; an error that has a meaning for the user is told."""
+    """Run the work, and print an error that has a meaning for the user."""
     try:
         try:
             return await body()
         except ExceptionGroup as group:
-            # A task group wraps the error of its task, although there is one only.
+            # A task group wraps even a single error of its task.
             raise _first(group) from None
     except Exception as exc:
         code = _code(setting, exc)
@@ -99,7 +99,7 @@ def _first(group: ExceptionGroup[Exception]) -> Exception:
 
 
 def _code(setting: Setting, error: Exception) -> Exit | None:
-    """Tell of an error, and return how the command ends; None for an error that is a defect of this program."""
+    """Print an error, and return the exit code; None for an error that is a defect of this program."""
     from mcptasks import TaskError
 
     screen = setting.screen

@@ -1,6 +1,6 @@
-"""What a JSON schema says of one value: its types, choices, items and properties. Pure.
+"""Reads a JSON schema: the types, choices, items and properties of one value. Pure.
 
-Schemas come from servers, so they are read with care: what makes no sense is passed over.
+Schemas come from servers and are not trusted: invalid parts are ignored.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from attrs import frozen
 TYPES = ("null", "boolean", "integer", "number", "array", "object", "string")
 """The types of JSON values, in the order in which a text is tried as one of them."""
 _DEEPEST = 20
-"""How many references and combinations are followed inside each other."""
+"""How many levels of references and combinations are followed; deeper ones are ignored. Real schemas have a few."""
 
 
 @frozen
@@ -21,19 +21,19 @@ class Shape:
     """One value, as its schema describes it."""
 
     types: tuple[str, ...]
-    """The types that it may have, in the order of `TYPES`; empty if the schema does not say."""
+    """The types that the value may have, in the order of `TYPES`; empty if the schema does not say."""
     choices: tuple[Any, ...] | None
-    """The values that it may have; None for any."""
+    """The values to choose from; None for any value."""
     schemas: tuple[Mapping[str, Any], ...]
-    """The schemas that describe it: one, or the branches of a combination."""
+    """The schemas that describe the value: one, or the branches of a combination."""
 
 
 def shape_of(schema: object, root: object) -> Shape:
-    """Return what a schema says.
+    """Return the shape of a value from its schema.
 
     Args:
         schema: The schema of the value.
-        root: The schema of the tool, which holds what references point to.
+        root: The schema of the tool, in which references are looked up.
     """
     branches = tuple(_branches(schema, root, _DEEPEST, set()))
     found = [_types(branch) for branch in branches]
@@ -67,7 +67,7 @@ def required(shape: Shape) -> list[str]:
 
 
 def is_open(shape: Shape) -> bool:
-    """Whether the schema invites properties that it does not name."""
+    """Whether the schema explicitly allows properties that it does not name."""
     return not properties(shape) or any(
         bool(branch.get("additionalProperties")) or bool(branch.get("patternProperties")) for branch in shape.schemas
     )
@@ -84,8 +84,8 @@ def default(schema: object) -> Any:
 
 
 def _branches(schema: object, root: object, left: int, seen: set[int]) -> Iterator[Mapping[str, Any]]:
-    """The branches of a schema. `seen` has the identities of those that were met: each is followed once, since
-    references that lead back several times would multiply without end."""
+    """The branches of a schema. `seen` has the identities of the schemas that were met: each is followed only once,
+    since references that lead back would otherwise multiply without end."""
     if not isinstance(schema, Mapping) or left == 0 or id(cast("object", schema)) in seen:
         return
     found = cast("Mapping[str, Any]", schema)
@@ -104,7 +104,7 @@ def _branches(schema: object, root: object, left: int, seen: set[int]) -> Iterat
 
 
 def _pointed(target: str, root: object) -> object:
-    """What a reference inside the schema points to; other references are not followed."""
+    """The target of a reference inside the schema; None for any other reference."""
     place = root
     if not target.startswith("#"):
         return None

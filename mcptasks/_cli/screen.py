@@ -1,7 +1,7 @@
-"""The three streams of the command: what goes to standard output and to standard error, and how.
+"""The three standard streams of a command, and the rules for what goes where.
 
-Standard output has results only; progress, hints and errors go to standard error. Text of servers is made legible
-before it reaches a terminal and, on standard error, always.
+Only results go to standard output; progress, hints and errors go to standard error. A server's text is made legible
+before it is written to a terminal, and always on standard error.
 """
 
 from __future__ import annotations
@@ -22,16 +22,17 @@ Color = Literal["auto", "always", "never"]
 STYLES: Mapping[str, str] = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 """The styles of text, as parameters of the escape sequence (ECMA-48, SGR)."""
 _NARROWEST = 20
-"""Cells. Some terminals report a width of 0, before they know theirs."""
+"""The fewest cells that a line counts as having. Some terminals report a width of 0 before they know their width."""
 
 
 class OutputError(Exception):
-    """Standard output takes no more, and its reader has not just gone away: the disk is full, for instance."""
+    """Standard output cannot be written, for another reason than a reader that has gone away; a full disk, for
+    example."""
 
 
 @frozen
 class Manner:
-    """How a command is asked to speak."""
+    """The options for the output of a command."""
 
     color: Color = "auto"
     json: bool = False
@@ -63,7 +64,7 @@ class Screen:
     """The streams of one command.
 
     Args:
-        manner: How the command is asked to speak.
+        manner: The options for the output.
         environ: The environment.
     """
 
@@ -73,7 +74,7 @@ class Screen:
         self._out: TextIO = sys.stdout
         self._err: TextIO = sys.stderr
         for stream in (self._out, self._err):
-            # A terminal without UTF-8 gets characters that it lacks spelled out.
+            # Characters that a terminal without UTF-8 cannot show are spelled out.
             reconfigure = getattr(stream, "reconfigure", None)
             if reconfigure is not None:
                 reconfigure(errors="backslashreplace")
@@ -95,7 +96,7 @@ class Screen:
 
     @property
     def is_live(self) -> bool:
-        """Whether standard error can show what moves."""
+        """Whether standard error can show a display that is redrawn."""
         dull = self._environ.get("TERM") in ("dumb", None) or bool(self._environ.get("CI"))
         return self.err_is_terminal and not dull and not self.manner.json and not self.manner.quiet
 
@@ -112,7 +113,7 @@ class Screen:
         return self._err
 
     def print(self, text: str = "") -> None:
-        """Write a line of our own, with server's text made legible before, to standard output.
+        """Write a line to standard output. Any text of a server in it must have been made legible before.
 
         Raises:
             BrokenPipeError: Nobody reads any more.
@@ -151,7 +152,8 @@ class Screen:
             raise OutputError(f"cannot write to standard output: {exc.strerror}") from exc
 
     def say(self, text: str, style: str | None = None) -> None:
-        """Write a line for people to standard error. What cannot be written is dropped; the exit code remains."""
+        """Write a line for people to standard error. A line that cannot be written is dropped; the exit code
+        remains."""
         try:
             self._err.write(self.styled(text, style, self._err) + "\n")
             self._err.flush()
@@ -164,7 +166,7 @@ class Screen:
             self.say(text)
 
     def ask(self, text: str) -> None:
-        """Write the beginning of a line, after which somebody types."""
+        """Write a prompt, after which somebody types on the same line."""
         self._err.write(text)
         self._err.flush()
 
@@ -193,7 +195,7 @@ def open_standard_streams() -> None:
 
 
 def drop_output() -> None:
-    """Let nothing more be written to standard output, which takes no more: Python would complain at the end."""
+    """Redirect standard output to nowhere after it has failed, since Python would otherwise print an error at exit."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)

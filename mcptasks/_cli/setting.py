@@ -1,4 +1,4 @@
-"""What every command is told by its options and by the environment."""
+"""The settings of a command, from its options and the environment."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Setting:
 
     manner: Manner
     store: str | None = None
-    """The path or the URL of the store, as `--store` has it."""
+    """The path or URL of `--store`."""
     config: Path | None = None
     server: str | None = None
     """The target of `--server`."""
@@ -44,7 +44,7 @@ class Setting:
 
     @cached_property
     def scene(self) -> Scene:
-        """Which configurations there are."""
+        """The place and environment in which configurations are looked up."""
         return Scene(self.environ, Path.home(), Path.cwd())
 
     @property
@@ -57,7 +57,7 @@ class Setting:
 
         Raises:
             StoreError: The package for the database is not installed.
-            ValueError: The store is no path and no URL of PostgreSQL.
+            ValueError: The store is neither a path nor a URL of PostgreSQL.
         """
         from mcptasks.store import Store
 

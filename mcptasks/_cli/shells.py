@@ -1,7 +1,7 @@
-"""How bash, zsh and fish ask the program for completions: the script of each, and what it hands over.
+"""How bash, zsh and fish ask the program for completions: a script for each, and how its request is read.
 
-The scripts of bash and fish are our own: click's script for bash fails at colons, which URLs and `cursor:name` have,
-and its script for fish cuts descriptions at commas.
+The scripts for bash and fish are our own. click's script for bash fails at colons, as in URLs and `cursor:name`; its
+script for fish cuts descriptions at commas.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from click.shell_completion import (
     split_arg_string,
 )
 
-# bash cuts a word at colons and equals signs, and puts an offer in the place of the last piece. So the program gets the
-# whole line, and the script takes the pieces before the last away from each offer.
+# bash splits a word at colons and equals signs, and replaces only the last piece by an offer. So the program gets the
+# whole line, and the script removes the earlier pieces from each offer.
 _BASH = """%(complete_func)s() {
     local line=${COMP_LINE:0:COMP_POINT} breaks= before= kind offer
     [[ $COMP_WORDBREAKS == *:* ]] && breaks+=:
@@ -58,7 +58,7 @@ end
 complete --keep-order --no-files --command %(prog_name)s --arguments '(%(complete_func)s)'
 """
 
-# A zsh whose user has not turned its completion system on has no `compdef`. -i: without a question about folders.
+# zsh has no `compdef` unless the user has turned the completion system on. -i: do not ask about insecure folders.
 _COMPINIT = "(( $+functions[compdef] )) || { autoload -Uz compinit && compinit -i }"
 
 
@@ -73,7 +73,7 @@ class _Whole(ShellComplete):
             incomplete: The word.
         """
         if "--" in args:
-            return [CompletionItem(incomplete, type="file")]  # A command line, of which we know nothing.
+            return [CompletionItem(incomplete, type="file")]  # After `--` comes another program's command line.
         option, sign, _ = incomplete.partition("=")
         found = super().get_completions(args, incomplete)
         if not sign or not option.startswith("--"):
@@ -91,7 +91,7 @@ class _Bash(_Whole, BashComplete):
     source_template = _BASH
 
     def get_completion_args(self) -> tuple[list[str], str]:
-        """Return the words before the one that is typed, and that one as far as it is typed."""
+        """Return the complete words, and the beginning of the word that is being typed."""
         line = os.environ.get("COMP_WORDS", "")
         words = split_arg_string(line)
         typed = words.pop() if words and not line[-1].isspace() else ""

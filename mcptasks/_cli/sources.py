@@ -31,7 +31,7 @@ _PROJECT: Mapping[str, str] = {
 
 @frozen
 class Scene:
-    """What decides which files there are."""
+    """The folders and the environment, which decide where configurations are."""
 
     environ: Mapping[str, str]
     home: Path
@@ -50,7 +50,7 @@ class Scene:
 
 @frozen
 class Problem:
-    """A file that could not be read, or makes no sense."""
+    """A file that cannot be read, or is invalid."""
 
     words: str
 
@@ -59,7 +59,7 @@ def own_entries(scene: Scene, config: Path | None) -> list[Entry]:
     """Return the servers of our own configuration, or of the file that `--config` names.
 
     Raises:
-        ValueError: The file makes no sense, or the file that was named is not there.
+        ValueError: The file is invalid, or the file of `--config` does not exist.
     """
     path = scene.own if config is None else config
     text = _text(path)
@@ -71,7 +71,7 @@ def own_entries(scene: Scene, config: Path | None) -> list[Entry]:
 
 
 def entries_of(source: str, scene: Scene) -> Iterator[Entry | Problem]:
-    """Yield the servers that a program has configured, the nearest first, and what is wrong with its files."""
+    """Yield the servers that a program has configured, the nearest first, and a problem for each unreadable file."""
     for path, project in files_of(source, scene):
         try:
             text = _text(path)
@@ -108,7 +108,7 @@ def _user_files(source: str, scene: Scene) -> list[Path]:
 
 
 def _claude_user(text: str, path: Path, scene: Scene) -> Iterator[Entry]:
-    """The servers of `~/.claude.json`: those of this folder, then those of every folder."""
+    """The servers of `~/.claude.json`: first those for this folder, then those for all folders."""
     try:
         value = jsonc.load(text)
     except ValueError as exc:
@@ -121,7 +121,7 @@ def _claude_user(text: str, path: Path, scene: Scene) -> Iterator[Entry]:
 
 
 def _text(path: Path) -> str | None:
-    """What stands in a file; None if there is none."""
+    """The text of a file; None if there is no such file."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except (FileNotFoundError, NotADirectoryError):

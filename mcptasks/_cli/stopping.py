@@ -1,6 +1,6 @@
 """How a command is stopped from outside: by Ctrl-C, SIGTERM or SIGHUP, at once, and by a second Ctrl-C at any time.
 
-A first signal cancels the work, so that connections are closed in order. A second Ctrl-C waits for nothing.
+A first signal cancels the work, so that connections are closed properly. A second Ctrl-C ends the process at once.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from anyio.abc import TaskStatus
 
 GOODBYE = 3
-"""Seconds for closing connections after a signal. Then the process ends as it is; its subprocesses end with it."""
+"""Seconds for closing connections after a signal. After that, the process ends at once, and its subprocesses with
+it."""
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 

@@ -48,8 +48,8 @@ _OWN: Mapping[str, str] = {
 _OWN_PREFIX = "mcptasks/"
 
 _LONGEST_TTL = timedelta.max.total_seconds()
-"""The longest time to live in seconds; a longer one is an error. No program means more, and every server can read the
-number of its milliseconds."""
+"""The longest time to live in seconds, which is the longest `timedelta`; a longer time is an error. In milliseconds it
+still fits into a 64-bit integer."""
 
 
 def seconds(value: Any, name: str, *, zero: bool = True) -> float | None:
@@ -138,7 +138,11 @@ def labels(value: Any) -> Mapping[str, str]:
 
 
 def on_uncertain(value: Any) -> OnUncertain:
-    """What to do about a call that may have been carried out before."""
+    """The argument `on_uncertain`: what to do about a call that may have been carried out before.
+
+    Raises:
+        ValueError: The value is none of the two words.
+    """
     for known in ON_UNCERTAIN:
         if value == known:
             return known
@@ -146,10 +150,10 @@ def on_uncertain(value: Any) -> OnUncertain:
 
 
 def task_mode(value: Any) -> TaskMode | None:
-    """What a call says of tasks; None to leave it to the server. True is "prefer".
+    """The task mode of a call. True means "prefer"; False and None leave the choice to the server, which is None here.
 
     Raises:
-        ValueError: The value is a string, and none of the three.
+        ValueError: The value is a string, but none of the three words.
     """
     if not isinstance(value, str):
         return "prefer" if value else None
@@ -160,7 +164,11 @@ def task_mode(value: Any) -> TaskMode | None:
 
 
 def map_mode(value: Any) -> TaskMode:
-    """The same for the calls of a map, which always says whether they are to become tasks."""
+    """The task mode of the calls of a map: True means "prefer".
+
+    Raises:
+        ValueError: The value is False or None, or a string but none of the three words.
+    """
     mode = task_mode(value)
     if mode is None:
         raise ValueError(f'task must be "prefer", "require" or "forbid"; got {value!r:.80}')

@@ -1,4 +1,4 @@
-"""What a program gives to one call and what stays with the task of that call: HTTP headers, and a context for handlers.
+"""Values that a program gives to one call, and that stay with its task: HTTP headers, and a context for handlers.
 
 Both live in the memory of one client. Neither is written to a store, to a log or into a `repr`: headers may hold
 credentials, and a context may be any object.
@@ -30,7 +30,7 @@ NOTHING = Carried()
 
 
 def common(several: Sequence[Carried]) -> Carried:
-    """What all of these have in common, for a question that any of their calls may have asked."""
+    """The headers, and the context, that all of these calls share: for a question that may come from any of them."""
     if not several:
         return NOTHING
     first, *others = several

@@ -13,8 +13,8 @@ from pydantic import ValidationError
 from mcptasks._core.safe_text import message
 
 _MOST = 30
-"""How many exceptions, or problems of one validation error, a traceback may show. With more, it shows no cause at all:
-a person reads no more than a screen."""
+"""How many exceptions, or problems of one validation error, a traceback may show. With more, the traceback shows no
+cause at all: people read about one screen."""
 
 
 def harmless(exc: BaseException | None) -> BaseException | None:

@@ -10,15 +10,15 @@
         ├── TaskExpiredError        the server forgot the task after its time to live
         ├── TaskInputRequiredError  the task waits for input that no handler of this client gives
         ├── TaskTimeoutError        the caller's deadline passed; the work goes on (also a TimeoutError)
-        ├── TaskStalledError        the task gets nowhere, by the program's own `Patience`
+        ├── TaskStalledError        the task makes no progress, by the program's own `Patience`
         ├── TaskStateError          the current state of the task or client rules this out
         ├── TaskConnectionError     the server cannot be reached; the task may be well
         │   └── TaskUncertainError  a call with this key may have been carried out already (carries `key`, `record_id`)
-        ├── TaskProtocolError       the server sent what the protocol forbids
-        ├── TaskUnsupportedError    the server cannot do with tasks what the call demands; nothing was sent
+        ├── TaskProtocolError       the server broke the protocol, or its value is not of the type `as_type`
+        ├── TaskUnsupportedError    the server cannot do with tasks what the call demands; it was not carried out
         ├── TaskKeyError            the key belongs to a call with other arguments (carries `key`)
         ├── StoreError              the store cannot be read or written
-        │   └── StoreVersionError   a newer version made the store (carries `found`, `understood`)
+        │   └── StoreVersionError   the store has another version, or must be migrated (carries `found`, `understood`)
         └── ToolError               the tool itself reports an error (carries `result`)
 
 Bad arguments raise the usual `TypeError` or `ValueError` before anything is sent. `TtlIgnoredWarning` is a
@@ -65,10 +65,10 @@ class TaskError(Exception):
 
 
 class TaskFailedError(TaskError):
-    """The server reports that the request failed with a JSON-RPC error.
+    """The server reports that the request failed, usually with a JSON-RPC error.
 
     Attributes:
-        code: The server's JSON-RPC error code.
+        code: The server's JSON-RPC error code; -32603 (internal error) if the server sent none.
         data: What the server attached to the error, or None.
     """
 
@@ -136,7 +136,7 @@ StallReason: TypeAlias = Literal["stalled", "rounds", "failed_looks", "expired"]
 
 
 class TaskStalledError(TaskError):
-    """The task gets nowhere, by a limit that the program has set with `Client(patience=...)`. The work may go on.
+    """The task makes no progress, by a limit that the program has set with `Client(patience=...)`. The work may go on.
 
     Attributes:
         reason: The limit: "stalled" (no change for too long), "rounds" (too many rounds of input requests),
@@ -209,7 +209,7 @@ class StoreError(TaskError):
     Attributes:
         unknown: Whether the last change may have been stored nevertheless: the connection to the database broke while
             the change was being committed.
-        refused: Whether the database does not take a value of this very change. To try again does not help then.
+        refused: Whether the database rejects a value in this change. Then another attempt fails too.
     """
 
     __module__ = "mcptasks"
@@ -252,7 +252,8 @@ class TaskUnsupportedError(TaskError):
 
 
 class TaskProtocolError(TaskError):
-    """The server sent something that the protocol forbids. The message says what was wrong, without values.
+    """The server sent something that the protocol forbids, or a value that is not of the type `as_type`. The message
+    says what was wrong, without values.
 
     Attributes:
         raw_result: The JSON value that the server sent as the result, or as the task's state; None if there is none.

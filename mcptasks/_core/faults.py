@@ -22,10 +22,11 @@ from mcp_types import (
 
 PATIENCE = 3
 """How many times one request may get an invalid answer, or an internal error; then the failure is final. A gateway's
-slip passes before that; a fault of the server itself stays."""
+short disturbance is over by then; a fault of the server itself is not."""
 
 _GENERAL = frozenset({CONNECTION_CLOSED, REQUEST_TIMEOUT, -32002})
-"""Codes that servers use for an unknown task, beside the specification's code, and for other errors too."""
+"""Codes that servers use both for an unknown task and for other errors. The specification's code for an unknown task is
+-32602 (invalid params)."""
 _OWN = frozenset({PARSE_ERROR, METHOD_NOT_FOUND, MISSING_REQUIRED_CLIENT_CAPABILITY})
 """Codes with one meaning, whatever the message says."""
 

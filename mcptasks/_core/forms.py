@@ -1,7 +1,7 @@
 """Elicitation forms: adds the defaults to an answer, and checks whether the answer keeps to the form. Pure.
 
 A form is a flat object of fields. A field is a text, a number, a boolean, or a choice of one or several (2025-11-25 and
-2026-07-28, client/elicitation, "Requested Schema"). Forms come from servers, so the checks trust them in nothing:
+2026-07-28, client/elicitation, "Requested Schema"). Forms come from servers, so the checks do not trust them:
 
 - An invalid constraint of a field is ignored.
 - A server's `pattern` is never run, since it could take forever.

@@ -31,8 +31,8 @@ INTERNAL_ERROR = -32603
 PAGE = 50
 """How many tasks one page of `tasks/list` holds; a cursor leads to the others. A page stays small on the wire."""
 MOST_WAITING = 1000
-"""How many `tasks/result` requests may wait at a time; the next is refused. The server could otherwise make this client
-remember any number."""
+"""How many `tasks/result` requests may wait at a time; the next is refused. Without a limit, a server could fill this
+client's memory."""
 _SHORTEST, _LONGEST = timedelta(milliseconds=1), timedelta(days=365 * 1000)
 """The bounds of the durations in the options; a duration outside is moved to the bound. The protocol counts whole
 milliseconds, and a longer `timedelta` could overflow when it is added to a date."""
@@ -65,7 +65,8 @@ def _limit(value: Any) -> int:
 
 @frozen(kw_only=True)
 class HostTasks:
-    """How a client hosts the tasks as which a server sends its requests (`Client(host_tasks=...)`, 2025-11-25)."""
+    """How a client hosts tasks for a server: requests that the server sends as tasks (`Client(host_tasks=...)`,
+    2025-11-25)."""
 
     __module__ = "mcptasks"
 
@@ -83,7 +84,8 @@ class HostTasks:
 
 
 def hosting(value: Any, handles: Iterable[HostedKind]) -> HostTasks | None:
-    """The options that a `host_tasks` argument means, with only the kinds that have a handler; None for no hosting.
+    """The options for a `host_tasks` argument, with only the kinds that have a handler; None if the client hosts no
+    tasks.
 
     Raises:
         TypeError: The value is neither a bool nor `HostTasks`.

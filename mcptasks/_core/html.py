@@ -27,6 +27,8 @@ _NAME = 200
 _MESSAGE = 2000
 _TEXT = 10_000
 _EXPRESSION = 4000
+"""How many characters are shown of a name, of a message and of a result's text; the rest is cut off. A longer
+expression is not shown at all, since one that is cut off does not run."""
 _ROWS = 50
 """How many tasks of a list are shown; the others are counted. A page stays quick to draw."""
 _BLOCKS = 20
@@ -198,8 +200,8 @@ def work_html(items: Sequence[Row | Tally], tasks: Sequence[Any], now: datetime 
     """Many calls of a tool: how many are over, and a line for each that is under way.
 
     Args:
-        items: How far they are.
-        tasks: Those under way.
+        items: How far the calls are, one by one or summed up for each tool.
+        tasks: The tasks of the calls that are under way.
         now: The present, if what is shown is kept up to date; None for exact times.
     """
     return _page(html_progress.tallies_html(items)) + (tasks_html(tasks, now) if tasks else "")

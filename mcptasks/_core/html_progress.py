@@ -36,17 +36,17 @@ def track(fraction: float) -> str:
 
 
 def times(elapsed: timedelta | None, expected: Expectation | None) -> str:
-    """The elapsed time, and the time that earlier runs let expect; empty if neither is known."""
+    """The elapsed time, and the remaining time that earlier runs make likely; empty if neither is known."""
     known = [] if elapsed is None else [duration(elapsed)]
     return ", ".join(known if expected is None else [*known, remaining(expected)])
 
 
 def ago(value: datetime, exact: str, now: datetime) -> str:
-    """A moment as people say it, with the exact one for whoever points there.
+    """A moment as people say it, such as "3 min ago", with the exact time as a tooltip.
 
     Args:
         value: The moment, by the server's clock, which may be ahead of this machine's.
-        exact: The same for people, as HTML.
+        exact: The exact time, as HTML.
         now: The present, with a zone.
     """
     passed = now - (value.replace(tzinfo=UTC) if value.tzinfo is None else value)

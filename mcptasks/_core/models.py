@@ -81,9 +81,11 @@ class TaskStatus:
     poll_interval: timedelta | None = None
     """How long the server asks clients to wait between two polls; None if it names no interval."""
     input_requests: Mapping[str, Any] = field(factory=dict[str, Any], repr=safe_text.short, hash=False)
-    """Open input requests by key (2026-07-28), as the server sent them."""
+    """Open input requests by key, as the server sent them: in the status (2026-07-28), or as requests of its own
+    (2025-11-25), for which the client makes the keys."""
     progress: TaskProgress | None = None
-    """How far the task was then, in what `Task.updates(progress=True)` yields; None everywhere else."""
+    """How far the task was at that moment. Only the statuses that `Task.updates(progress=True)` yields have it; None in
+    all others."""
     raw: Mapping[str, Any] = field(factory=dict[str, Any], repr=False, eq=False)
     """The server's own message."""
 
@@ -336,7 +338,8 @@ class TaskSupport:
     (2026-07-28), may still refuse. None if the server was not asked (`mode="2026-07-28"`) and no tool call has become a
     task yet."""
     resources: bool | None
-    """Whether reading a resource can become a task; None if the server does not say and none has yet."""
+    """Whether reading a resource can become a task; None if the server does not say and no read has become a task
+    yet."""
     prompts: bool | None
     """Whether getting a prompt can become a task; None as for `resources`."""
     cancel: bool | None

@@ -1,6 +1,6 @@
-"""When a wait has gone on for too long without anything coming of it. Pure: events and times go in, a reason comes out.
+"""When a wait has gone on for too long without progress. Pure: events and times go in, a reason comes out.
 
-Times are seconds of one monotonic clock. `_engine/watching/stalls.py` tells what happens, and acts on the reasons.
+Times are seconds of one monotonic clock. `_engine/watching/stalls.py` feeds the events, and acts on the reasons.
 """
 
 from __future__ import annotations
@@ -24,32 +24,34 @@ def _seconds(value: float | timedelta | None) -> float | None:
 
 @frozen(kw_only=True)
 class Patience:
-    """When the client says that a task which somebody waits for gets nowhere (`Client(patience=...)`).
+    """When the client reports that a task makes no progress while somebody waits for it (`Client(patience=...)`).
 
-    Without this option nothing but the program's own timeouts ends a wait. A limit that is reached is logged as a
-    warning of `mcptasks.task`, and told to `on_stall`, to those who wait, or to both. The task itself goes on.
+    Without this option, a wait for a task that makes no progress ends only by the program's own timeouts. When a limit
+    is reached, the client logs a warning on `mcptasks.task`, and calls `on_stall`, or raises an error in the waits, or
+    both. The task itself goes on.
 
     Raises:
         TypeError: An argument is of a wrong type.
-        ValueError: A limit cannot be right, or nobody is told.
+        ValueError: A limit is not positive, or there is neither `on_stall` nor `raises`.
     """
 
     __module__ = "mcptasks"
 
     stalled_after: float | None = field(default=None, converter=_seconds)
-    """Seconds or a `timedelta` without a change of status, message or progress, while somebody waits; told again after
-    each such time. The time in which a task waits for input does not count. `lastUpdatedAt` does not count as a change:
-    real servers put the time of the poll there."""
+    """The limit for the time without a change of status, message or progress while somebody waits, in seconds or as a
+    `timedelta`. Reported again each time that it has passed once more. The time in which a task waits for input does
+    not count. `lastUpdatedAt` does not count as a change: real servers put the time of the poll there."""
     rounds: int | None = None
-    """How often a task may come with new input requests. Told at each round beyond that."""
+    """How many times a task may ask with new input requests. Each further round is reported."""
     failed_looks: int | None = None
-    """So many attempts to poll a task failed in a row. Told again after as many more."""
+    """Reported when this many attempts in a row to poll a task have failed, and again after as many more."""
     past_ttl: bool = False
-    """Tell, once, that the time has passed for which the server promised to keep the task."""
+    """Whether to report, once, that the time has passed for which the server promised to keep the task."""
     on_stall: Callable[[TaskStalledError], Any] | None = field(default=None, repr=False)
-    """Called with a `TaskStalledError`, which names the reason and has the reference; sync or async. Ends no wait."""
+    """Called with a `TaskStalledError`, which names the reason and has the reference; sync or async. It does not end
+    the waits."""
     raises: bool = False
-    """Raise that error in every wait for the task."""
+    """Whether every wait for the task raises that error."""
 
     def __attrs_post_init__(self) -> None:
         seconds(self.stalled_after, "stalled_after", zero=False)
@@ -65,7 +67,7 @@ class Patience:
             raise ValueError("nobody is told: give on_stall=, or raises=True")
 
     def words(self, reason: StallReason) -> str:
-        """What is said of a limit that was reached."""
+        """The message for a limit that was reached."""
         match reason:
             case "stalled":
                 time = f"{self.stalled_after:g} s"
@@ -80,40 +82,48 @@ class Patience:
 
 @frozen
 class Suspense:
-    """What is known of one task that somebody waits for, as far as patience with it depends on that."""
+    """The facts about one task on which the patience of those who wait for it depends."""
 
     moved: float
-    """When something came of the task, or the wait began, or the lack of it was told."""
+    """When the task last changed, a wait began, or "stalled" was reported, whichever came last."""
     status: TaskStatus | None = None
+    asked: int = 0
+    """How many input requests the task has come with, open and closed ones."""
     rounds: int = 0
     failures: int = 0
-    """How many attempts to poll it have failed since the latest answer."""
+    """How many attempts to poll the task have failed since the latest answer, or since that was reported."""
     expired: bool = False
-    """Whether the end of its time was told."""
+    """Whether "expired" was reported."""
 
     def progressed(self, at: float) -> Suspense:
-        """The latest report of progress with something new came at this time."""
+        """Note that a report of progress with something new came at this time."""
         return evolve(self, moved=max(self.moved, at))
 
     def waited(self, now: float) -> Suspense:
-        """Somebody begins to wait."""
+        """Note that somebody begins to wait."""
         return evolve(self, moved=max(self.moved, now))
 
-    def looked(self, status: TaskStatus | None, now: float) -> Suspense:
-        """A status came, perhaps the one that is known."""
+    def looked(self, status: TaskStatus | None, asked: int, now: float) -> Suspense:
+        """Note that the server answered or pushed.
+
+        Args:
+            status: The status, perhaps the one that is known; None for no news.
+            asked: How many input requests the task has come with by now. A status that comes late lists old ones again,
+                and makes no new round.
+            now: The time.
+        """
         known, calm = self.status, evolve(self, failures=0)
         if status is None or (known is not None and visible(known) == visible(status)):
             return calm
-        keys = set[str]() if known is None else set(known.input_requests)
-        asks = not set(status.input_requests) <= keys
-        return evolve(calm, status=status, moved=now, rounds=self.rounds + asks)
+        return evolve(calm, status=status, moved=now, asked=asked, rounds=self.rounds + (asked > self.asked))
 
     def failed(self) -> Suspense:
-        """An attempt to poll the task has failed."""
+        """Note that an attempt to poll the task has failed."""
         return evolve(self, failures=self.failures + 1)
 
     def told(self, reason: StallReason, now: float) -> Suspense:
-        """A reason was told; it is told again when there is one anew."""
+        """Note that a reason was reported. The time and the count of failed polls begin anew; "expired" does not
+        repeat."""
         match reason:
             case "stalled":
                 return evolve(self, moved=now)
@@ -125,7 +135,7 @@ class Suspense:
                 return self
 
     def due(self, policy: Patience, expires: float | None) -> float:
-        """When the time alone gives a reason; infinite for never.
+        """When a limit of time will be reached if nothing happens before; infinite for never.
 
         Args:
             policy: The program's patience.
@@ -137,7 +147,7 @@ class Suspense:
         return min(stalled, expired)
 
     def reason(self, policy: Patience, now: float, expires: float | None) -> StallReason | None:
-        """Why the time is up; None if it is not."""
+        """Which limit of time is reached now; None if none is."""
         if self.due(policy, expires) > now:
             return None
         past = expires is not None and expires <= now and not self.expired and policy.past_ttl

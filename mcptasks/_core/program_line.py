@@ -32,7 +32,7 @@ def present_line() -> Line:
     """The line of the program that the current code serves.
 
     That is the nearest line of the program on the stack, or on the stack of the thread that waits in a blocking call.
-    If an event loop runs the call in a task of its own, it is the line that runs the loop.
+    If an event loop runs the call in a task of its own, the result is the line that runs the event loop.
     """
     found = _nearest(inspect.currentframe())
     thread = calling_thread.get()

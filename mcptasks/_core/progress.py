@@ -3,10 +3,10 @@
 The rules:
 
 - Progress never goes back. The protocol demands that it grows, so a report with less than the latest one is late.
-- A progress that is no finite number of at least 0 is no report. A total that is no number above 0 is no total.
+- A report is ignored if its progress is not a finite number of 0 or more. A total is ignored if it is not above 0.
 - A report that says nothing new is dropped.
 - A callback is called at most 10 times a second. The latest report wins.
-- What is expected from earlier runs is a guess, and never becomes part of the progress.
+- An expectation from earlier runs is a guess, and does not become part of the progress.
 
 Source: 2025-11-25 and 2026-07-28, "Progress" ("The progress value MUST increase with each notification").
 """
@@ -25,15 +25,16 @@ from mcptasks._core.json import as_number
 MOST = 10
 """The most calls of one callback in any second."""
 _AT_ONCE = 5
-"""So many calls in a second come without a pause between them: a short sequence of reports stays whole."""
+"""How many calls within a second come without a pause between them, so that a short sequence of reports arrives
+whole."""
 PAUSE = 0.1
-"""Seconds between two calls after that."""
+"""Seconds between two calls after these."""
 _SECOND = 1.0
 
 
 @frozen(kw_only=True)
 class TaskProgress:
-    """How far a task is, in the server's words, as far as this client was told."""
+    """How far a task is, by the server's reports to this client."""
 
     __module__ = "mcptasks"
 
@@ -58,7 +59,8 @@ class TaskProgress:
 
 @frozen(kw_only=True)
 class Expectation:
-    """How much longer a task may take: a guess from earlier runs of the same tool that this process has seen."""
+    """How much longer a task may take: a guess from earlier runs of the same tool, which this process has seen or the
+    client's store has kept."""
 
     __module__ = "mcptasks"
 
@@ -75,10 +77,10 @@ def merged(
 
     Args:
         before: The latest progress so far.
-        progress: The report's progress, as the server sent it, like the two that follow.
-        total: Its total.
-        message: Its message.
-        at: When it came.
+        progress: The report's progress, unchecked.
+        total: The report's total, unchecked.
+        message: The report's message, unchecked.
+        at: When the report came.
     """
     done, whole = as_number(progress), as_number(total)
     if done is None or done < 0:
@@ -96,12 +98,12 @@ def merged(
 
 
 def shown(reported: TaskProgress | None, message: str | None, at: datetime) -> TaskProgress | None:
-    """What a program is told of a task's progress: the latest report, with the status message if the report has none.
+    """The progress that a program sees: the latest report, with the status message if the report has no message.
 
     Args:
         reported: The latest report; None if there was none.
         message: The task's status message; None if it has none.
-        at: When the status was told.
+        at: The time of the status, if there is no report.
     """
     if reported is None:
         return TaskProgress(message=message, at=at) if message else None
@@ -112,7 +114,7 @@ def next_call(called: Sequence[float]) -> float:
     """When a callback may be called next, in seconds of the clock that measured the earlier calls.
 
     Args:
-        called: When it was called, oldest first. The latest `MOST` are enough.
+        called: When the callback was called, oldest first. The latest `MOST` times are enough.
     """
     if len(called) < _AT_ONCE:
         return -math.inf

@@ -1,7 +1,8 @@
-"""What a live display of tasks says in a terminal or a pipe: rows in, lines of text out. Pure: no clock, no terminal.
+"""The text of a live display of tasks, for a terminal or a pipe: rows in, lines of text out. Pure: no clock, no
+terminal.
 
 Every word of a server or program is legible and on one line (`safe_text`), so that no escape sequence reaches a
-terminal. A line is never wider than the terminal, also with letters that take two cells or none.
+terminal. A line is not wider than the terminal, even with characters that take two cells or none.
 """
 
 from __future__ import annotations
@@ -21,15 +22,15 @@ Tone: TypeAlias = Literal["", "over", "failed", "asks"]
 """What a line is about, for a display that has colours."""
 
 _ROWS = 10
-"""So many tasks have a line each; more are shown as one line for each tool."""
+"""Up to this many tasks have a line each; more are shown as one line for each tool."""
 _NAME = 32
-"""The most cells of a task's name and label."""
+"""How many cells a task's name and label take at most."""
 _BAR = 20
 """Cells of a bar."""
 _NARROW = 60
 """A terminal with fewer cells has no room for bars."""
 _WORDS = 300
-"""The most characters of a message or question that are looked at."""
+"""How many characters of a message or question are considered; the rest is ignored, to bound the time."""
 _JOINED = "\ufe0f"
 """Makes an emoji of the character before it, which then takes two cells."""
 
@@ -39,12 +40,12 @@ class Row:
     """One task as a display shows it."""
 
     name: str
-    """The tool, or what else was called."""
+    """The name of the tool or prompt, or the URI of the resource."""
     label: str | None = None
     word: str
-    """How the task stands: a status, or what else there is to say."""
+    """The task's status, or other words in its place."""
     over: bool = False
-    """Whether nothing more is waited for."""
+    """Whether the display waits for nothing more from this task."""
     failed: bool = False
     asks: bool = False
     """Whether the task waits for input."""
@@ -63,11 +64,11 @@ class Tally:
     total: int | None
     """How many there are; None if that is not known yet."""
     over: int = 0
-    """How many of them nothing more is waited for, the failed ones included."""
+    """How many of the tasks are over, the failed ones included."""
     failed: int = 0
     asks: int = 0
     fraction: float | None = None
-    """How much of all the work is done."""
+    """How much of the work of all tasks is done, from 0 to 1."""
     elapsed: timedelta | None = None
     expected: Expectation | None = None
     words: str | None = None
@@ -115,7 +116,8 @@ def summary(items: Sequence[Item], *, times: bool = True) -> str:
 
     Args:
         items: What is shown.
-        times: Whether to say how long it has taken; without, two summaries differ only if something has changed.
+        times: Whether to include elapsed and remaining times. Without them, two summaries differ only if a task has
+            changed.
     """
     if not times:
         items = [evolve(item, elapsed=None, expected=None) for item in items]
@@ -125,7 +127,7 @@ def summary(items: Sequence[Item], *, times: bool = True) -> str:
 
 
 def tallies(items: Iterable[Item]) -> list[Tally]:
-    """The same for each tool together, in the order in which the tools come first."""
+    """The items summed up for each tool, in the order in which the tools first occur."""
     tools: dict[str, list[Item]] = {}
     for item in items:
         tools.setdefault(item.name, []).append(item)
@@ -144,7 +146,7 @@ def duration(value: timedelta) -> str:
 
 
 def remaining(expected: Expectation) -> str:
-    """What is expected, for people."""
+    """The expected remaining time, for people."""
     soonest, latest = duration(expected.soonest), duration(expected.latest)
     return f"about {latest} more" if soonest == latest else f"about {soonest} to {latest} more"
 
@@ -163,7 +165,7 @@ def _cells(char: str) -> int:
 
 
 def fit(text: str, width: int, *, plain: bool = False) -> str:
-    """As much of a text as fits into so many cells, with a mark if that is not all."""
+    """As much of a text as fits into `width` cells, with a mark at the end if something was cut off."""
     if plain:
         text = text.encode("ascii", "backslashreplace").decode()
     if cells(text) <= width:
@@ -196,7 +198,7 @@ def _sum(name: str, items: Sequence[Item], called: str) -> Tally:
         asks=sum(each.asks for each in counts),
         fraction=sum(fractions) / total if total and known else None,
         elapsed=max(elapsed, default=None),
-        # The whole takes as long as its longest part. The parts of which nothing is known may take longer.
+        # All tasks together take as long as the longest one. Tasks of which nothing is known may take longer.
         expected=None
         if not expected
         else Expectation(soonest=max(each.soonest for each in expected), latest=max(each.latest for each in expected)),

@@ -11,7 +11,7 @@ _PACKAGE = __name__.partition(".")[0]
 
 
 class Named:
-    """The base of private classes from which public classes are made.
+    """The base of private classes from which public classes inherit.
 
     Python's own errors about arguments name a method by the class that defines it, such as
     "Calls.call_tool() got an unexpected keyword argument 'x'". Programs know the class `Client`, but not `Calls`.

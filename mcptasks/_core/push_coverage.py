@@ -1,12 +1,13 @@
-"""Decides which subscription ("stream") covers which tasks (2026-07-28): ids and times in, streams to open or end out.
+"""Decides which subscription ("stream") covers which tasks (2026-07-28): ids and times in; streams to open or end out.
 
 Source: ext-tasks, "Task Status Notifications"; specification 2026-07-28, basic/patterns/subscriptions. The server
 acknowledges a stream with the ids that it agrees to; only these tasks count as covered. One stream is opened at a time,
 since an acknowledgement does not say which stream it belongs to.
 
 A few streams serve any number of tasks. If there are `_MAX_STREAMS` already, a new stream takes over the ids of the
-smallest, and then of each next one that is at most twice as large as the ids gathered so far. A stream that is half
-full is left alone. So an id moves about ten times at most, and the cost for a task does not grow with their number.
+smallest stream, and then of each next larger stream that has at most twice as many ids as were gathered so far. A
+stream that is half full is left alone. So an id moves about ten times at most, and the cost for each task does not grow
+with the number of tasks.
 
 `_engine/watching/push_streams.py` sends the requests and keeps the time. All times are seconds by one clock. Pure.
 """
@@ -33,11 +34,11 @@ _MAX_IDS = 2000
 """How many ids one stream may name; further tasks get another stream. 2,000 ids take some 80 KB, less than the body
 that common web servers accept."""
 _MUCH_LARGER = 2
-"""The next stream is taken over only if it is at most so many times as large as the ids gathered so far: moving many
+"""The next stream is taken over only if it has at most this many times as many ids as were gathered so far: moving many
 ids costs too much for a few new ones. With 1, the smallest stream would grow by single ids for long."""
 _REOPENINGS = 6
-"""How many streams in a row may be lost soon, on a connection where the server has never agreed to push; then the
-client only polls there. With the growing pauses, that takes some seconds."""
+"""How many streams in a row may be lost within `_LASTING_SECONDS` on a connection where the server has never agreed to
+push; then the client only polls there. With the growing pauses, that takes some seconds."""
 
 
 @define(eq=False)
@@ -101,7 +102,7 @@ class PushCoverage:
     _failures: int = field(default=0, init=False)
     """How many streams in a row were lost soon."""
 
-    # --- how things stand -----------------------------------------------------------------------------------------
+    # --- the present state -----------------------------------------------------------------------------------------
 
     @property
     def known(self) -> bool | None:
@@ -110,7 +111,8 @@ class PushCoverage:
         return False if refused else True if self._agreed else None
 
     def well(self, now: float, *, crowded: bool) -> bool:
-        """Whether a new task will probably be covered soon. With `crowded`, even while a stream replaces others."""
+        """Whether a new task will probably be covered soon. No task will while a stream replaces others, except with
+        `crowded`."""
         covering = [stream for stream in self._streams if stream.acknowledged]
         lasting = any(stream.opened <= now - _LASTING_SECONDS for stream in covering)
         return bool(covering) and (not self._failures or lasting) and (crowded or not self._swapping)
@@ -161,7 +163,7 @@ class PushCoverage:
         self._refused = True
 
     def acknowledge(self, offered: Iterable[object] | None) -> Acknowledged | None:
-        """Take a server's acknowledgement; None if no stream waits for one.
+        """Take a server's acknowledgement in; None if no stream waits for one.
 
         Args:
             offered: The ids in the acknowledgement, unchecked; None if it has no list.
@@ -192,7 +194,8 @@ class PushCoverage:
             old.outgoing = True
 
     def pushed(self, task_id: object) -> None:
-        """Note that a push has come. It counts as the acknowledgement for its task, if that goes elsewhere."""
+        """Note that a push has come. The push counts as the acknowledgement for its task if the real one goes
+        elsewhere."""
         if not isinstance(task_id, str):
             return
         for stream in self._named.get(task_id, ()):
@@ -201,7 +204,8 @@ class PushCoverage:
                 self._agreed = True
 
     def unanswered(self, stream: Stream) -> bool:
-        """Whether a stream must end, and counts as lost, now that the time for an acknowledgement has passed."""
+        """Whether a stream has no acknowledgement although the time for it has passed. If so, it must end, and counts
+        as lost."""
         return stream in self._streams and not stream.answered
 
     def taken_over(self, stream: Stream) -> list[Stream]:

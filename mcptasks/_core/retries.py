@@ -13,8 +13,9 @@ from attrs import evolve, frozen
 from mcptasks._core.faults import PATIENCE, Fault
 
 SESSIONS = 6
-"""How many new sessions one read may use up, which takes about 3 s; then the read fails, for a read that every session
-refuses is itself at fault. The number is large enough for a server that restarts a few times during a deployment."""
+"""How many new sessions one read may use up, which takes about 3 s; then the read fails, since a read that every
+session refuses is at fault itself. The number is large enough for a server that restarts a few times during a
+deployment."""
 
 _FIRST_SECONDS = 0.1
 """Seconds before the first retry, before jitter; each later delay is twice as long."""
@@ -90,7 +91,7 @@ class Attempts:
         """Decides before an attempt, if the server wants every request to wait; None to send the request now.
 
         A request with a single attempt does not wait. A request that has attempts left waits no longer than its
-        patience lasts, whatever the policy says of overruns: the server has told that it will not answer sooner.
+        patience lasts, whatever the policy says of overruns: the server has said that it will not answer sooner.
 
         Args:
             until: The end of the pause that the server wants.

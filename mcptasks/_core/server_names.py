@@ -30,7 +30,7 @@ class ServerNames:
         for one, other in permutations(self.names, 2):
             if f"{other}{self.separator}".startswith(f"{one}{self.separator}"):
                 raise ValueError(
-                    f"a name that begins with {one + self.separator!r} may be of the server {one!r} or of {other!r}; "
+                    f"a name that begins with {one + self.separator!r} may belong to server {one!r} or to {other!r}; "
                     "give another separator="
                 )
 
@@ -39,11 +39,11 @@ class ServerNames:
         return f"{server}{self.separator}{name}"
 
     def split(self, name: Any, what: str) -> tuple[str, str]:
-        """The server of a tool or prompt, and its name there.
+        """The server of a tool or prompt, and the name that the server uses.
 
         Args:
             name: The name in the group.
-            what: What it names, for the error.
+            what: The noun for the error: "tool" or "prompt".
 
         Raises:
             TypeError: The name is no string.

@@ -158,7 +158,7 @@ def advance(state: TaskState, event: Event) -> tuple[TaskState, tuple[Effect, ..
             if state.outcome is not None:
                 return evolve(state, fetching=False), ()
             known = evolve(state, fetching=False, outcome=outcome)
-            # A server that holds `tasks/result` open may answer before any poll has seen the end.
+            # A server that holds `tasks/result` open may answer it before a poll has seen the end.
             return known, (Finish(outcome),) if state.terminal else (Finish(outcome), Look())
         case FetchRefused(error):
             refused = evolve(state, fetching=False, refusals=state.refusals + 1)
@@ -181,7 +181,7 @@ def _input(state: TaskState, event: InputEvent) -> tuple[TaskState, tuple[Effect
     state = evolve(state, questions=state.questions.after(event))
     unsaid = state.word is not None and state.word.status == "input_required" and not state.word.input_requests
     if isinstance(event, InputAnswered) and unsaid and state.word is not None and not state.questions.held:
-        # The question it was blocked on is answered. The next poll tells whether there are others.
+        # The question that blocked the task is answered. The next poll tells whether there are others.
         state = evolve(state, word=evolve(state.word, status="working", status_message=None))
     effects: tuple[Effect, ...] = ()
     if state.word is not None:
@@ -243,7 +243,7 @@ def _seen(state: TaskState, event: Seen) -> tuple[TaskState, tuple[Effect, ...]]
 def _ending(state: TaskState, status: TaskStatus) -> tuple[TaskState, tuple[Effect, ...]]:
     """Handle "completed" without the result that tells success from failure: poll for the result.
 
-    Until then programs see the status from before, or "working" if there was none.
+    Until the result is known, programs see the status from before, or "working" if there was none.
     """
     effects: tuple[Effect, ...] = ()
     if state.status is None:

@@ -14,15 +14,15 @@ class ClientStats:
     __module__ = "mcptasks"
 
     calls: int = 0
-    """Requests that may create a task: tool calls, resources read, prompts got."""
+    """Requests that may create a task: `tools/call`, `resources/read` and `prompts/get`."""
     uncertain_calls: int = 0
-    """Calls that failed though the request may have reached the server: a task may run that nobody knows."""
+    """Calls that failed although the request may have reached the server, so that an unknown task may run there."""
     tasks: int = 0
     """Tasks that this client created or took up."""
     tasks_ended: int = 0
-    """Tasks whose end this client has seen; with `tasks_failed` and `tasks_cancelled`."""
+    """Tasks whose end this client has seen, including `tasks_failed` and `tasks_cancelled`."""
     tasks_failed: int = 0
-    """Tasks that failed, or that the server has forgotten before this client saw their end."""
+    """Tasks that failed, or that the server forgot before this client saw their end."""
     tasks_cancelled: int = 0
     """Tasks that ended as cancelled."""
     polls: int = 0
@@ -32,23 +32,23 @@ class ClientStats:
     results: int = 0
     """Results that were fetched on their own (`tasks/result`)."""
     failed_looks: int = 0
-    """Polls and fetches that were given up, which those who waited were told of."""
+    """Polls and fetches that were given up; those who waited for the task got an error."""
     input_rounds: int = 0
     """How often tasks began to wait for input."""
     input_wait: timedelta = timedelta()
-    """For how long tasks have waited for input, as far as that is over."""
+    """How long tasks have waited for input in all. A wait counts when it has ended."""
     reconnects: int = 0
-    """How often a lost connection was made again."""
+    """How often the client has connected again after it lost the connection."""
     leases_taken: int = 0
     """Tasks of the client's store that this client took up: resumed, recovered or claimed ones."""
     leases_lost: int = 0
-    """Tasks of the store that this client held, and found to be another client's."""
+    """Tasks of the store that this client held, until it found that another client holds them."""
     commits: int = 0
     """Transactions in which this client has written to its store; several writes share one."""
     commit_time: timedelta = timedelta()
-    """How long these took together."""
+    """How long the transactions in `commits` took together."""
     failed_commits: int = 0
-    """Transactions that the store did not carry out. They are not among the others."""
+    """Transactions that the store did not carry out. They are not counted in `commits`."""
 
     @property
     def tasks_active(self) -> int:
@@ -58,7 +58,7 @@ class ClientStats:
 
 @define
 class Counters:
-    """The numbers while they grow."""
+    """The numbers of `ClientStats` while the client runs; its fields mean the same."""
 
     calls: int = 0
     uncertain_calls: int = 0

@@ -1,9 +1,9 @@
 """How fast one client may send requests to a server that says it gets too many (HTTP 429). Pure: times go in.
 
 Nothing is held up until the first such answer. Then all requests of the client slow down together, to half of what it
-sent in the second before. From there the rate grows by a few percent a second, until the server refuses again or the
-rate no longer matters. Requests wait in one line (`_engine/connection/turns.py`), so none waits for ever. All times are
-seconds by one clock; rates are requests a second.
+sent in the second before. From there the rate grows by 15 % a second, until the server refuses again or the rate limits
+nothing. Requests wait in one line (`_engine/connection/turns.py`), so none waits for ever. All times are seconds by one
+clock; rates are requests a second.
 
 Source: RFC 6585, section 4 (429 Too Many Requests). `Retry-After` holds besides; see `retries.py`.
 """
@@ -17,15 +17,17 @@ from attrs import define, field
 _LOWER = 0.5
 """What is left of the rate after a refusal."""
 _GROWTH = 1.15
-"""How many times as high the rate is each second: the rate of before a refusal is reached again after five seconds."""
+"""The factor by which the rate grows each second. About six seconds after a refusal, the rate is what it was before."""
 _DEAF_SECONDS = 1.0
-"""Refusals within so many seconds of one that lowered the rate say nothing new: their requests were sent before."""
+"""For so many seconds after the rate was lowered, further refusals are ignored, and the rate does not grow: the refused
+requests were sent at the old rate."""
 _SLOWEST = 0.5
-"""The lowest rate. A server that needs less has `Retry-After`."""
+"""The lowest rate. A server that needs a lower one can send `Retry-After`."""
 _FASTEST = 2000.0
-"""From this rate on requests are held up no more: no client of this kind sends as many."""
+"""At this rate and above, requests are not held up: a client does not send as many."""
 _BURST_SECONDS = 0.05
-"""Requests of so many seconds may be sent at once after a pause, so that a clock that ticks coarsely costs no rate."""
+"""After a pause, the requests of so many seconds may be sent at once, so that a coarse clock does not lower the
+rate."""
 _SAME = 1e-9
 
 
@@ -72,7 +74,7 @@ class Throttle:
         return 0.0
 
     def refused(self, now: float) -> None:
-        """The server has refused a request since it gets too many."""
+        """Note that the server has refused a request because it gets too many."""
         if now - self._lowered < _DEAF_SECONDS:
             return
         self._count(now)

@@ -1,8 +1,8 @@
-"""The seam through which a client tells what it does: the values for its moments, and `Trace`, which takes them.
+"""The seam through which a client reports what it does: the values for its moments, and `Trace`, which takes them.
 
-A part of the client tells a moment in one line and knows nobody who listens. Some moments have a length: the part goes
-through `Trace.around`. The others are points in time, told by `Trace.note`. Counters, logs, spans and metrics are made
-of nothing else (`_engine/observing.py`).
+A part of the client reports a moment in one line and does not know who listens. A moment with a length is a block
+inside `Trace.around`; a point in time goes to `Trace.note`. Counters, logs of tasks, spans and metrics are made from
+these moments (`_engine/observing.py`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-(
 
 @frozen
 class SpanPlace:
-    """A span that others belong to, as `traceparent` names it."""
+    """The identity of a span to which others belong, as in `traceparent`."""
 
     trace_id: int
     span_id: int
@@ -47,11 +47,11 @@ class InputTimes:
     """When and for how long a task has waited for input. Nanoseconds."""
 
     rounds: int = 0
-    """How often it began to wait."""
+    """How often the task began to wait."""
     since: int | None = None
-    """Since when it waits, as a time since 1970; None if it does not."""
+    """When the present wait began, in nanoseconds since 1970; None if the task does not wait."""
     waited: int = 0
-    """For how long it has waited, before `since`."""
+    """How long the task has waited in all, without the present wait."""
 
 
 _NO_INPUT = InputTimes()
@@ -59,14 +59,15 @@ _NO_INPUT = InputTimes()
 
 @frozen
 class Looks:
-    """How often a server told of a task."""
+    """How many statuses of a task the server has sent."""
 
     polls: int = 0
     pushes: int = 0
 
 
 _NO_LOOKS = Looks()
-"""Shared by the tasks that nobody has looked at yet, as `_NO_INPUT` is by those that have asked nothing."""
+"""Shared by all tasks without a status yet, to save memory; `_NO_INPUT` likewise by all tasks that have asked
+nothing."""
 
 
 @frozen
@@ -80,34 +81,35 @@ class TaskEnd:
     at: int
     """When, in nanoseconds since 1970."""
     told: bool = False
-    """Whether this client has told of the end, by a span and a duration. Of several clients of a store one does."""
+    """Whether this client has reported the end, by a span and a duration. Of several clients of a store, only one
+    does."""
 
 
 @define(eq=False, weakref_slot=False)
 class TracedTask:
-    """What is kept of one task for those who are told of it. Implementations of `Trace` write it; the place is also
-    written by who learns it from a store.
+    """The facts about one task that counters, logs and spans need. Implementations of `Trace` write them; `place` is
+    also written when a task is read from a store.
 
     Each idle task has one, so it is small. Times are nanoseconds of this machine's clock since 1970, as in spans.
     """
 
     reference: TaskReference | None = field(default=None, repr=False)
     place: SpanPlace | None = None
-    """The span that the task belongs to: that of the creating call, also one of another process; else of the first wait
-    here. None if nobody traces."""
+    """The span to which the task belongs: that of the creating call, perhaps in another process; otherwise that of the
+    first wait here. None if nobody traces."""
     end: TaskEnd | None = None
     """How the task ended; None as long as it goes on."""
     followed: bool = False
-    """Whether this client has created the task, seen it run, or waited for it. A client that merely finds a task over,
-    as in a list, tells nothing of its end: whoever followed the task has done that."""
+    """Whether this client has created the task, seen it run, or waited for it. A client that only finds a task ended,
+    as in a list, does not report the end: the client that followed the task has done that."""
     begun_at: int = 0
-    """When the task was created, or taken up; 0 before that is told."""
+    """When the task was created, or taken up; 0 before `Begun`."""
     alive_at: int = 0
-    """When the task was last seen not to be over; 0 for a task that was taken up, before the first look."""
+    """When the task was last seen before its end; 0 for a task that was taken up and has had no status yet."""
     looks: Looks = _NO_LOOKS
-    """How often the server told of the task."""
+    """How many statuses the server has sent."""
     waits: InputTimes = _NO_INPUT
-    """How the task waited for input."""
+    """How often and how long the task waited for input."""
 
     @property
     def task_id(self) -> str:
@@ -139,12 +141,12 @@ class Calling:
 
 @frozen
 class Requesting:
-    """A request is under way that no call or wait of the program surrounds."""
+    """A request is under way that is not part of a call or a wait of the program."""
 
     task: TracedTask | None = None
     """The task that the request is about; None if it serves several, or none."""
     by_program: bool = False
-    """Whether the program asked for it; else the client sends it of its own accord."""
+    """Whether the program asked for the request. If not, the client sends it of its own accord."""
 
 
 @frozen
@@ -157,7 +159,7 @@ class Waiting:
 
 @frozen
 class Handling:
-    """An input handler of the program works at a question of a task."""
+    """An input handler of the program is answering a question of a task."""
 
     task: TracedTask
     method: str
@@ -174,12 +176,12 @@ Lasting: TypeAlias = Calling | Requesting | Waiting | Handling | CallingBack
 
 @define(eq=False)
 class Mark:
-    """What the part that is traced, and who traces it, tell each other about one moment with a length."""
+    """What the traced part and the tracer tell each other about one moment with a length."""
 
     place: SpanPlace | None = None
     """The span of the moment; None if there is none."""
     error: str | None = None
-    """What went wrong though nothing was raised, as a value of `error.type`."""
+    """The fault if something went wrong but nothing was raised, as a value of `error.type`."""
 
 
 # --- points in time -----------------------------------------------------------------------------------------------
@@ -187,7 +189,7 @@ class Mark:
 
 @frozen
 class Begun:
-    """A task was created (with the mark of its call), or is taken up."""
+    """A task was created (then `call` is the mark of its call), or was taken up."""
 
     task: TracedTask
     call: Mark | None = None
@@ -205,14 +207,14 @@ class Changed:
 
 @frozen
 class EndRecorded:
-    """It is for this client to tell of a task's end: it has written the end into its store, and no other client has."""
+    """This client must report a task's end, since it, and no other client, has written the end into the store."""
 
     task: TracedTask
 
 
 @frozen
 class Leased:
-    """A task of a store was taken up by this client, or turned out to be another client's by now."""
+    """This client took up a task of its store, or found that another client holds the task."""
 
     event: Literal["taken", "lost"]
     record_id: str
@@ -238,7 +240,7 @@ class Linked:
 
 @frozen
 class Uncertain:
-    """A call has failed that may have reached the server: perhaps there is a task that nobody knows."""
+    """A call failed that may have reached the server, so that an unknown task may run there."""
 
 
 @frozen
@@ -250,7 +252,7 @@ Point: TypeAlias = Begun | Changed | EndRecorded | Leased | Committed | Linked |
 
 
 class Trace(Protocol):
-    """Is told of everything. Called on the event loop; raises nothing, and returns at once."""
+    """Takes all moments of a client. Its methods are called on the event loop, raise nothing, and return at once."""
 
     @property
     def traces(self) -> bool:
@@ -258,11 +260,11 @@ class Trace(Protocol):
         ...
 
     def around(self, moment: Lasting) -> AbstractContextManager[Mark]:
-        """Go through a moment with a length: a block to enter. Its errors pass through."""
+        """Surround a moment with a length. The errors of the block pass through."""
         ...
 
     def note(self, point: Point) -> None:
-        """Take a point in time."""
+        """Take a moment without a length."""
         ...
 
 
@@ -272,12 +274,12 @@ class _NoTrace:
     traces: bool = False
 
     def around(self, moment: Lasting) -> AbstractContextManager[Mark]:
-        """Nothing but the block."""
+        """Do nothing but run the block."""
         del moment
         return nullcontext(Mark())
 
     def note(self, point: Point) -> None:
-        """Nothing."""
+        """Do nothing."""
         del point
 
 
@@ -285,6 +287,7 @@ NO_TRACE: Trace = _NoTrace()
 
 
 def error_type(exc: BaseException) -> str:
-    """The value of `error.type` for an exception: the JSON-RPC code of a server's error, else the class. No words."""
+    """The value of `error.type` for an exception: the JSON-RPC code of a server's error, or the name of the class. It
+    has no words of the error's message."""
     code: Any = getattr(exc, "code", None)
     return str(code) if isinstance(code, int) and not isinstance(code, bool) else type(exc).__name__

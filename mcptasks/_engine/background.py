@@ -44,7 +44,8 @@ Adopt = Callable[[Created, Call, Decoding], Waiter]
 
 @define(eq=False)
 class Background:
-    """The background calls of one client. For their handles this stands in place of the monitor, and polls nothing."""
+    """The background calls of one client. For the handles of these calls, this object takes the place of the monitor,
+    and polls nothing."""
 
     _callbacks: Callbacks
     _home: Home
@@ -124,7 +125,7 @@ class Background:
 
     def enter(self, watch: Watch, deadline: float = math.inf) -> None:
         """Count one more who is interested in a call."""
-        del deadline  # No poll has to come before it.
+        del deadline  # There are no polls that a deadline could hasten.
         if not watch.state.settled:
             self.check(watch)
         watch.polling.enter()
@@ -163,7 +164,8 @@ class Background:
 
 @define(eq=False)
 class _Running:
-    """One call at work. For its handle this stands in place of the client's core, and answers instead of the server."""
+    """One running call. For the call's handle, this object takes the place of the client's core, and answers instead of
+    the server."""
 
     monitor: Background
     _core: Core
@@ -186,7 +188,7 @@ class _Running:
             return await work()
         except Exception as exc:  # noqa: BLE001 - whoever asks for the result gets it
             words = exc.message if isinstance(exc, TaskError) else str(exc) or type(exc).__name__
-            # Perhaps nobody asks for the result, so that the log is the only place with the error.
+            # If nobody asks for the result, only the log has the error.
             logger.debug("a call in the background, %s, failed: %s", short(self.watch.task_id), line(words))
             error = exc.with_traceback(None)
             return Broken(getattr(exc, "code", INTERNAL_ERROR), words, getattr(exc, "data", None), error=error)
@@ -248,7 +250,7 @@ async def _answered(core: Core, call: Call, decoding: Decoding, adopt: Adopt) ->
     assert created is not None
     if created.seen is None:
         return Finished(created.result)
-    # The server has created a task nevertheless. Only this call knows the task, so it waits for it.
+    # The server has created a task nevertheless. Only this call knows the task, so the call waits for the task.
     waiter = adopt(created, call, decoding)
     try:
         await waiter.outcome(waiter.watch.input.failures, math.inf)

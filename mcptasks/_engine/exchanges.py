@@ -1,7 +1,7 @@
-"""Creating calls that go on if their callers are cancelled, so that no task is lost whose id comes after that.
+"""Creating calls that go on after their callers were cancelled, so that a task whose id comes later is not lost.
 
-With a store such a task is recorded; a task that nobody else can take up is cancelled. Each call runs in a task of the
-client. It ends at the latest with the client's timeout for a request, with the client, or after a time of its own.
+With a store, such a task is recorded. A task that nobody else can take over is cancelled. Each call runs in a task of
+the client, and ends at the latest with the client's timeout for a request, with the client, or after its `grace`.
 """
 
 from __future__ import annotations

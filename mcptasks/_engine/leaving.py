@@ -1,5 +1,5 @@
-"""What the end of the client waits for, for a bounded time: requests about tasks that the program has left behind,
-mostly cancellations, and attempts to take a lease."""
+"""Requests for which the end of the client waits, for a bounded time: mostly cancellations of tasks that the program
+has left behind, and attempts to take a lease."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mcptasks import _eventloop
 from mcptasks._engine.callbacks import Callbacks
 
 Errand = Callable[[], Coroutine[Any, Any, None]]
-"""Sends such requests. It must not raise, and must end by itself."""
+"""Sends such requests. An errand must not raise, and must end by itself."""
 
 
 class Leaving:
@@ -48,7 +48,7 @@ class Leaving:
 
     @contextmanager
     def bound(self, seconds: float) -> Generator[anyio.CancelScope]:
-        """A block of the caller's that the client's end cancels, and waits for while it cleans up.
+        """A block that the client's end cancels; the client's end then waits until the block has cleaned up.
 
         Args:
             seconds: When the block is cancelled at the latest; infinity for no limit.
@@ -61,8 +61,8 @@ class Leaving:
                 self._bound.discard(scope)
 
     async def over(self) -> None:
-        """Cancel the blocks that are bound to the client, and wait until all errands are done, including those given a
-        moment ago."""
+        """Cancel the blocks that are bound to the client, and wait until all errands are done, including those that
+        have not begun."""
         for scope in list(self._bound):
             scope.cancel()
         self._begin()

@@ -1,7 +1,7 @@
 """Engines on sessions that the program has opened, for as long as calls need them.
 
-Such an engine opens with the first call of a session that becomes a task, serves all that follow meanwhile, and ends
-with the last. Nothing tells when a session ends, so no engine outlives the calls.
+Such an engine opens with the first call of a session that becomes a task, serves the calls that follow meanwhile, and
+ends with the last of them. We do not learn when a session ends, so an engine must not outlive its calls.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def target_of(session: mcp.ClientSession, learned_as: str) -> Target:
 
 @define(eq=False)
 class _Shared:
-    """One engine, and how many calls need it."""
+    """One engine, and the number of calls that use it."""
 
     host: Host
     users: int = 0

@@ -1,5 +1,5 @@
-"""Keeps an engine open in a task of its own. So any task of the program may open and close the client, and no cancel
-scope of the program cancels what is still to be sent."""
+"""Keeps an engine open in a task of its own. So any task of the program may open and close the client, and the
+program's cancel scopes do not cancel requests that must still be sent."""
 
 from __future__ import annotations
 

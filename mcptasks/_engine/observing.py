@@ -1,7 +1,7 @@
-"""Counts, logs and measures what one client tells through `_core/trace.py`, and hands the rest to OpenTelemetry.
+"""Counts, logs and measures what one client reports through `_core/trace.py`, and hands the rest to OpenTelemetry.
 
-One log record of `mcptasks.task` for each change of a status or of the open questions, at INFO. No record holds
-arguments, results, messages or answers.
+The logger `mcptasks.task` gets one record at level INFO for each change of a status or of the open questions, and for
+each new connection and lease. No record holds arguments, results, messages or answers.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Observing:
     recorder: Records | None
     """Makes spans and metrics; None if the program has switched OpenTelemetry off."""
     _is_stored: bool = False
-    """Whether the client has a store, which tells (`EndRecorded`) of which tasks this client tells the end."""
+    """Whether the client has a store. If so, this client reports the end of a task only after `EndRecorded`."""
     counters: Counters = field(factory=Counters, init=False)
     _now: Callable[[], int] = time.time_ns
     _closed: bool = field(default=False, init=False)
@@ -185,14 +185,14 @@ class Observing:
 
     def _look_failed(self, task: TracedTask, error: Exception, now: int) -> None:
         if self._closed:
-            return  # The client's own end is no failed look.
+            return  # A request that ends with the client is not a failed poll.
         self.counters.failed_looks += 1
         self._measure(names.LOOKS, 1, task, kind="poll", outcome="failed")
         if isinstance(error, TaskNotFoundError | TaskExpiredError) and task.end is None:
             self._over(task, None, type(error).__name__, now)
 
     def _told(self, task: TracedTask, before: TaskStatus | None, after: TaskStatus, now: int) -> None:
-        """Act on a status that is told: count the rounds of input, and log a change of status."""
+        """Act on a new status: count the rounds of input, and log the change."""
         waits = task.waits
         if after.status == "input_required" and waits.since is None:
             task.waits = evolve(waits, rounds=waits.rounds + 1, since=now)
@@ -209,7 +209,7 @@ class Observing:
     def _over(self, task: TracedTask, status: TaskStatus | None, error: str | None, at: int) -> None:
         task.end = TaskEnd(status, error, at)
         if task.begun_at == 0:
-            return  # Nobody was told of its beginning: it is a call that has no task at the server.
+            return  # The beginning was not reported: a call without a task at the server.
         self.counters.tasks_ended += 1
         if _is_cancelled(status):
             self.counters.tasks_cancelled += 1
@@ -220,7 +220,7 @@ class Observing:
             self._tell_end(task)
 
     def _tell_end(self, task: TracedTask) -> None:
-        """Tell of a task's end by a span and a duration, once."""
+        """Report a task's end by a span and a duration, once."""
         end = task.end
         if end is None or end.told or task.begun_at == 0:
             return
@@ -237,7 +237,7 @@ class Observing:
 
 
 def failure(state: TaskState, *, fetched: bool) -> str | None:
-    """What a task failed of, as a value of `error.type`; None if the task did not fail.
+    """Why a task failed, as a value of `error.type`; None if the task did not fail.
 
     Args:
         state: The state at the end.
@@ -254,18 +254,19 @@ def _is_cancelled(status: TaskStatus | None) -> bool:
 
 
 def _end(task: TracedTask, status: TaskStatus | None, now: int) -> int:
-    """When a task ended: by the server's word, as far as that fits between the latest two looks."""
+    """When a task ended: the server's time, moved between the times at which the client last saw the task run and
+    now."""
     said = None if status is None else status.last_updated_at
     return now if said is None else min(max(int(said.timestamp() * _NANO), task.alive_at), now)
 
 
 def _stage(status: TaskStatus | None) -> tuple[object, ...] | None:
-    """What of a status is told in the log when it changes."""
+    """The parts of a status whose changes are logged."""
     return None if status is None else (status.status, *sorted(status.input_requests))
 
 
 def _log(task: TracedTask, old: str | None, status: TaskStatus) -> None:
-    """Tell of a change of status. The names of the fields are those that docs/observing.md lists."""
+    """Log a change of status. docs/observing.md lists the names of the fields."""
     keys = sorted(safe_text.short(key, 80) for key in status.input_requests)
     extra = {
         "task_id": task.task_id,

@@ -138,7 +138,7 @@ class ClientOptions:
 
     Raises:
         TypeError: A target, handler or option is of an unknown kind.
-        ValueError: An option has a value that makes no sense.
+        ValueError: An option has an invalid value.
         FileNotFoundError: A path leads to no file.
     """
 

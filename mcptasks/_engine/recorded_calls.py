@@ -1,6 +1,6 @@
 """Records creating calls in the store: each call before it is sent, and its outcome before the program learns of it.
 
-Without a store nothing is recorded, and no call waits for that.
+Without a store, nothing is recorded.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _GIVEN_UP = "the call was cancelled before the server answered"
 
 
 async def intend(core: Core, call: Call) -> Earlier | None:
-    """Record that a call is about to be sent. If there is an earlier call with the same key, return that one; then
-    nothing is sent.
+    """Record that a call is about to be sent. If there is an earlier call with the same key, return it; the call must
+    not be sent then.
 
     Args:
         core: The client.
@@ -66,7 +66,7 @@ async def settle(core: Core, call: Call, send: Callable[[Core, Call], Awaitable[
         created = await send(core, call)
     except Exception as exc:
         words = exc.message if isinstance(exc, TaskError) else str(exc) or type(exc).__name__
-        with anyio.CancelScope(shield=True):  # A database's wait for a lock is bounded, so this is, too.
+        with anyio.CancelScope(shield=True):  # Bounded, since a database waits for a lock for a bounded time.
             await (record.uncertain(words) if may_have_arrived(call, exc) else record.refused(words))
         raise
     except BaseException:

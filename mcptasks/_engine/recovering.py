@@ -25,8 +25,8 @@ from mcptasks._engine.waiting.waiter import Waiter
 from mcptasks._engine.watching.watch import Effects, Watch
 
 _SKEW = timedelta(seconds=60)
-"""How far a server's clock may be behind this machine's. A task that seems older than a call by more than this was not
-created by the call. 60 s is generous for machines with a time service."""
+"""How far a server's clock may be behind this machine's. A task counts as not created by a call if it seems older than
+the call by more than this. 60 s is generous for machines with a time service."""
 
 
 @frozen
@@ -50,8 +50,8 @@ class Recovering:
     """The tasks whose questions only the store knows, since they were not polled yet."""
 
     def looked(self, watch: Watch) -> None:
-        """Take in that a task was polled, or has changed. The first poll may only confirm what the store knows, which
-        is no change. So wake the waiters here: from now on they may have questions answered."""
+        """Take in that a task was polled, or has changed. The waiters are woken at the first poll even if it changes
+        nothing, since from then on they may have the task's questions answered."""
         if watch in self._unlooked and watch.polling.looked is not None:
             self._unlooked.discard(watch)
             watch.wake()
@@ -111,7 +111,8 @@ class Recovering:
         return self._handles.find(reference)
 
     def _state(self, taken: Taken) -> TaskState:
-        """Return a task's state by the store: its open questions, if their keys mean the same to every client."""
+        """Return a task's state as the store knows it: its open questions, if their keys mean the same to every
+        client."""
         if not taken.questions or self._abilities.facts.dialect.asks_by_requests:
             return TaskState()
         status = TaskStatus(
@@ -214,7 +215,7 @@ class Claims(Results[Any]):
             if waiter is not None:
                 self._given.add(waiter)
                 return waiter.handle
-            if not self._pool.closed:  # It may have been closed meanwhile, and the end must not be kept waiting.
+            if not self._pool.closed:  # The client may have been closed meanwhile, and must not wait for us then.
                 await self.freed()
         raise StopAsyncIteration
 
@@ -223,8 +224,8 @@ class Claims(Results[Any]):
         self._over = True
 
     async def take(self) -> Waiter | None:
-        """Take a task that is free now; None if there is none. Only one, so that tasks which are not handed out yet are
-        left to other clients.
+        """Take one task that is free now; None if there is none. Not more than one, so that other clients can take
+        those that are not handed out yet.
 
         Raises:
             StoreError: The store cannot be read or written, and the client is not closed.

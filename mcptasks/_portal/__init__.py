@@ -3,7 +3,7 @@
 facade.py       the base classes of the generated classes
 portal.py       one background thread with an event loop
 registry.py     the portals of the process: who leases them, so that their threads end; fork and exit
-runner.py       one client's calls, opening and closing, its lease of a portal, also after an interrupt
+runner.py       one client's calls, its opening and closing, and its lease of a portal, even after an interrupt
 call.py         one call from a thread: started, waited for, interrupted by Ctrl-C
 groups.py       calls about tasks of several clients
 iteration.py    an async iterator's steps for the calling thread

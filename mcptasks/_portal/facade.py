@@ -34,7 +34,7 @@ from mcptasks._portal.runner import Runner
 from mcptasks._portal.tracebacks import blocking
 
 if TYPE_CHECKING:
-    # Whoever uses no store does not wait for its import.
+    # Only for type checkers, so that programs without a store do not wait for the import.
     from mcptasks._async.store import Store as AsyncStore
     from mcptasks._store.access import Access
     from mcptasks._store.codec import Codec
@@ -50,7 +50,7 @@ HandleT = TypeVar("HandleT")
 ArgumentsT = TypeVarTuple("ArgumentsT")
 
 _OPENING = ("open", "close", "run", "__enter__", "__exit__")
-"""What `OpenedFacade` has for each of its public classes."""
+"""The methods of `OpenedFacade` that each of its public classes gets as a copy of its own."""
 
 __all__ = ["Backend", "ClientFacade", "Facade", "GroupFacade", "StoreFacade", "TaskFacade", "blocking"]
 
@@ -92,7 +92,7 @@ class Facade(Named):
     def _recovered(
         self, kind: Callable[[Runner, AsyncTask[Any]], HandleT], found: Recovery[AsyncTask[Any]]
     ) -> Recovery[HandleT]:
-        """What was recovered, with blocking handles."""
+        """The recovered tasks, with blocking handles."""
         recovery: Any = found
         return cast(
             "Recovery[HandleT]", evolve(recovery, tasks=tuple(self._handle(kind, task) for task in found.tasks))
@@ -105,12 +105,13 @@ class Facade(Named):
         return self._iterate(lambda: Translated(make(), lambda task: self._handle(kind, task)))
 
     def _inner_of(self, task: Any) -> Any:
-        """The async task of a blocking one. What is no task is handed on, for the core to complain of."""
+        """The async task of a blocking task. Any other value is returned unchanged, so that the engine raises the
+        error."""
         return parts_of(cast("TaskFacade[Any]", task))[1] if isinstance(task, TaskFacade) else task
 
     def _background(self, callback: F) -> F:
-        """An async function that runs the program's plain callback on a worker thread; for a `Patience`, one with
-        such a callback."""
+        """An async function that runs the program's plain callback on a worker thread. For a `Patience`, a `Patience`
+        with such a callback."""
         function: Any = callback
         if isinstance(callback, Patience):
             return cast("F", evolve(callback, on_stall=self._background(callback.on_stall)))
@@ -178,7 +179,7 @@ def _copied(function: Any) -> Any:
 
 
 class OpenedFacade(Facade):
-    """The base of what is opened and closed: the blocking client, and a group of clients."""
+    """The base of the classes that are opened and closed: the blocking client and the blocking group."""
 
     _inner: Any
 
@@ -210,7 +211,7 @@ class OpenedFacade(Facade):
 
     @blocking
     def close(self) -> None:
-        """Disconnect; may be called again. Tasks go on at the server."""
+        """Disconnect. A second call does nothing. Tasks go on at the server."""
         self._runner.close()
 
     @blocking

@@ -101,7 +101,7 @@ class Translated(Results[V], Generic[T, V]):
 
     Args:
         inner: The iterator.
-        translate: Makes that form of an item, at once.
+        translate: Returns an item in the other form; must not block.
     """
 
     def __init__(self, inner: Results[T], translate: Callable[[T], V]) -> None:
@@ -153,21 +153,21 @@ class _Source:
             try:
                 raise self._error
             finally:
-                # An error that refers to its own frame would live until the collector comes.
+                # Otherwise the error, which refers to its own frame, would stay until the garbage collector runs.
                 self._error = None
         found, self._got = self._got, []
         return found
 
     def _get(self) -> None:
         if self._got or self._error is not None:
-            return  # The step that asked for it was interrupted.
+            return  # The step that asked for the item was interrupted.
         try:
             if self._iterator is None:
                 self._iterator = iter(self._items)
-            # Keep this one call. CPython handles signals when it is over, so an interrupt finds the item either still
-            # in the input or kept; with `next` the item would be lost in between.
+            # Keep this a single call. CPython handles signals after the call, so an interrupt finds the item either in
+            # the input or kept. With `next`, an interrupt could lose the item in between.
             self._got.extend(islice(self._iterator, 1))
         except StopIteration:
-            pass  # `iter` itself may raise that; it is an end like any other.
+            pass  # `iter` itself may raise StopIteration, which counts as the end.
         # Keep this on one line, for the same reason. The error is raised where the item's result would be.
         except Exception as exc: self._error = exc  # fmt: skip # noqa: BLE001, E701

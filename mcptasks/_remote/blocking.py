@@ -1,6 +1,6 @@
-"""`run` and `follow`: `arun` and `afollow` for threads, on the background thread that `mcptasks.sync` uses too.
+"""`run` and `follow`: `arun` and `afollow` for threads, on the background thread of `mcptasks.sync`.
 
-The background thread stays as long as it has a shared client.
+The background thread stays while it has a shared client.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def follow(
 
 @define(eq=False)
 class _Lease:
-    """Keeps the background thread for the shared clients, if they take it."""
+    """A lease of the background thread that may pass from a call to the shared clients."""
 
     taken: bool = False
 
@@ -137,7 +137,7 @@ async def _work(portal: Portal, function: Callable[[], Awaitable[T]], lease: obj
 
 
 def _on_a_thread(heartbeat: Heartbeat | None) -> Heartbeat | None:
-    """The program's function, called on a worker thread: it may block."""
+    """The program's heartbeat function, wrapped so that it is called on a worker thread, where it may block."""
     if heartbeat is None or not callable(heartbeat) or inspect.iscoroutinefunction(heartbeat):
         return heartbeat
     function, context = heartbeat, contextvars.copy_context()

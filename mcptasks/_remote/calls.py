@@ -1,4 +1,4 @@
-"""A call that a worker makes or takes up, and a wait for a task that exists: the async forms."""
+"""`arun` and `afollow`: a worker calls a tool or continues an earlier call, or waits for a task that exists."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from mcptasks._transport.checks import kind_of
 
 @frozen(kw_only=True)
 class Beat:
-    """What a heartbeat tells: that the worker still waits, and for what."""
+    """The argument of a heartbeat: the worker still waits for this task."""
 
     __module__ = "mcptasks.remote"
 
     reference: TaskReference | None
-    """Names the task, for `follow` by another worker; None if there is no task at the server."""
+    """The task's reference, for `follow` by another worker; None if there is no task at the server."""
     status: TaskStatus | None
     """The latest status that the client has seen."""
     progress: TaskProgress | None
@@ -37,11 +37,11 @@ class Beat:
 
 
 Heartbeat = Callable[[Beat], Awaitable[None] | None]
-"""Called with a `Beat` as soon as there is a task, and then again and again. What it raises ends the wait, as a
+"""Called with a `Beat` as soon as there is a task, and then repeatedly. An exception that it raises ends the wait, as a
 cancellation does."""
 
 BEAT_SECONDS = 10.0
-"""How many seconds lie between two heartbeats at most. Engines take a worker for dead after 30 s or more."""
+"""Seconds between two heartbeats by default. Engines consider a worker dead after 30 s or more without one."""
 
 
 async def arun(
@@ -60,13 +60,14 @@ async def arun(
     """Call a tool and wait for its value, on the running event loop. All calls of a loop to one server share a client.
 
     Args:
-        connect: How to get to the server from this worker.
+        connect: How to connect to the server from this worker.
         tool: The tool.
-        arguments: Its arguments.
-        key: Names this very call, as an engine names it: however often the engine repeats the call, on whichever
-            worker, it is sent once. Needs `Connect(store=...)`.
+        arguments: The tool's arguments.
+        key: The idempotency key, such as the engine's name for this call. However often the engine repeats the call,
+        and
+            on whichever worker, the call is sent once. Needs `Connect(store=...)`.
         timeout: Seconds or a `timedelta` to wait; the work goes on after that.
-        as_type: The type of the value: the tool's value is validated against it.
+        as_type: The type against which the tool's value is validated.
         whole: Return the `ToolResult`, with all content blocks, in place of its `data`.
         detach: Leave the task running if this function is cancelled. By default the server is asked to cancel it.
         heartbeat: Called while the wait goes on, sync or async, on the event loop.
@@ -107,7 +108,7 @@ async def afollow(
     """Wait for the value of a task that exists, on the running event loop. All waits share a client, as in `arun`.
 
     Args:
-        connect: How to get to the server from this worker; None if the URL in the reference is enough.
+        connect: How to connect to the server from this worker; None if the URL in the reference is enough.
         reference: A `TaskReference`, its JSON text, or the mapping in that text.
         timeout: Seconds or a `timedelta` to wait; the work goes on after that.
         whole: Return the `ToolResult`, with all content blocks, in place of its `data`.
@@ -119,7 +120,7 @@ async def afollow(
         The tool's value (`ToolResult.data`), the contents of the resource, or the `GetPromptResult`.
 
     Raises:
-        ValueError: The reference is none, or is of another server; a variable of the environment is missing; or the
+        ValueError: The reference is invalid, or names another server; a variable of the environment is missing; or the
             server is a subprocess of another machine. Nothing was sent.
         TaskInputRequiredError: The task waits for input. It stays answerable, and the error has its reference.
         TaskError: What `Client.resume` and `Task.result` raise.
@@ -144,7 +145,7 @@ def _waiting(timeout: Any, heartbeat: Heartbeat | None, heartbeat_every: Any, *,
 
 
 def value_in(result: Any, *, whole: bool) -> Any:
-    """What a worker hands back of the result of a task: of a tool its value, unless the whole result is wanted."""
+    """The value that a worker returns for a result: the `data` of a tool's result, unless `whole` is set."""
     if isinstance(result, ToolResult) and not whole:
         return cast("ToolResult[Any]", result).data
     return cast("Any", result)
@@ -155,7 +156,7 @@ class _Waiting:
     """One worker's wait."""
 
     end: float
-    """When it has taken too long, by the event loop's clock."""
+    """The deadline, by the event loop's clock."""
     heartbeat: Heartbeat | None
     every: float
     detach: bool
@@ -179,8 +180,8 @@ class _Waiting:
         return value_in(result, whole=self.whole)
 
     async def _beating(self, task: Task[Any]) -> Any:
-        """Wait for the result of a task, with heartbeats meanwhile. The wait is one wait: a result that takes longer to
-        fetch than the time between two heartbeats comes all the same."""
+        """Wait for the result of a task, with heartbeats meanwhile. The heartbeats do not interrupt the wait, so a
+        result may take longer to fetch than the time between two heartbeats."""
         await self._beat(task)
         results, errors = list[Any](), list[Exception]()
         async with anyio.create_task_group() as group:
@@ -205,7 +206,7 @@ class _Waiting:
         try:
             raise errors[0]
         finally:
-            errors.clear()  # An error that refers to its own frame would live until the collector comes.
+            errors.clear()  # An error that refers to its own frame would stay until the garbage collector runs.
 
     async def _beat(self, task: Task[Any]) -> None:
         assert self.heartbeat is not None
@@ -219,7 +220,7 @@ class _Waiting:
 
 
 class _UnwantedError(Exception):
-    """A heartbeat has said, by an error, that nobody wants the result any more."""
+    """A heartbeat has raised an error, so nobody wants the result any more."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(error)

@@ -1,4 +1,4 @@
-"""How a worker gets to a server: a value that pickles, is JSON, and holds no secret.
+"""How a worker connects to a server: a value that pickles, has a JSON form, and holds no secret.
 
 Secrets are in the environment of the worker; a `Connect` has the names of the variables.
 """
@@ -75,7 +75,8 @@ class FromEnv:
 
 @frozen
 class Connect:
-    """How to connect to one server, from any machine. Pickles, is JSON text or a mapping away, and holds no secret.
+    """How to connect to one server, from any machine. The value pickles, converts to JSON text or a mapping, and holds
+    no secret.
 
     ```python
     connect = Connect("https://example.com/mcp", auth=FromEnv("MCP_TOKEN"), store=FromEnv("MCP_STORE"))
@@ -83,8 +84,8 @@ class Connect:
 
     Raises:
         TypeError: A value is of a kind that cannot travel; the message says what can.
-        ValueError: A value cannot be right, or is a secret that would travel with every task; the message names the
-            argument and never shows a secret.
+        ValueError: A value is invalid, or is a secret that would travel with every task. The message names the argument
+            and shows no secret.
     """
 
     __module__ = "mcptasks.remote"
@@ -103,15 +104,16 @@ class Connect:
     env: Mapping[str, str | FromEnv] = field(factory=dict[str, "str | FromEnv"], kw_only=True, hash=False)
     """Environment variables for a subprocess; a secret must be a `FromEnv`."""
     store: str | FromEnv | None = field(default=None, kw_only=True)
-    """Where tasks are kept: a path that all workers share, or a `postgresql://` URL. A URL with a password must be a
-    `FromEnv`. With a store `key=` makes a call once, whatever happens to workers."""
+    """The store of the tasks: a path that all workers share, or a `postgresql://` URL. A URL with a password must be a
+    `FromEnv`. With a store, a call with `key=` is made once, whatever happens to workers."""
     timeout: float | None = field(default=None, kw_only=True, converter=_timeout)
     """Seconds or a `timedelta` for each request on the wire, never for the work."""
     reconnect_timeout: float | None = field(default=60.0, kw_only=True, converter=_reconnect_timeout)
-    """Seconds or a `timedelta` for which a lost connection is made again; None for ever."""
+    """How long to try to restore a lost connection, in seconds or as a `timedelta`; None for no limit."""
     answers_later: bool = field(default=False, kw_only=True)
-    """Whether to declare to the server that somebody answers its input requests. A worker does not: the wait ends with
-    `TaskInputRequiredError`, and any client that resumes the task may answer. With False servers do not ask."""
+    """Whether to declare to the server that somebody answers its input requests. A worker does not answer: its wait
+    ends with `TaskInputRequiredError`, and any client that resumes the task may answer. With False, servers do not
+    ask."""
     endpoint: str = field(default="", kw_only=True)
     """The server's name in references and errors; by default the URL without query, or the program's name."""
     machine: str | None = field(default=None, kw_only=True)
@@ -132,11 +134,11 @@ class Connect:
         return f"<Connect {safe_text.line(self.endpoint)}>"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return this as a mapping of plain values."""
+        """Return this value as a mapping of plain values."""
         return {each.name: _plain(getattr(self, each.name)) for each in fields(Connect)}
 
     def to_json(self) -> str:
-        """Return this as JSON text, for `from_json` in any process."""
+        """Return this value as JSON text, for `from_json` in any process."""
         return json.dumps(self.to_dict(), sort_keys=True)
 
     @classmethod
@@ -144,7 +146,7 @@ class Connect:
         """Read the JSON text that `to_json` wrote, or the mapping in that text.
 
         Raises:
-            ValueError: The text is not that of a `Connect`.
+            ValueError: The text does not describe a `Connect`.
         """
         values: Any = source
         if isinstance(source, str | bytes):
@@ -167,13 +169,13 @@ class Connect:
 
 @frozen
 class Resolved:
-    """What a worker connects with: a `Connect` and the values of its variables."""
+    """A `Connect` with the values of its variables, ready to connect."""
 
     key: str = field(repr=False)
     """The same for calls that can share a client."""
     target: Any = field(repr=False)
     options: Mapping[str, Any] = field(repr=False)
-    """Those of `Client`."""
+    """The arguments of `Client`."""
     endpoint: str
 
 
@@ -181,7 +183,7 @@ def resolved(connect: Connect) -> Resolved:
     """Read the variables of a `Connect` in this process. Nothing is sent.
 
     Raises:
-        TypeError: It is no `Connect`.
+        TypeError: The argument is not a `Connect`.
         ValueError: A variable is not set here, or the server is a subprocess of another machine.
     """
     if not isinstance(cast("object", connect), Connect):
@@ -201,14 +203,14 @@ def resolved(connect: Connect) -> Resolved:
 
 
 def leading_to(reference: TaskReference, connect: Connect | None) -> Connect:
-    """The way to the server of a task.
+    """The `Connect` for the server of a task.
 
     Args:
-        reference: Names the task.
-        connect: The way that the program gives; None if the reference's URL is enough.
+        reference: The task's reference.
+        connect: The program's `Connect`; None if the reference's URL is enough.
 
     Raises:
-        TypeError: `connect` is no `Connect`.
+        TypeError: `connect` is not a `Connect`.
         ValueError: The reference names another server, or none that can be reached without a `Connect`.
     """
     if connect is None:
@@ -249,7 +251,7 @@ def _is_subprocess(target: Any, server: str | None) -> bool:
 
 
 def _narrow(target: Any, server: str | None) -> Any:
-    """A target as it travels: a path that is absolute, of a mapping of servers the chosen entry alone."""
+    """A target in the form that travels: a path made absolute, and of a mapping of servers only the chosen entry."""
     if isinstance(target, str) and not _is_url(target):
         return os.path.abspath(target)  # noqa: PTH100 - the worker may run in another folder
     if not isinstance(target, Mapping):
@@ -264,7 +266,7 @@ def _narrow(target: Any, server: str | None) -> Any:
 
 
 def _check_forms(connect: Connect) -> None:
-    """Check what needs neither this machine's files nor its environment."""
+    """Check the values, without this machine's files and environment."""
     target: Any = connect.target
     if not isinstance(target, str | list | Mapping) or (isinstance(target, str) and target.endswith(".json")):
         raise TypeError(f"a Connect travels to other machines, so its target must be {_TRAVELS}; got {kind_of(target)}")
@@ -300,7 +302,7 @@ def _refuse_secrets(values: Any, place: str, argument: str) -> None:
 
 
 def _options(connect: Connect, read: Any) -> dict[str, Any]:
-    """The options of a target, with what `read` makes of variables."""
+    """The arguments of `Client` for a target; `read` gives the value of a variable."""
     headers = {name: read(value, f"headers[{name!r}]") for name, value in connect.headers.items()}
     env = {name: read(value, f"env[{name!r}]") for name, value in connect.env.items()}
     return {

@@ -1,4 +1,4 @@
-"""The clients of one event loop, shared: one for each server, counted, closed when nobody has used it for a while.
+"""The shared clients of one event loop: one for each server, closed when nobody has used it for a while.
 
 Thousands of waits for tasks of one server need one connection, not one each.
 """
@@ -23,17 +23,17 @@ from mcptasks._remote.connect import Resolved
 logger = logging.getLogger("mcptasks")
 
 IDLE_SECONDS = 60.0
-"""How many seconds a client stays open that nobody uses. Then it is closed, and the next call opens another one.
-Engines hand out work in bursts; reconnecting takes a fraction of a second."""
+"""Seconds after which an unused client is closed; the next call opens a new one. Engines hand out work in bursts, and
+reconnecting takes a fraction of a second."""
 
 
 _host_of: Callable[[Client], Host] = attrgetter("_host")
-"""What keeps an open client open."""
+"""Returns the part that keeps a client open."""
 
 
 @define(eq=False)
 class _Shared:
-    """One client, and how many use it."""
+    """One client, and the number of its users."""
 
     client: Client | None = None
     users: int = 0
@@ -66,7 +66,7 @@ class Clients:
 
         Args:
             resolved: The server.
-            timeout: Seconds to wait for the connection; None for no limit but that of the client.
+            timeout: Seconds to wait for the connection; None for the client's own limit only.
 
         Raises:
             TaskConnectionError: The server cannot be reached.
@@ -89,7 +89,7 @@ class Clients:
     async def _opened(self, shared: _Shared, resolved: Resolved) -> Client:
         async with shared.opening:
             client = shared.client
-            if client is None or _host_of(client).over:  # A client that broke down is over, and has logged why.
+            if client is None or _host_of(client).over:  # A client that broke down has ended, and has logged why.
                 is_first = client is None
                 client = Client(resolved.target, **resolved.options)
                 await client.open()
@@ -106,7 +106,7 @@ class Clients:
             if scope.cancelled_caught and not shared.users:
                 break
         if self._open.get(key) is shared:
-            del self._open[key]  # Who comes now opens another one.
+            del self._open[key]  # A new user now opens another client.
         await self._close(shared)
         self._remove(key, shared)
 

@@ -1,4 +1,4 @@
-"""Makes calls for an engine that waits for them elsewhere: what comes back is a reference, or what is known already."""
+"""Makes calls for an engine that waits for their results elsewhere. Returns references, or values that came at once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mcptasks._remote.shared import clients
 
 @frozen(kw_only=True)
 class Started:
-    """What a call came to: one of the three."""
+    """The outcome of a call: one of the three fields is set."""
 
     reference: TaskReference | None = None
     value: Any = None
@@ -41,16 +41,16 @@ async def astart(
     """Call a tool once for each item. A call that becomes no task is waited for.
 
     Args:
-        connect: How to get to the server.
+        connect: How to connect to the server.
         tool: The tool.
         items: The arguments of each call.
         keys: The idempotency key of each call; None for none.
-        limit: How many calls may be on their way at the same time; None for any number.
+        limit: How many calls may be under way at the same time; None for any number.
         as_type: The type of the values.
         whole: Whether the value of a call is its `ToolResult`.
 
     Raises:
-        ValueError: A variable is missing, the server is a subprocess, or a key or argument cannot be right.
+        ValueError: A variable is missing, the server is a subprocess, or a key or argument is invalid.
         TypeError: An argument has a wrong type.
         TaskConnectionError: The server cannot be reached.
     """

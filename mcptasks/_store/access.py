@@ -32,37 +32,38 @@ logger = logging.getLogger("mcptasks")
 T = TypeVar("T")
 
 _EAR_SECONDS = 60.0
-"""Seconds for which a connection that hears of commits is kept though nobody waits. PostgreSQL keeps notifications for
-those who do not read them, so that such a connection must not stay for ever."""
+"""Seconds for which a listening connection is kept while nobody waits. PostgreSQL stores notifications for a connection
+that does not read them, so such a connection must not stay for ever."""
 
 _LOOK_SECONDS = 0.5
-"""Seconds between two looks whether another process has changed a store that cannot tell: a look reads no table."""
+"""Seconds between two checks whether another process has changed the store, if the store has no listener. A check reads
+no table."""
 
 
 @define(eq=False)
 class _Home:
-    """What a store has on one event loop."""
+    """The parts of a store that belong to one event loop."""
 
     limiter: anyio.CapacityLimiter
-    """Of the store's own: anyio's default is shared with the program, which may have used it up."""
+    """The store's own limiter: anyio's default is shared with the program, which may have used it up."""
     bell: anyio.Event
-    """Wakes who waits for a change."""
+    """Wakes everybody who waits for a change."""
     ear: Listener | None = None
-    """Hears of commits by other processes. Kept between two waits, since it takes a connection of its own."""
+    """Hears of commits by other processes. Kept between two waits, since it needs a connection of its own."""
     heard_at: float = 0.0
-    """When somebody listened last."""
+    """The latest time at which somebody listened."""
     turn: anyio.Lock = field(factory=anyio.Lock)
-    """Held by the one that listens."""
+    """Held by the waiter that listens."""
     making: anyio.Lock = field(factory=anyio.Lock)
     """Held while the ear is made."""
 
     def ring(self) -> None:
-        """Wake who waits."""
+        """Wake everybody who waits."""
         bell, self.bell = self.bell, anyio.Event()
         bell.set()
 
     def deafen(self) -> None:
-        """Give up the ear. Who waits looks at the store, and makes a new one."""
+        """Close the ear, and wake everybody who waits, so that a waiter checks the store and makes a new ear."""
         ear, self.ear = self.ear, None
         if ear is not None:
             ear.close()
@@ -74,8 +75,8 @@ class Access:
 
     Args:
         backend: The database.
-        payloads: What is kept, and how.
-        lease: How long an owner that was heard of is believed to live.
+        payloads: Seals and opens payloads.
+        lease: How long an owner counts as alive after its latest sign of life.
         name: The program's own name for its owners, or None.
     """
 
@@ -86,12 +87,12 @@ class Access:
         self.name = name
         self._digests: Digests | None = None
         self._checked_by = 0
-        # Several event loops may use a store at the same time; each has what belongs to it, for as long as it lives.
+        # Several event loops may use a store at the same time; each has its own `_Home`, which ends with the loop.
         self._homes: RunVar[_Home] = RunVar("mcptasks_store")
 
     async def apply(self, writes: Sequence[Write[Any]]) -> list[Any]:
-        """Carry out writes in one durable transaction; see `Backend.apply`. What has begun is finished, also if the
-        caller is cancelled."""
+        """Carry out writes in one durable transaction; see `Backend.apply`. A transaction that has begun is finished
+        even if the caller is cancelled."""
 
         def work() -> list[Any]:
             return self._checked().apply(writes)
@@ -106,12 +107,12 @@ class Access:
         return answers
 
     async def read(self, function: Callable[[Backend], T]) -> T:
-        """Call something that only reads. A caller that is cancelled does not wait for it."""
+        """Call a function that only reads. A caller that is cancelled does not wait for it."""
         return await self._on_thread(lambda: function(self._checked()), abandon=True)
 
     async def tasks(self, query: Query) -> list[TaskRecord]:
-        """The tasks of a query as programs see them, newest first. All of it is done on the thread, since ten thousand
-        tasks take a tenth of a second."""
+        """The tasks of a query as programs see them, newest first. The records are made on the thread, since ten
+        thousand of them take a tenth of a second."""
 
         def found(backend: Backend) -> list[TaskRecord]:
             rows = backend.rows(query)
@@ -122,23 +123,23 @@ class Access:
         return await self.read(found)
 
     async def digests(self) -> Digests:
-        """What makes digests of arguments here."""
+        """Makes the digests of arguments, with the store's key."""
         if self._digests is None:
             self._digests = await self._on_thread(self._read_key, abandon=False)
         return self._digests
 
     async def changed(self, seen: object, limit: float) -> None:
-        """Wait until something was committed since a look, but no longer than `limit` seconds.
+        """Wait until something was committed, but no longer than `limit` seconds.
 
         Args:
-            seen: What `Backend.changes` said at that look.
-            limit: Seconds.
+            seen: The earlier result of `Backend.changes`, after which a commit counts.
+            limit: The longest wait in seconds.
         """
         home = self._home()
         with anyio.move_on_after(limit):
             ear = await self._ear(home)
             while True:
-                # A change may come while this is read, so the bell is the one from before.
+                # A change may come during the read, so take the bell before it.
                 bell = home.bell
                 if await self.read(lambda backend: backend.changes()) != seen:
                     return
@@ -146,7 +147,7 @@ class Access:
                 ear = await self._ear(home)
 
     async def _rung(self, home: _Home, bell: anyio.Event, ear: Listener | None) -> None:
-        """Wait for a change by this process or by others, or until it is time to look for one by others."""
+        """Wait for a change by this process or another, or until it is time to check for changes by others."""
         if ear is None:
             with anyio.move_on_after(_LOOK_SECONDS if self.backend.threaded else math.inf):
                 await bell.wait()
@@ -157,7 +158,7 @@ class Access:
             group.cancel_scope.cancel()
 
     async def _listen(self, home: _Home, ear: Listener) -> None:
-        """Ring for everybody once another process has committed. One of those who wait listens at a time."""
+        """Ring for everybody once another process has committed. Only one waiter listens at a time."""
         async with home.turn:
             if home.ear is ear:
                 home.heard_at = self.now()
@@ -165,13 +166,13 @@ class Access:
                 try:
                     ear.heard()
                 except StoreError as exc:
-                    # Whoever waits looks at the store now, and learns whether it is away.
+                    # Every waiter now checks the store, and so learns whether it is away.
                     logger.debug("the connection that listens is lost: %s", exc)
                     home.deafen()
                 home.ring()
 
     async def _ear(self, home: _Home) -> Listener | None:
-        """What hears of commits by other processes: one for all who wait on this loop."""
+        """The listener for commits by other processes, one for all waiters of this loop; None if there is none."""
         if not self.backend.threaded:
             return None
         async with home.making:
@@ -181,8 +182,7 @@ class Access:
             return home.ear
 
     async def bury(self, here: Owner) -> list[str]:
-        """Free what belongs to owners whose process is known to be dead, so that nobody waits for the end of their
-        lease.
+        """Free the tasks of owners whose process is known to be dead, so that nobody waits for the end of their leases.
 
         Args:
             here: An owner of this process.
@@ -197,7 +197,7 @@ class Access:
         return dead
 
     def now(self) -> float:
-        """The time by which an owner counts its own lease, in seconds: it goes on while the machine sleeps."""
+        """The time by which an owner counts its own lease, in seconds. The clock runs on while the machine sleeps."""
         boottime = getattr(time, "CLOCK_BOOTTIME", None)
         if not self.backend.threaded or boottime is None:
             return anyio.current_time()
@@ -225,7 +225,7 @@ class Access:
             return home
 
     def _checked(self) -> Backend:
-        """The backend, once its payloads are known to be of the kind that this process reads."""
+        """The backend. The first call in a process checks that its payloads were written with the same codec."""
         if self._checked_by != os.getpid():
             marker = self.backend.meta("codec", self.payloads.marker())
             self.payloads.check(marker, self.backend.place)

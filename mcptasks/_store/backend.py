@@ -1,4 +1,4 @@
-"""What every database behind a store can do. Backends are synchronous: a store calls them on a thread."""
+"""The interface of the databases behind a store. Backends are synchronous: a store calls them on a thread."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mcptasks._store.records import LearnedRun, Owner, Query, Question, Row
 from mcptasks._store.writes import Write
 
 Payload = Literal["arguments", "result"]
-"""The payload columns of a task that are read for themselves."""
+"""The payload columns of a task that are read one at a time."""
 
 
 class Listener(Protocol):
@@ -24,7 +24,7 @@ class Listener(Protocol):
         ...
 
     def heard(self) -> bool:
-        """Whether there was anything since the last call. Raises `StoreError` if the connection is lost."""
+        """Whether another process has committed since the last call. Raises `StoreError` if the connection is lost."""
         ...
 
     def close(self) -> None:
@@ -52,32 +52,33 @@ class Backend(Protocol):
 
     @property
     def key_file(self) -> Path | None:
-        """Where the key for digests belongs; None if there is no folder for it, and it lies in the database."""
+        """The file for the key of digests; None if the key lies in the database."""
         ...
 
     def apply(self, writes: Sequence[Write[Any]]) -> list[Any]:
         """Carry out a batch in one durable transaction: all of it, or nothing. Returns the answer to each write.
 
-        A batch that fails because another process is in the way is repeated by the backend itself. `StoreError` says
-        that nothing was written, unless `error.unknown` is True: then the connection broke during the commit.
+        The backend itself repeats a batch that fails because another process is in the way. `StoreError` means that
+        nothing was written, unless `error.unknown` is True: then the connection broke during the commit.
         """
         ...
 
     def rows(self, query: Query) -> list[Row]:
-        """The tasks that a query is after, newest first."""
+        """The tasks that match a query, newest first."""
         ...
 
     def find(self, which: str, *, limit: int = 2) -> list[Row]:
-        """The tasks whose id begins so, or whose key or task id is that: an exact id or key before all others."""
+        """The tasks whose record id, key or task id is `which`; if there are none, those whose record id begins with
+        it."""
         ...
 
     def find_task(self, endpoint: str | None, task_id: str) -> Row | None:
-        """The task with that id at a server, the newest if there are several; None for no endpoint means any."""
+        """The newest record of a task, by its id at the server. `endpoint` None means any server."""
         ...
 
     def questions(self, ids: Collection[str] | None = None, *, all_of_them: bool = False) -> list[Question]:
-        """The questions that are not acknowledged, oldest first: of some tasks, or of every task if `ids` is None. With
-        `all_of_them` also the acknowledged ones of those tasks."""
+        """The questions without an acknowledged answer, oldest first: of some tasks, or of all tasks if `ids` is None.
+        `all_of_them` adds the acknowledged questions of those tasks."""
         ...
 
     def payload(self, task: str, column: Payload) -> bytes | None:
@@ -85,7 +86,7 @@ class Backend(Protocol):
         ...
 
     def owners(self) -> list[Owner]:
-        """The owners on record, also those whose lease has ended."""
+        """The owners on record, including those whose lease has ended."""
         ...
 
     def runs(self, endpoint: str) -> list[LearnedRun]:
@@ -93,11 +94,12 @@ class Backend(Protocol):
         ...
 
     def era(self, endpoint: str, since: datetime | None = None) -> str | None:
-        """Which protocol an endpoint spoke last; None also if that was not asked since a time."""
+        """Which protocol an endpoint spoke last; None if that is not known, or was last recorded before `since`."""
         ...
 
     def pending(self, consumer: str, *, limit: int) -> list[Pending]:
-        """What a consumer was not told yet, oldest first, whoever tells this consumer; see `Next`."""
+        """The events that a consumer was not told yet, oldest first. Unlike `Next`, it does not reserve the
+        consumer."""
         ...
 
     def elsewhere(self, query: Query, owner: str) -> int:
@@ -105,21 +107,21 @@ class Backend(Protocol):
         ...
 
     def meta(self, name: str, value: str) -> str:
-        """Set a value of the whole store, unless there is one already. Returns the one that stands."""
+        """Set a value of the whole store unless it is set already. Returns the value that the store has then."""
         ...
 
     def changes(self) -> object:
-        """A mark that differs from an earlier one if anything was committed in between. Cheap; for waiting. Signs of
-        life and lazy writes, for which nobody waits, may leave the mark as it was."""
+        """A mark that differs from an earlier mark if anything was committed in between. Cheap; for waiting. Signs of
+        life and lazy writes, for which nobody waits, may leave the mark unchanged."""
         ...
 
     def listener(self) -> Listener | None:
-        """Something that hears of commits of other processes; None if this backend has nothing of the kind, and the
-        caller compares `changes()` from time to time."""
+        """A listener for commits of other processes; None if the backend has none. The caller then compares `changes()`
+        from time to time."""
         ...
 
     def check(self) -> list[str]:
-        """What is wrong with the database, one sentence each; empty if nothing is."""
+        """The faults of the database, one sentence each; empty if there are none."""
         ...
 
     def backup(self, path: str | os.PathLike[str]) -> None:

@@ -21,8 +21,8 @@ class Codec(Protocol):
 
         Args:
             plain: The payload.
-            bound: Names the record and the column. `decrypt` must fail if it is given another name, so that nobody can
-                put one record's payload into another.
+            bound: Names the record and the column. `decrypt` must fail if it gets another name, so that nobody can move
+            a payload from one record to another.
         """
         ...
 
@@ -30,7 +30,7 @@ class Codec(Protocol):
         """Decrypt a payload.
 
         Raises:
-            StoreError: The key is another one, or the payload was changed or belongs elsewhere.
+            StoreError: The key is wrong, or the payload was changed or belongs to another record.
         """
         ...
 
@@ -49,7 +49,7 @@ class FernetCodec:
         keys: One key or several, as `new_key` makes them. The first one encrypts, all of them decrypt.
 
     Raises:
-        ValueError: A key is none, or there is no key.
+        ValueError: A key is invalid, or there is no key.
         ModuleNotFoundError: `cryptography` is not installed.
     """
 

@@ -1,4 +1,5 @@
-"""The writes behind `Store.finished(consumer=)`: what a consumer was not told yet, and that it was told."""
+"""The writes behind `Store.finished(consumer=)`: they ask for events that a consumer was not told yet, and note that it
+was told."""
 
 from __future__ import annotations
 
@@ -12,16 +13,16 @@ from mcptasks._store.writes import Write
 
 @frozen(kw_only=True)
 class Pending:
-    """One thing that a consumer was not told yet."""
+    """One event that a consumer was not told yet."""
 
     kind: EventKind
     row: Row
     question: Question | None = None
-    """The question, if it is one."""
+    """The question, if the event is a question."""
 
     @property
     def mark(self) -> str:
-        """What tells this event from others of the same task."""
+        """Distinguishes this event from other events of the same task."""
         if self.question is not None:
             return f"question:{self.question.key}"
         return "uncertain" if self.kind == "uncertain" else "end"
@@ -29,8 +30,8 @@ class Pending:
 
 @frozen(kw_only=True)
 class Next(Write["list[Pending] | None"]):
-    """Asks what a consumer was not told yet, oldest first. None if another live process asks for the same consumer;
-    otherwise the consumer belongs to this owner for the length of the lease, which each asking prolongs."""
+    """Asks for the events that a consumer was not told yet, oldest first. The answer is None if the consumer belongs to
+    another live process. Otherwise it belongs to this owner for the length of the lease, which each `Next` prolongs."""
 
     consumer: str
     owner: Owner
@@ -41,7 +42,8 @@ class Next(Write["list[Pending] | None"]):
 
 @frozen(kw_only=True)
 class Told(Write[bool]):
-    """A consumer has dealt with an event. False if the consumer belongs to another process by now."""
+    """Notes that a consumer has dealt with an event. The answer is False if the consumer belongs to another process by
+    now."""
 
     consumer: str
     owner: str

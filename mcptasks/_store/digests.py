@@ -1,8 +1,9 @@
-"""Digests of arguments, which tell two calls apart without keeping what was passed.
+"""Digests of arguments, which tell two calls apart without storing the arguments.
 
-A digest is an HMAC-SHA256 of the call as canonical JSON. Its key lies in a file of its own beside the store: whoever
-has a copy of the database alone cannot find short arguments by trying. A digest names its key, so that calls are not
-mistaken for other ones because the key file was lost.
+A digest is an HMAC-SHA256 of the call as canonical JSON. The key of a store in a file lies in another file beside it,
+so that nobody can guess short arguments with a copy of the database alone. (In PostgreSQL the key lies in the database,
+encrypted if the store has a codec.) A digest names its key, so that a lost key file does not make equal calls look
+different.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _SIZE = 32
 """Bytes of a key: as many as SHA-256 makes."""
 
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-"""Made once, since that takes as long as a short digest."""
+"""The encoder, made only once: to make one takes as long as a short digest."""
 
 
 class Digests:
@@ -47,7 +48,7 @@ class Digests:
 
 
 def differ(one: str | None, other: str | None) -> bool:
-    """Whether two digests are known to be of different calls. Those of different keys tell nothing. Pure."""
+    """Whether two digests prove that two calls differ. Digests with different keys prove nothing. Pure."""
     if one is None or other is None or one.rpartition(":")[0] != other.rpartition(":")[0]:
         return False
     return not hmac.compare_digest(one, other)
@@ -59,10 +60,10 @@ def new_key() -> bytes:
 
 
 def key_in(path: Path) -> bytes:
-    """The key in a file, which is made if there is none.
+    """The key in a file. Makes the file if there is none.
 
     Raises:
-        StoreError: The file cannot be made, read, or holds no key.
+        StoreError: The file cannot be made or read, or holds no valid key.
     """
     try:
         if not path.exists():
@@ -80,7 +81,7 @@ def key_in(path: Path) -> bytes:
 
 
 def _make(path: Path) -> None:
-    """Write a new key, whole or not at all; the key of a process that was faster stands."""
+    """Write a new key, whole or not at all. If another process was faster, its key stays."""
     draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     try:
         with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="ascii") as file:

@@ -1,4 +1,4 @@
-"""Closes the connection of an object that nobody has any more, without a warning."""
+"""Closes the connection of an object when the object is garbage, without a warning."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 
 def when_dropped(owner: object, close: Callable[[], object]) -> weakref.finalize[..., object]:
-    """Have a function called when an object goes, unless the process was forked meanwhile.
+    """Have a function called when an object is collected, unless the process was forked meanwhile.
 
-    `__del__` alone would not do. The garbage collector finalizes the objects of one cycle in any order, and a
+    `__del__` alone does not suffice. The garbage collector finalizes the objects of one cycle in any order, and a
     connection that is finalized before it was closed warns. Callbacks of weak references come before all finalizers
     (PEP 442), and this one keeps the connection alive until then.
 
@@ -19,7 +19,7 @@ def when_dropped(owner: object, close: Callable[[], object]) -> weakref.finalize
         close: Closes the connection, and refers to it alone.
 
     Returns:
-        What `detach()` takes back.
+        The finalizer; its `detach()` revokes the call.
     """
     found = weakref.finalize(owner, _close, os.getpid(), close)
     # At the end of the program another thread may be at work on the connection; `__del__` comes later.

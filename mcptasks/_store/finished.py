@@ -18,18 +18,20 @@ from mcptasks._store.records import TaskEvent, new_id
 from mcptasks._store.upkeep import Retire
 
 _FRESH_SECONDS = 1.0
-"""Seconds for which what was found is handed out without looking again: a question may have been answered meanwhile."""
+"""Seconds for which events that were found are handed out without another check. After that they are looked up again,
+since a question may have been answered meanwhile."""
 
 
 class Finished(Results[TaskEvent]):
     """The events of a store for one consumer.
 
-    Not a generator: giving it up needs no event loop, and a step that is cancelled loses nothing.
+    A class, not an async generator: it can be dropped without a running event loop, and a cancelled step loses no
+    event.
 
     Args:
         access: The store.
-        consumer: Its name.
-        wait: Whether to wait for more when all is told; otherwise the iteration ends there.
+        consumer: The consumer's name.
+        wait: Whether to wait for further events when all are told; if not, the iteration ends then.
     """
 
     def __init__(self, access: Access, consumer: str, *, wait: bool = True) -> None:
@@ -40,7 +42,7 @@ class Finished(Results[TaskEvent]):
         self._found: deque[Pending] = deque()
         self._found_at = 0.0
         self._told: Pending | None = None
-        """What the program has, and has not acknowledged by asking for the next."""
+        """The event that the program has got, and not yet acknowledged by asking for the next one."""
         self._over = False
 
     def __repr__(self) -> str:
@@ -68,7 +70,7 @@ class Finished(Results[TaskEvent]):
             await self._access.apply([Retire(owner=self._owner.owner)])
 
     async def _acknowledge(self) -> None:
-        """Say that the program has dealt with what it has, and let go of what was found too long ago."""
+        """Note in the store that the program has dealt with its event, and drop events that were found too long ago."""
         told = self._told
         if told is not None:
             write = Told(
@@ -86,21 +88,21 @@ class Finished(Results[TaskEvent]):
             self._found.clear()
 
     async def _refill(self) -> object:
-        """Find what comes next, unless something is left. What `Backend.changes` said at this look."""
+        """Find the next events if none are left. Returns the result of `Backend.changes` from before the search."""
         access = self._access
         seen = await access.read(lambda backend: backend.changes())
         if self._found:
             return seen
         waiting = await access.read(lambda backend: backend.pending(self._consumer, limit=1))
-        # A look that finds nothing writes nothing.
+        # This read comes first, so that a search without a result writes nothing.
         if not waiting or await self._find():
             return seen
-        # Another process tells this consumer, unless it is dead. What was written here is no news.
+        # Another process serves this consumer, unless that process is dead. Our own writes are no reason to wake.
         await access.bury(self._owner)
         return await access.read(lambda backend: backend.changes())
 
     async def _find(self) -> bool:
-        """Find what comes next. Whether the consumer belongs to this iteration."""
+        """Find the next events. Returns whether the consumer belongs to this iteration."""
         asking = Next(consumer=self._consumer, owner=self._owner, lease=self._access.lease.seconds)
         found: list[Pending] | None
         (found,) = await self._access.apply([asking])

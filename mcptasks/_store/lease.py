@@ -1,7 +1,7 @@
-"""When an owner must show that it lives, and until when it may act. Pure.
+"""When an owner must send a sign of life ("beat"), and until when it may act. Pure.
 
-The owner counts from the moment before it asked the database, by a clock of its own: whatever happened to the answer,
-the database cannot have counted from an earlier one.
+The owner counts its lease from the moment at which it sent the beat, by its own clock. The database counts from a later
+moment, so for the owner the lease ends first.
 """
 
 from __future__ import annotations
@@ -9,17 +9,17 @@ from __future__ import annotations
 from attrs import frozen
 
 _MARGIN = 5.0
-"""Seconds before the end of the lease at which an owner stops by itself: enough for an answer that is on its way."""
+"""An owner stops to act this many seconds before the end of its lease: enough for an answer that is on its way."""
 _RETRY = 1.0
-"""Seconds after a beat that failed at which the next one is tried."""
+"""Seconds from a failed beat to the next attempt."""
 
 
 @frozen
 class Lease:
-    """How long an owner that was heard of is believed to live.
+    """How long an owner counts as alive after a beat.
 
     Args:
-        seconds: The length.
+        seconds: The length of the lease.
     """
 
     seconds: float
@@ -31,14 +31,15 @@ class Lease:
 
     @property
     def margin(self) -> float:
-        """Seconds before the end at which the owner stops. Less for leases that are shorter than usual."""
+        """How many seconds before the end of the lease the owner stops to act; a sixth of the lease if that is less
+        than `_MARGIN`."""
         return min(_MARGIN, self.seconds / 6)
 
     def holds(self, asked: float, now: float) -> bool:
         """Whether an owner may still act.
 
         Args:
-            asked: When it sent the latest beat that succeeded.
+            asked: When the owner sent its latest successful beat.
             now: The time by the same clock.
         """
         return now < asked + self.seconds - self.margin
@@ -47,9 +48,9 @@ class Lease:
         """Seconds until the next beat.
 
         Args:
-            asked: When the latest beat was sent, with success or not.
+            asked: When the latest beat was sent, successful or not.
             now: The time.
-            failed: Whether it failed.
+            failed: Whether the latest beat failed.
         """
         pause = min(_RETRY, self.pause) if failed else self.pause
         return max(asked + pause - now, 0.0)

@@ -1,7 +1,7 @@
-"""Payloads on their way into a store and out of it: what is kept, and in which form.
+"""Seals payloads for a store and opens them: decides which payloads are kept, and in which form.
 
-Without a codec a payload is JSON. With one it is a byte 1, which JSON does not begin with, and what the codec made.
-Both mix-ups are errors: ciphertext without a codec, and plain JSON in a store that has one.
+Without a codec, a payload is JSON. With a codec, it is a byte 1, with which no JSON begins, and then the codec's
+output. An encrypted payload in a store without a codec is an error, and so is plain JSON in a store with a codec.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from mcptasks._store.records import Keep, Sealed
 
 _ENCRYPTED = b"\x01"
 _PLAIN = "plain"
-"""What a store without a codec says of itself."""
+"""The marker of a store without a codec."""
 _PROBE = b"mcptasks store"
 
 
@@ -24,8 +24,8 @@ class Payloads:
     """Seals and opens payloads.
 
     Args:
-        keep: What stays.
-        codec: Encrypts, or None.
+        keep: Which payloads are kept.
+        codec: Encrypts payloads; None to store plain JSON.
     """
 
     def __init__(self, keep: Keep, codec: Codec | None) -> None:
@@ -79,14 +79,18 @@ class Payloads:
     # ---- the store as a whole ----
 
     def marker(self) -> str:
-        """What a new store says of its payloads: that they are plain, or a probe that the codec encrypted."""
+        """The marker for a new store: that its payloads are plain, or a probe that the codec has encrypted."""
         return _PLAIN if self._codec is None else self._codec.encrypt(_PROBE, _PROBE).hex()
 
     def check(self, marker: str, place: str) -> None:
-        """Compare what a store says with this codec.
+        """Check that a store's marker fits this codec.
+
+        Args:
+            marker: The store's marker.
+            place: The store, for errors.
 
         Raises:
-            StoreError: One has a codec and the other has none, or the key is another one.
+            StoreError: The store is encrypted and there is no codec, or the other way round; or the key is wrong.
         """
         if self._codec is None:
             if marker != _PLAIN:
@@ -101,7 +105,7 @@ class Payloads:
         return (value if self._codec is None else self._codec.encrypt(value, _PROBE)).hex()
 
     def read_own_secret(self, text: str) -> bytes:
-        """The same, out of the database."""
+        """The secret in its form in the database."""
         value = bytes.fromhex(text)
         return value if self._codec is None else self._codec.decrypt(value, _PROBE)
 

@@ -1,4 +1,4 @@
-"""From what a program names to a backend: a file, a database of PostgreSQL, memory."""
+"""From the program's target to a backend: a file, a database of PostgreSQL, memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SCHEMES = ("postgresql://", "postgres://")
 
 @frozen(kw_only=True)
 class PlaceOptions:
-    """How a store is opened, wherever it is; see `Store`."""
+    """The options of a store that depend on its place; see `Store`."""
 
     migrate: Literal["auto", "check"] = "auto"
     network: bool = False
@@ -28,8 +28,8 @@ def backend_of(target: str | os.PathLike[str] | None, options: PlaceOptions) -> 
 
     Raises:
         StoreError: The package for the database is not installed, or a postgresql:// URL cannot be read.
-        TypeError: The target is no path and no URL.
-        ValueError: The target is a URL of something else.
+        TypeError: The target is neither a path nor a URL.
+        ValueError: The target is a URL, but not one of PostgreSQL.
     """
     if isinstance(target, str) and target.startswith(_SCHEMES):
         return _postgres(target, options)

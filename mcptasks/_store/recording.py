@@ -39,7 +39,7 @@ def task_record(row: Row, questions: Iterable[QuestionRecord], payloads: Payload
         row: The task.
         questions: Its questions.
         payloads: Reads them.
-        now: The time of this machine, which `lease_until` is given by.
+        now: This machine's time, from which `lease_until` counts.
 
     Raises:
         StoreError: A payload cannot be read.

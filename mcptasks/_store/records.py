@@ -8,7 +8,7 @@ Phases of a task::
        ├── refused                       the call had no effect
        └── uncertain                     nobody knows whether the call arrived
 
-A call that is `intended` and whose owner is dead may have been carried out: whoever reads it finds `uncertain`.
+A call that is `intended` and whose owner is dead may have been carried out, so readers see it as `uncertain`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def new_id() -> str:
 
 @frozen(kw_only=True)
 class Keep:
-    """Which payloads stay in the store. By default none does for longer than it is needed.
+    """Which payloads stay in the store. By default, no payload stays longer than it is needed.
 
     Credentials and headers are never stored, whatever is chosen here.
     """
@@ -53,8 +53,9 @@ class Keep:
     __module__ = "mcptasks.store"
 
     arguments: bool = False
-    """Whether the arguments of calls are kept. Otherwise the store has a digest of them, which tells two calls apart.
-    Nobody can guess the arguments from it without the key file beside the store."""
+    """Whether the arguments of calls are kept. If not, the store has only a digest, which tells two calls apart. Nobody
+    can guess the arguments from the digest without its key: a file beside an SQLite store; in the database with
+    PostgreSQL."""
     results: bool = False
     """Whether results are kept, for `Store.result` and for a second call with the same key."""
     answers: bool = False
@@ -73,15 +74,16 @@ class QuestionRecord:
     request: Mapping[str, Any] | None = field(default=None, repr=False, hash=False)
     """The question as the server sent it; None once the answer is acknowledged, unless `Keep.answers` is set."""
     answer: Any = field(default=None, repr=False, hash=False)
-    """The answer that was decided; None before that and, unless `Keep.answers` is set, once it is acknowledged."""
+    """The decided answer; None before the decision and, unless `Keep.answers` is set, after the server has acknowledged
+    it."""
     asked_at: datetime
     """When a client first saw the question."""
     decided_at: datetime | None = None
-    """When the answer was decided; None if it is open."""
+    """When the answer was decided; None before that."""
     decided_by: str | None = None
     """The owner that decided the answer."""
     acknowledged_at: datetime | None = None
-    """When the server was seen to have the answer, or to ask no more."""
+    """When a client learned that the server has the answer, or does not ask any more; None before that."""
 
     @property
     def is_open(self) -> bool:
@@ -110,7 +112,7 @@ class TaskRecord:
     key: str | None = field(default=None, repr=safe_text.short)
     """The idempotency key of the call (`key=`), unique for the endpoint in this store."""
     labels: Mapping[str, str] = field(factory=dict[str, str], repr=safe_text.short, hash=False)
-    """What the program wrote on the call, to find it again (`labels=`)."""
+    """The program's labels on the call, by which it finds the call again (`labels=`)."""
     phase: Phase
     """How far the call has come."""
     task_id: str | None = field(default=None, repr=safe_text.short)
@@ -128,18 +130,18 @@ class TaskRecord:
     updated_at: datetime
     """When this record last changed."""
     over_at: datetime | None = None
-    """When the work was seen to be over, or the call to have come to nothing; None before that."""
+    """When a client saw the end of the work, or learned that the call had no effect; None before that."""
     expires_at: datetime | None = None
     """When the server may forget the task; None if never or not known."""
     cancel_asked_at: datetime | None = None
     """When a client asked the server to cancel the task."""
     owner: str | None = None
-    """The client that looks after the task; None if nobody does. See `lease_until`."""
+    """The client that holds the task, or held it last; None if nobody does. See `lease_until`."""
     lease_until: datetime | None = None
-    """Until when the owner holds the task if it gives no further sign of life, by this machine's clock; None if nobody
-    holds it."""
+    """Until when the owner holds the task without a further sign of life, by this machine's clock; None if nobody holds
+    it."""
     arguments_digest: str | None = field(default=None, repr=False)
-    """Tells whether two calls have the same arguments; see `Keep.arguments`."""
+    """A digest by which the store sees whether two calls have the same arguments; see `Keep.arguments`."""
     has_arguments: bool = False
     """Whether the store kept the arguments."""
     has_result: bool = False
@@ -151,7 +153,7 @@ class TaskRecord:
 
     @property
     def reference(self) -> TaskReference | None:
-        """What `Client.resume` takes, or None if the server made no task, or none that is known."""
+        """The task's reference, for `Client.resume`; None if there is no task, or its id is not known."""
         from mcptasks._core.models import TaskReference
 
         if self.task_id is None:
@@ -173,12 +175,12 @@ class TaskRecord:
 
 
 EventKind: TypeAlias = Literal["over", "failed", "forgotten", "uncertain", "question"]
-"""What `Store.finished` tells of."""
+"""The kinds of events of `Store.finished`."""
 
 
 @frozen(kw_only=True)
 class TaskEvent:
-    """Something that a consumer of `Store.finished` is told, once."""
+    """One event for a consumer of `Store.finished`."""
 
     __module__ = "mcptasks.store"
 
@@ -187,7 +189,7 @@ class TaskEvent:
     work failed, or the server refused the call. "forgotten": the server does not know the task any more. "uncertain":
     nobody knows whether the call was carried out. "question": the task asks something."""
     record: TaskRecord
-    """The task, as it was when the event was found: a second before it is handed out at most."""
+    """The task, as it was when the event was found: at most about a second before the event is handed out."""
     question: QuestionRecord | None = None
     """The question; None for other events."""
 
@@ -250,9 +252,9 @@ class Owner:
     host: str
     """The machine's name, for people."""
     scene: str
-    """Where process ids mean the same: the boot and the process namespace. Empty where that cannot be told."""
+    """Where a process id identifies a process: the boot and the process namespace. Empty if that is not known."""
     process: str
-    """The process id and its start time, so that a dead owner of the same scene is known at once."""
+    """The process id and start time, by which another process of the same scene sees at once that the owner is dead."""
     lease_left: float = 0.0
     """Seconds for which the lease still holds; 0 or less if it has ended."""
 
@@ -265,11 +267,11 @@ class LearnedRun:
     kind: str
     name: str
     low: float
-    """Seconds after its creation at which it was still seen to run."""
+    """Seconds from the task's creation to the latest time at which it was seen to run."""
     high: float
-    """Seconds after its creation at which it was seen to be over."""
+    """Seconds from the task's creation to the time at which it was seen to be over."""
     least: float
-    """Seconds that it took at least, by what was known of the runs before it."""
+    """The lower bound in seconds if the run was as long as the runs before it; see `lengths.Run.least`."""
     arguments: str | None = None
     """Tells equal arguments from others; made with the store's key, so that nobody can guess the arguments from it."""
     size: int = 0
@@ -279,7 +281,7 @@ class LearnedRun:
 
 @frozen(kw_only=True)
 class Query:
-    """Which tasks a reader wants. A field that is None leaves all through."""
+    """Which tasks a reader wants. A field that is None excludes nothing."""
 
     endpoint: str | None = None
     phases: frozenset[Phase] | None = None
@@ -287,7 +289,7 @@ class Query:
     labels: Mapping[str, str] = field(factory=dict[str, str], hash=False)
     """Labels that a task must have, with these values."""
     since: datetime | None = None
-    """Recorded at this time or later."""
+    """Only tasks that were recorded at this time or later."""
     limit: int | None = 1000
     after: str | None = None
     """The id of the last task of the page before."""

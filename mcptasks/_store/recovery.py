@@ -1,4 +1,4 @@
-"""What `Client.recover` finds."""
+"""The result of `Client.recover`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TaskT = TypeVar("TaskT")
 
 @frozen(kw_only=True)
 class Recovery(Generic[TaskT]):
-    """The tasks at one server that earlier clients of a store have left, and what else there is."""
+    """The tasks of one server that earlier clients of a store have left, and its uncertain calls."""
 
     __module__ = "mcptasks.store"
 
@@ -29,5 +29,5 @@ class Recovery(Generic[TaskT]):
     elsewhere: int = 0
     """How many tasks other clients hold."""
     candidates: tuple[TaskReference, ...] = field(default=(), repr=False)
-    """Tasks that the server lists (2025-11-25), that the store does not know, and that are as old as the uncertain
-    calls or younger: one of them may have come of each call. `Store.settle` joins a call with its task."""
+    """Tasks that the server lists (2025-11-25), that the store does not know, and that are not older than the oldest
+    uncertain call. Each of them may belong to an uncertain call. `Store.settle` joins a call with its task."""

@@ -13,13 +13,13 @@ from pathlib import Path
 from mcptasks._store.records import Owner
 
 _NAME = 100
-"""Characters of a name that are shown. What tells owners apart stands behind it."""
+"""How many characters of a name an owner's name begins with. The unique part follows, so a cut name does no harm."""
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def scene() -> str:
-    """Where process ids mean the same as here: the boot and the process namespace (namespaces(7)). Empty if that cannot
-    be told."""
+    """The scope in which process ids are unique: this boot and this process namespace (namespaces(7)). Empty if not
+    known."""
     try:
         return f"{_BOOT_ID.read_text(encoding='ascii').strip()}/{Path('/proc/self/ns/pid').stat().st_ino}"
     except OSError:
@@ -38,8 +38,8 @@ def is_running(name: str) -> bool:
 
 
 def _started(pid: int) -> str:
-    """When a process began, in ticks since the boot: field 22 of its `stat` (proc(5)). Empty if there is none. A zombie
-    runs no more."""
+    """When a process began, in ticks since the boot: field 22 of its `stat` (proc(5)). Empty if it does not run; a
+    zombie counts as not running."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -53,7 +53,7 @@ def dead(owners: Iterable[Owner], here: str, runs: Callable[[str], bool]) -> lis
     """The owners that are known to be dead before their lease ends. Pure.
 
     Args:
-        owners: Those on record.
+        owners: The owners on record.
         here: The scene of this process.
         runs: Whether a process of this scene runs.
     """
@@ -64,8 +64,8 @@ def new_owner(name: str | None, unique: str) -> Owner:
     """An owner for this process.
 
     Args:
-        name: The program's own name for it, or None for the machine's.
-        unique: What tells it from all others.
+        name: The program's own name for the owner; None for the machine's name.
+        unique: The unique part of the owner's name.
     """
     host = _shown(socket.gethostname())
     return Owner(owner=f"{_shown(name or host)}/{unique}", host=host, scene=scene(), process=process())

@@ -1,7 +1,7 @@
 """One client's part in a store: an owner with a lease, and the queue of its writes.
 
-The client runs `Session.run` in its task group. Writes that are queued before that wait for it. After its end they
-raise `StoreError`, so that nothing is sent that is not recorded.
+The client runs `Session.run` in its task group. Writes that are queued earlier wait until it runs. Writes after its end
+raise `StoreError`, so that no call is sent unrecorded.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ AnswerT = TypeVar("AnswerT")
 
 
 def _nobody(_seconds: float, _failed: bool) -> None:
-    """Nobody counts."""
+    """Ignore a transaction; used if nobody counts them."""
 
 
 class Session:
@@ -38,8 +38,7 @@ class Session:
 
     Args:
         access: The store.
-        committed: Is told of each transaction with writes of this client: how many seconds it took, and whether it
-            failed.
+        committed: Called after each transaction with writes of this client, with its seconds and whether it failed.
     """
 
     def __init__(self, access: Access, committed: Callable[[float, bool], None] = _nobody) -> None:
@@ -48,7 +47,7 @@ class Session:
         self.owner: Owner = scene.new_owner(access.name, new_id())
         self._writer = Writer(self._apply)
         self._asked: float | None = None
-        """When the latest beat that succeeded was sent."""
+        """When the latest successful beat was sent; None before the first."""
         self.on_holding: list[Callable[[], None]] = []
         """Called when the client may act again, after a while in which it could not renew its lease."""
         self.stopped = anyio.Event()
@@ -63,8 +62,8 @@ class Session:
     def holds(self) -> bool:
         """Whether this client may act on the tasks that it holds: put questions, decide answers, cancel.
 
-        It stops by itself before its lease ends, and may go on once a sign of life has reached the store again. Whether
-        a task was taken meanwhile, the answer to the next write tells.
+        The client stops to act before its lease ends, and may go on when a sign of life has reached the store again.
+        The answer to the next write about a task tells whether another client has taken the task meanwhile.
         """
         return self._asked is not None and self.access.lease.holds(self._asked, self.access.now())
 
@@ -81,12 +80,12 @@ class Session:
         self._writer.later(write)
 
     def soon(self, write: Write[AnswerT], told: Callable[[AnswerT], None] | None = None) -> anyio.Event:
-        """Carry out a write at once, for whom nobody waits yet; see `Writer.soon`."""
+        """Carry out a write at once without waiting for it; see `Writer.soon`."""
         return self._writer.soon(write, told)
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Keep the lease and carry out writes, until `stop()` or cancelled. Then what is queued is written, and the
-        owner's tasks are free.
+        """Keep the lease and carry out writes, until `stop()` or cancelled. At the end, queued writes are carried out,
+        and the owner's tasks become free.
 
         Raises:
             StoreError: The store cannot be opened or written at the beginning.
@@ -106,7 +105,7 @@ class Session:
                 await self.access.apply([Retire(owner=self.owner.owner)])
 
     def stop(self) -> None:
-        """Have `run` come to its end."""
+        """Make `run` end."""
         self.stopped.set()
 
     async def _apply(self, writes: Sequence[Write[Any]]) -> list[Any]:

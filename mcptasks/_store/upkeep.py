@@ -1,4 +1,4 @@
-"""The writes that are about owners, leases, and what was learned, and those that people ask for (`Store`)."""
+"""The writes about owners, leases, run times and protocols, and the writes that people ask for (`Store`)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from mcptasks._store.writes import Held, Write
 
 @frozen(kw_only=True)
 class Beat(Write[None]):
-    """An owner is alive: its lease begins anew, by the clock of the database. The first beat makes the owner's row."""
+    """A sign of life of an owner: its lease begins anew, by the clock of the database. The first beat makes the owner's
+    row."""
 
     owner: Owner
     lease: float
@@ -23,8 +24,8 @@ class Beat(Write[None]):
 
 @frozen(kw_only=True)
 class Retire(Write[int]):
-    """An owner is gone, by its own word or because its process is dead. Its tasks are free, and its calls that had no
-    answer yet are uncertain. Answers how many tasks and calls these are."""
+    """Deletes an owner that has ended, or whose process is dead. Its tasks become free, and its calls without an answer
+    become uncertain. The answer is the number of these tasks and calls."""
 
     owner: str
 
@@ -36,13 +37,14 @@ class Claimed:
     held: Held
     row: Row
     questions: tuple[Question, ...] = ()
-    """Its questions that are not acknowledged: what is open is to be asked, what is decided is to be sent."""
+    """The task's questions without an acknowledged answer. An open question is to be asked, a decided answer is to be
+    sent."""
 
 
 @frozen(kw_only=True)
 class Claim(Write[list[Claimed]]):
-    """Takes tasks that are free: without an owner, or with one whose lease has ended. Oldest first. Tasks that this
-    owner holds already are left alone. PostgreSQL does not wait for rows that others are just taking."""
+    """Takes free tasks, oldest first: tasks without an owner, or with an owner whose lease has ended. Tasks that this
+    owner holds already are not taken. PostgreSQL skips rows that others are taking at the moment."""
 
     owner: str
     endpoint: str
@@ -68,8 +70,8 @@ class Release(Write[bool]):
 
 @frozen(kw_only=True)
 class Settle(Write[Literal["settled", "certain", "taken"]]):
-    """A person knows what became of an uncertain call: a task with this id, or nothing. Answers "certain" if the
-    call is not uncertain, and "taken" if another record has the task."""
+    """Records what a person knows of an uncertain call: that it created the task with this id, or nothing. The answer
+    is "certain" if the call is not uncertain, and "taken" if another record has the task."""
 
     id: str
     at: datetime
@@ -82,15 +84,16 @@ class Settle(Write[Literal["settled", "certain", "taken"]]):
 
 @frozen
 class Forget(Write[int]):
-    """Deletes records, with everything that belongs to them; not those of calls that are just being made. Answers how
-    many there were."""
+    """Deletes records, with everything that belongs to them, except those of calls that are under way. The answer is
+    the number of deleted records."""
 
     ids: tuple[str, ...]
 
 
 @frozen(kw_only=True)
 class Purge(Write[int]):
-    """Deletes the records of some phases that have not changed since a time. Answers how many there were."""
+    """Deletes the records of some phases that have not changed since a time. The answer is the number of deleted
+    records."""
 
     before: datetime
     phases: frozenset[Phase]
@@ -101,7 +104,7 @@ class Purge(Write[int]):
 
 @frozen
 class Learned(Write[None]):
-    """A run of a tool was seen. The latest 8 runs of each tool stay, and 256 tools of each endpoint."""
+    """Records a run of a tool. The latest 8 runs of each tool stay, and 256 tools of each endpoint."""
 
     lazy: ClassVar[bool] = True
 
@@ -110,7 +113,7 @@ class Learned(Write[None]):
 
 @frozen(kw_only=True)
 class EraKnown(Write[None]):
-    """Which protocol an endpoint speaks, so that the next client need not ask."""
+    """Records which protocol an endpoint speaks, so that the next client need not ask."""
 
     lazy: ClassVar[bool] = True
 

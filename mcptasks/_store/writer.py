@@ -1,7 +1,7 @@
-"""Group commit: whoever writes queues up, and one task carries the writes out, many in one transaction.
+"""Group commit: callers queue their writes, and one task carries them out, many in one transaction.
 
-The task belongs to whoever opened the writer (a client). A caller that waits can be cancelled and must never carry out
-the writes of others.
+The task belongs to the client that opened the writer, not to a caller: a caller that waits can be cancelled, and must
+not end the writes of others.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from mcptasks._store.writes import Write
 AnswerT = TypeVar("AnswerT")
 
 LAZY_SECONDS = 0.5
-"""Seconds for which a lazy write waits for company."""
+"""Seconds for which a lazy write waits for other writes to share its transaction."""
 _AT_ONCE = 500
-"""Writes of one transaction. More would keep other processes waiting for the lock (some 20 microseconds each)."""
+"""How many writes one transaction has at most. Each takes some 20 microseconds, for which other processes wait."""
 
 
 @define(eq=False)
@@ -32,17 +32,17 @@ class _Entry:
 
     write: Write[Any]
     told: Callable[[Any], None] | None = None
-    """Called with the answer, before whoever waits goes on; not if the write could not be carried out."""
+    """Called with the answer before the waiting caller continues; not called if the write failed."""
     answer: Any = None
     error: BaseException | None = None
     settled: bool = False
-    """Whether answer or error stand."""
+    """Whether `answer` or `error` is set."""
 
 
 @define(eq=False)
 class _Batch:
-    """Writes that are carried out together. Who waits for them shares an event, since one for each write would cost as
-    much as half of the write."""
+    """Writes that are carried out together. Their callers share one event, since an event for each write would cost
+    half as much as the write itself."""
 
     entries: list[_Entry] = field(factory=list[_Entry])
     done: anyio.Event = field(factory=anyio.Event)
@@ -60,19 +60,19 @@ class Writer:
     def __init__(self, apply: Callable[[Sequence[Write[Any]]], Awaitable[list[Any]]]) -> None:
         self._apply = apply
         self._batches: deque[_Batch] = deque()
-        """What is queued. Writes are added to the last one."""
+        """The queued writes. New writes are added to the last batch."""
         self._due = math.inf
-        """When the first of them is to be carried out, by the event loop's clock; minus infinity means at once."""
+        """When the first batch is to be carried out, by the event loop's clock; minus infinity means at once."""
         self._wake = anyio.Event()
         self._stopping = False
         self._ended = False
 
     async def commit(self, write: Write[AnswerT], *, keep: bool = False) -> AnswerT:
-        """Carry out a write, durably; its answer.
+        """Carry out a write durably, and return its answer.
 
         Args:
             write: The write.
-            keep: Whether the write is carried out also if it was still queued when its caller was cancelled.
+            keep: Whether to carry the write out even if the caller is cancelled while the write is queued.
 
         Raises:
             StoreError: The store cannot be written, or the client is closed.
@@ -90,7 +90,8 @@ class Writer:
         return answer
 
     def later(self, write: Write[Any]) -> None:
-        """Carry out a write with the next ones, or soon. It may be lost with the process, or if the store is away."""
+        """Carry out a write together with the next one, or within `LAZY_SECONDS`. It may be lost with the process, or
+        if the store is away."""
         if not self._ended:
             self._add(_Entry(write), anyio.current_time() + LAZY_SECONDS)
 
@@ -111,12 +112,13 @@ class Writer:
         return done
 
     def stop(self) -> None:
-        """Have `run` return when all is written."""
+        """Make `run` return when all is written."""
         self._stopping = True
         self._wake.set()
 
     async def run(self) -> None:
-        """Carry out writes until `stop()`, or until this task is cancelled. What is queued then is still written."""
+        """Carry out writes until `stop()`, or until this task is cancelled. Queued writes are still carried out
+        then."""
         try:
             while not self._stopping:
                 await self._until_due()
@@ -140,7 +142,7 @@ class Writer:
         return batch
 
     async def _until_due(self) -> None:
-        """Wait until something is to be written."""
+        """Wait until a batch is due."""
         while not self._stopping and self._due > anyio.current_time():
             self._wake = anyio.Event()
             with anyio.CancelScope(deadline=self._due):
@@ -169,11 +171,11 @@ class Writer:
         batch.done.set()
 
     async def _carry_out(self, batch: Sequence[_Entry]) -> None:
-        """Carry out a batch. If the database refuses a value in it, the halves are carried out each for itself, so that
-        the write with that value fails alone."""
+        """Carry out a batch. If the database rejects a value in it, each half is carried out by itself, and so on, so
+        that only the write with that value fails."""
         answers: list[Any] = []
         try:
-            # What has begun is finished, so that every caller knows what became of its write.
+            # A batch that has begun is finished, so that every caller learns what became of its write.
             with anyio.CancelScope(shield=True):
                 answers = await self._apply([entry.write for entry in batch])
         except StoreError as exc:

@@ -183,8 +183,8 @@ class Calls(Reads):
             ttl: How long the server should keep the task, in seconds or as a `timedelta`. Only 2025-11-25 servers take
                 a ttl, and they may grant less; the client then gives a `TtlIgnoredWarning`, once. `Task.kept_until`
                 has the time that holds.
-            timeout: Seconds or a `timedelta` for the whole call; with `task=True` for the creating call only, never for
-                the work.
+            timeout: Seconds or a `timedelta` for the whole call, including the work. If the call returns a `Task`, only
+                for the request that creates the task, never for the work.
             label: A word of your own for the task, such as "2026-11", to tell tasks of one tool apart. The label is in
                 `Task.label`, in the reference and in notebook displays; it is not sent.
             key: A word of your own that names this very call, such as "order-42", for a client with a store. A call
@@ -199,10 +199,10 @@ class Calls(Reads):
             headers: HTTP headers of this call, such as the credentials of the person for whom it is made. They go with
                 the call, and with each later request about its task: status polls, the result, cancelling, answers.
                 The subscription through which 2026-07-28 servers push is shared by all tasks, and has the client's
-                headers only. They replace the client's headers of the same names. They live in this client: they are
-                in no store, reference, log or `repr`, so give them to `resume` again. Only for servers over HTTP.
-            context: Anything of your own, for input handlers: it is `InputContext.context` if this call or its task
-                asks. It stays in this client.
+                headers only. These headers replace the client's headers of the same names. They are kept in this client
+                only, in no store, reference, log or `repr`, so give them to `resume` again. Only for servers over HTTP.
+            context: Any value for your input handlers: they get it as `InputContext.context` if this call or its task
+                asks. The value stays in this client.
             raise_on_error: Raise `ToolError` if the tool reports an error.
             as_type: The type of `ToolResult.data`: the tool's value is validated against this type.
             progress_handler: Called with progress, total and message; sync or async.
@@ -213,7 +213,7 @@ class Calls(Reads):
             TaskTimeoutError: The call took too long. If there is a task, the task goes on, and the error has its
                 reference.
             TaskConnectionError: The connection broke. The message says whether the call may have arrived.
-            TaskProtocolError: The server's answer makes no sense.
+            TaskProtocolError: The server's answer is invalid.
             StoreError: The client's store cannot be written, or did not keep the answer of the earlier call with this
                 key. Nothing was sent.
             TaskKeyError: The key belongs to a call of another tool or with other arguments. Nothing was sent.
@@ -221,9 +221,9 @@ class Calls(Reads):
             TaskUncertainError: Nobody knows whether the call with this key was carried out. Nothing was sent.
             TypeError: An argument has a wrong type, or holds something that JSON cannot hold. The message names the
                 place. Nothing was sent.
-            ValueError: A value cannot be sent, such as NaN or half a surrogate pair, or the client has no store for
-                `key` and `labels`, or `headers` are given and its server is not reached over HTTP. The message names
-                the place. Nothing was sent.
+            ValueError: A value cannot be sent, such as NaN or half a surrogate pair; the client has no store for `key`
+                and `labels`; or `headers` are given for a server that is not reached over HTTP. The message names the
+                place. Nothing was sent.
         """
         answer = self._call(
             lambda: self._inner.call_tool(

@@ -80,7 +80,7 @@ class Client(About):
 
     Raises:
         TypeError: A target or handler is of an unknown kind; the message lists the known kinds.
-        ValueError: An argument has a value that makes no sense, or that cannot be sent. No message shows a secret.
+        ValueError: An argument has an invalid value, or that cannot be sent. No message shows a secret.
         FileNotFoundError: A path leads to no file.
     """
 
@@ -147,7 +147,7 @@ class Client(About):
         Raises:
             TaskFailedError: The server answered with an error.
             TaskConnectionError: The server cannot be reached.
-            TaskProtocolError: The server's answer makes no sense.
+            TaskProtocolError: The server's answer is invalid.
         """
         return self._call(self._inner.list_tools)
 
@@ -176,7 +176,7 @@ class Client(About):
 
         Raises:
             TaskConnectionError: The server cannot be reached.
-            TaskProtocolError: The server's answer makes no sense.
+            TaskProtocolError: The server's answer is invalid.
         """
         return self._handles(Task, self._call(self._inner.list_tasks))
 

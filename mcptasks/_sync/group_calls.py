@@ -1,5 +1,5 @@
 # Generated from mcptasks/_async/group_calls.py by `nox -s generate`. Do not edit: change the source and run that again.
-"""A group's calls: each goes to the server that its name, or the program, says."""
+"""A group's calls. The prefix of a name, or the argument `server`, says to which server a call goes."""
 
 from __future__ import annotations
 
@@ -171,10 +171,10 @@ class GroupCalls(GroupFacade):
         Args:
             name: The tool, by the name that `list_tools` gives it: "github_search" for the tool "search" of the server
                 "github".
-            arguments: See `Client.call_tool`, as for all that follow.
+            arguments: See `Client.call_tool`, also for all arguments that follow.
             task: See there.
             ttl: See there.
-            timeout: See there. Opening a server that was down is not counted.
+            timeout: See there. The time for opening a server that was down is not included.
             label: See there.
             key: See there.
             labels: See there.
@@ -187,9 +187,9 @@ class GroupCalls(GroupFacade):
             progress_handler: See there.
 
         Raises:
-            ValueError: No server of the group has such a tool, by its name.
-            TaskConnectionError: The server is down; names the server. The other servers are not concerned.
-            Exception: What `Client.call_tool` raises; a note says which server it was.
+            ValueError: The name does not begin with the name of a server of the group.
+            TaskConnectionError: The server is down. The message names the server. The other servers still work.
+            Exception: What `Client.call_tool` raises, with a note that names the server.
         """
         answer = self._call(
             lambda: self._inner.call_tool(
@@ -284,8 +284,8 @@ class GroupCalls(GroupFacade):
         headers: Mapping[str, str] | None = None,
         context: Any = None,
     ) -> list[ResourceContents] | Task[list[ResourceContents]]:
-        """Read a resource of one of the servers. URIs have no prefix, so `server` says which; see `call_tool` for the
-        other arguments and for the errors.
+        """Read a resource of one of the servers. URIs have no prefix, so `server` names the server; see `call_tool` for
+        the other arguments and for the errors.
         """
         answer = self._call(
             lambda: self._inner.read_resource(

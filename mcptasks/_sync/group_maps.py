@@ -133,7 +133,7 @@ class GroupMaps(GroupCalls):
         Args:
             name: The tool, by its prefixed name.
             arguments: The arguments of each call: an iterable of mappings (or of None for none).
-            limit: See `Client.map`, as for all that follow.
+            limit: See `Client.map`, also for all arguments that follow.
             task: See there.
             ttl: See there.
             timeout: See there.
@@ -149,8 +149,8 @@ class GroupMaps(GroupCalls):
             progress: See there.
 
         Raises:
-            ValueError: No server of the group has such a tool, by its name.
-            TaskConnectionError: The server is down; names the server.
+            ValueError: The name does not begin with the name of a server of the group.
+            TaskConnectionError: The server is down. The message names the server.
             Exception: What `Client.map` raises.
         """
         return self._iterate(

@@ -148,7 +148,7 @@ class Maps(Calls):
                 returns a word. The function must be plain, and must not block.
             meta: See `call_tool`.
             headers: Sent with each of the calls; see `call_tool`.
-            context: The same for each of the calls; see `call_tool`.
+            context: The context of each of the calls; see `call_tool`.
             raise_on_error: See `call_tool`.
             as_type: See `call_tool`.
             return_exceptions: Return an item's error in place of its result, and go on.

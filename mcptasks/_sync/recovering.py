@@ -51,9 +51,9 @@ class Recovers(Maps):
     def claims(
         self, *, labels: Mapping[str, str] | None = None, limit: int | None = None
     ) -> BlockingResults[Task[Any]]:
-        """Iterate over tasks as they become free: first those that are free now, then those of clients that end, die,
-        or release them. So any number of processes can share the tasks of a store, and each task is held by one
-        process.
+        """Iterate over tasks as they become free: first the tasks that are free now, then the tasks of clients that
+        end, die, or release them. So any number of processes can share the tasks of a store, and one process at a time
+        holds each task.
 
         The iteration waits for more tasks until the client is closed. A cancelled step loses no task.
 
@@ -71,8 +71,8 @@ class Recovers(Maps):
 
     @blocking
     def release(self, task: Task[Any]) -> None:
-        """Give a task back to the store, so that another client may take it. The handle can still wait and read.
-        Answers of handlers that are at work are dropped.
+        """Give a task back to the store, so that another client may take it. The handle can still wait and read. If a
+        handler is at work on a question of the task, its answer is dropped.
 
         Args:
             task: A task of this client.

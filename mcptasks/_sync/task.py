@@ -91,9 +91,10 @@ class Task(TaskFacade[ResultT_co]):
 
     @property
     def expected(self) -> Expectation | None:
-        """How much longer the task may take: a guess from earlier runs of the tool in this process. Sends nothing.
+        """How much longer the task may take: a guess from earlier runs of the tool, in this process or in the client's
+        store. Sends nothing.
 
-        None if too few runs were seen, if this run is longer than most of them, if the task has asked for input, or if
+        None if too few runs are known, if this run is longer than most of them, if the task has asked for input, or if
         another client created the task.
         """
         return self._inner.expected
@@ -142,7 +143,7 @@ class Task(TaskFacade[ResultT_co]):
             TaskNotFoundError: The server does not know the task.
             TaskExpiredError: The server forgot the task after its time to live.
             TaskConnectionError: The server cannot be reached.
-            TaskProtocolError: The server's answer makes no sense.
+            TaskProtocolError: The server's answer is invalid.
         """
         return self._call(self._inner.status)
 
@@ -159,13 +160,13 @@ class Task(TaskFacade[ResultT_co]):
             TaskFailedError: The request failed at the server.
             TaskCancelledError: The task was cancelled.
             TaskTimeoutError: The task did not finish in time; the work goes on.
-            TaskInputRequiredError: The task waits for input that no handler of this client gives. It can still be
+            TaskInputRequiredError: The task waits for input that no handler of this client gives. The task can still be
                 answered.
             Exception: An input handler raised this. The input request stays open.
             TaskNotFoundError: The server does not know the task.
             TaskExpiredError: The server forgot the task after its time to live.
             TaskConnectionError: The server cannot be reached, or the client was closed.
-            TaskProtocolError: What the server sent makes no sense.
+            TaskProtocolError: The server sent something invalid.
         """
         return self._call(lambda: self._inner.result(timeout), answers=True)
 
@@ -186,7 +187,7 @@ class Task(TaskFacade[ResultT_co]):
             TaskNotFoundError: The server does not know the task.
             TaskExpiredError: The server forgot the task after its time to live.
             TaskConnectionError: The server cannot be reached, or the client was closed.
-            TaskProtocolError: What the server sent makes no sense.
+            TaskProtocolError: The server sent something invalid.
         """
         return self._call(lambda: self._inner.wait(state=state, timeout=timeout))
 
@@ -197,14 +198,14 @@ class Task(TaskFacade[ResultT_co]):
         A slow reader gets the latest status and misses those before it. Any number of readers may iterate.
 
         Args:
-            progress: Yield a status also when only the progress has changed, at most ten times a second;
+            progress: Whether to yield a status also when only the progress has changed, at most ten times a second;
                 `TaskStatus.progress` then has the progress of that moment.
 
         Raises:
             TaskNotFoundError: The server does not know the task.
             TaskExpiredError: The server forgot the task after its time to live.
             TaskConnectionError: The server cannot be reached, or the client was closed.
-            TaskProtocolError: What the server sent makes no sense.
+            TaskProtocolError: The server sent something invalid.
         """
         return self._iterate(lambda: self._inner.updates(progress=progress))
 

@@ -1,4 +1,4 @@
-"""Spans and metrics by OpenTelemetry, of what a client tells through `_core/trace.py`.
+"""Spans and metrics by OpenTelemetry, made from what a client reports through `_core/trace.py`.
 
 options.py    `Telemetry`, a client's options
 names.py      the names of spans, attributes and metrics; which tool names metrics show

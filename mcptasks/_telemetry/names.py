@@ -52,20 +52,22 @@ LEASE = "mcptasks.lease"
 COMMIT_DURATION = "mcptasks.store.commit.duration"
 
 OPERATION_BUCKETS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
-"""Seconds. Source: the conventions, "Metric: mcp.client.operation.duration"."""
+"""Bucket boundaries in seconds. Source: the conventions, "Metric: mcp.client.operation.duration"."""
 TASK_BUCKETS = (0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 43200.0, 86400.0)
-"""Seconds: tasks take from moments to a day."""
+"""Bucket boundaries in seconds: tasks take from a tenth of a second to a day."""
 COMMIT_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
-"""Seconds: a disk needs milliseconds, a database that is locked or far away more, up to 30 s."""
+"""Bucket boundaries in seconds: a disk needs milliseconds; a database that is locked or far away needs more, up to 30
+s."""
 
 MOST_TOOLS = 256
-"""Tool names that the metrics of one client show. Each makes time series at the receiver; further ones are `OTHER`."""
+"""How many tool names the metrics of one client show; further names are shown as `OTHER`. Each name makes new time
+series at the receiver."""
 OTHER = "_OTHER"
-"""The conventions' word for a value beyond those that are told apart."""
+"""The conventions' word for all values that are not listed one by one."""
 
 
 class ToolNames:
-    """The tool names that one client's metrics show: the first ones that come."""
+    """The tool names that one client's metrics show: the first `MOST_TOOLS` that occur."""
 
     def __init__(self) -> None:
         self._known: set[str] = set()

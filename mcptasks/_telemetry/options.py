@@ -1,4 +1,4 @@
-"""How a client is traced and measured, as a program asks for it."""
+"""The program's options for spans and metrics."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ class Telemetry:
     that created the task. "link" starts a trace for the span, linked to the call: a tail sampler decides on a trace
     within minutes, and would miss the end of a task that takes hours. "off" writes no such span."""
     polls: bool = False
-    """Record a span for each request that the client sends of its own accord: polls, subscriptions, new connections."""
+    """Whether to record a span for each request that the client sends of its own accord: polls, subscriptions, new
+    connections."""
 
     def __attrs_post_init__(self) -> None:
         if self.task_span not in get_args(TaskSpan):

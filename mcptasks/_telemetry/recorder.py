@@ -1,8 +1,8 @@
-"""Makes OpenTelemetry spans and measurements of what one client tells. No other module imports OpenTelemetry.
+"""Makes OpenTelemetry spans and measurements from what one client reports. No other module imports OpenTelemetry.
 
-Only the API is used: without an SDK configured by the program nothing is made, and a client that was opened before the
-program configures an SDK is traced from then on. What a processor, an exporter or a sampler of the program raises is
-logged once and goes no further. No attribute holds arguments, results, messages or answers.
+Only the API is used. Nothing is recorded until the program has configured an SDK, also after the client was opened. An
+exception of the program's processor, exporter or sampler is logged once and not passed on. No attribute holds
+arguments, results, messages or answers.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ logger = logging.getLogger("mcptasks")
 
 _NANO = 1_000_000_000
 _ASKED = (Calling, Waiting)
-"""Moments at which the program does something: the client looks then whether an SDK is configured by now."""
+"""Moments at which the program calls the client. At each, the client checks whether an SDK is configured."""
 _KEPT = 1024
-"""So many sets of attributes a client keeps, of a few hundred bytes each. Others are made anew each time."""
+"""How many sets of attributes a client keeps, of a few hundred bytes each. Further sets are made anew each time."""
 _SECONDS = 1.0
-"""How often a client looks whether the program has configured an SDK by now, while it polls and measures."""
+"""Seconds between two checks, at other moments, whether the program has configured an SDK."""
 
 
 _UNSAMPLED = TraceFlags(TraceFlags.DEFAULT)
@@ -57,8 +57,8 @@ class Recorder:
     """The spans and metrics of one client.
 
     Args:
-        options: The program's.
-        server: What they say of the server.
+        options: The program's options.
+        server: The server, as spans and metrics name it.
         protocol: The negotiated protocol version; None before there is one.
     """
 
@@ -73,14 +73,14 @@ class Recorder:
         self._look_again = 0.0
         self._labels: dict[tuple[Any, ...], dict[str, Any]] = {}
         """Attributes that were made before. Most calls of a program need the same ones."""
-        # For requests that are about no task, and tasks that belong to no trace. Nothing is recorded below it.
+        # The parent of requests that belong to no trace. It is not sampled, so nothing below it is recorded.
         self._nowhere = SpanPlace(random.getrandbits(127) + 1, random.getrandbits(63) + 1, 0)
         self._metrics = _Metrics(options.meter_provider, self.complain)
 
     # --- spans ----------------------------------------------------------------------------------------------------
 
     def around(self, moment: Lasting) -> AbstractContextManager[Mark]:
-        """A block in which the moment's span, or the place where it belongs, is current."""
+        """A block in which the moment's span is current, or the span to which the moment belongs."""
         tracer = self._tracer(asked=isinstance(moment, _ASKED))
         if tracer is None and (self._metrics.idle or not isinstance(moment, Calling)):
             return nullcontext(Mark())
@@ -101,7 +101,7 @@ class Recorder:
             return nullcontext(Mark())
 
     def within(self, task: TracedTask) -> AbstractContextManager[object]:
-        """A block in which the task's place is current, for what is logged of the task."""
+        """A block in which the task's span is current, so that log records of the task belong to the span."""
         if task.place is None or self._tracer() is None:
             return nullcontext()
         return _Block(self, None, _at(task.place))
@@ -154,11 +154,11 @@ class Recorder:
             logger.debug("OpenTelemetry raised", exc_info=exc)
 
     def _tracer(self, *, asked: bool = False) -> trace.Tracer | None:
-        """Makes spans; None if the program has configured no SDK.
+        """The tracer, which makes spans; None if the program has configured no SDK.
 
         Args:
-            asked: Whether the program does something at this moment. Otherwise the client looks for an SDK once in
-                `_SECONDS`, since looking costs as much as the rest of a moment.
+            asked: Whether the program calls the client at this moment. Otherwise the client checks for an SDK only once
+            in `_SECONDS`, since the check costs as much as the rest of a moment.
         """
         if not asked and self._made[1] is None and time.monotonic() < self._look_again:
             return None
@@ -198,7 +198,8 @@ class Recorder:
         return labels
 
     def _in_task(self, tracer: trace.Tracer | None, what: str, task: TracedTask) -> tuple[Span, Context]:
-        """A span of the one who waits: in the waiter's trace, linked to the task's; without one, in the task's."""
+        """A span for somebody who waits: in the waiter's trace, with a link to the task's span; in the task's trace if
+        the waiter has none."""
         assert tracer is not None
         here = trace.get_current_span().get_span_context()
         place = task.place
@@ -210,7 +211,7 @@ class Recorder:
         return span, trace.set_span_in_context(span)
 
     def _requesting(self, task: TracedTask | None, *, by_program: bool) -> Context | None:
-        """Where a request's span goes that the SDK makes; None to leave it where it is."""
+        """The parent for the span that the SDK makes for a request; None for the present one."""
         place = None if task is None else task.place
         here = trace.get_current_span().get_span_context()
         if by_program and (here.is_valid or task is not None):
@@ -228,9 +229,9 @@ class Recorder:
 
         Args:
             name: The metric.
-            value: What is added or recorded.
-            task: The task that is measured; its tool or prompt is named.
-            attributes: `kind`, `outcome`, `error`, `event`: what else is told; None is left out.
+            value: The value to add or record.
+            task: The task that is measured; the measurement names its tool or prompt.
+            attributes: Other attributes: `kind`, `outcome`, `error`, `event`. One that is None is left out.
         """
         if self._metrics.idle:
             return
@@ -259,7 +260,7 @@ class _Metrics:
 
     Args:
         given: The program's meter provider; None for the global one.
-        complain: Is told what the provider raises.
+        complain: Called with each exception of the provider.
     """
 
     def __init__(self, given: Any, complain: Callable[[Exception], None]) -> None:
@@ -287,7 +288,7 @@ class _Metrics:
 
 
 def _instruments(meter: metrics.Meter) -> dict[str, Callable[[float, dict[str, Any]], None]]:
-    """What takes the measurements of each metric."""
+    """Makes the instrument of each metric; returns the functions that take measurements."""
     duration, wait = "Duration of requests that may create a task.", "How long tasks waited for input."
     commit = "How long transactions of the store took."
     active = "Tasks that are not over, as far as the client knows."
@@ -317,14 +318,14 @@ class _Block(AbstractContextManager[Mark]):
     _measured: dict[str, Any] | None = field(default=None, kw_only=True, alias="measured")
     """The attributes of the operation's metric; None for no metric."""
     _task: TracedTask | None = field(default=None, kw_only=True, alias="task")
-    """The task that is waited for. Without a place of its own it belongs to the first span that is about it."""
+    """The task that somebody waits for. A task without a span gets this one."""
     _mark: Mark = field(factory=Mark, init=False)
     _token: Any = field(default=None, init=False)
     _begun: float = field(default=0.0, init=False)
 
     def __enter__(self) -> Mark:
         task = self._task
-        # Of a wait, the place matters only to a task that has none yet.
+        # A wait needs the place of its span only for a task that has no place yet.
         if self._span is not None and (task is None or task.place is None):
             self._mark.place = _place(self._span.get_span_context())
             if task is not None:
@@ -338,7 +339,7 @@ class _Block(AbstractContextManager[Mark]):
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        # A coroutine that Python closes has left the context in which it ran.
+        # When Python closes a coroutine, it does so outside the coroutine's context, from which `detach` would fail.
         if self._token is not None and not isinstance(exc, GeneratorExit):
             contexts.detach(self._token)
         error = error_type(exc) if isinstance(exc, Exception) else self._mark.error
@@ -371,7 +372,7 @@ def _start(
 def _histogram(meter: metrics.Meter, name: str, description: str, buckets: tuple[float, ...]) -> metrics.Histogram:
     try:
         return meter.create_histogram(name, "s", description, explicit_bucket_boundaries_advisory=buckets)
-    except TypeError:  # Before opentelemetry-api 1.30 the buckets are for the program to set.
+    except TypeError:  # Before opentelemetry-api 1.30, only the program can set the buckets.
         return meter.create_histogram(name, "s", description)
 
 
@@ -380,7 +381,7 @@ def _context(place: SpanPlace) -> SpanContext:
 
 
 def _at(place: SpanPlace) -> Context:
-    """The same for the span of a place."""
+    """A context in which the span of a place is current."""
     return _below(_context(place))
 
 

@@ -1,4 +1,5 @@
-"""Configurations in `.json` files. The JSON parser's errors are not chained: they hold the whole file."""
+"""Reads configurations (`{"mcpServers": ...}`) from `.json` files. The JSON parser's errors are not chained: they hold
+the whole file, which may have secrets."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ logger = logging.getLogger("mcptasks")
 _TOKEN_PREFIX = "mcptasks-"
 
 _REQUEST_META = (PROTOCOL_VERSION_META_KEY, CLIENT_INFO_META_KEY, CLIENT_CAPABILITIES_META_KEY, LOG_LEVEL_META_KEY)
-"""2026-07-28, basic, "Request Metadata"."""
+"""The entries of `_meta` that describe the client in each request (2026-07-28, basic, "Request Metadata")."""
 _BITS = 1024
 """Ids with more bits become keys in hexadecimal: Python refuses to write integers of thousands of digits in decimal."""
 _SERVING = 10_000
@@ -149,7 +149,7 @@ class Interceptor:
     _headers: dict[str, Mapping[str, str]] = field(factory=dict[str, Mapping[str, str]], repr=False)
     """The HTTP headers of requests that have their own, by the mark that leads to them."""
     _answer_headers: dict[str, Mapping[str, str]] = field(factory=dict[str, Mapping[str, str]], repr=False)
-    """The same for answers to the server's requests, by the ids of these."""
+    """The HTTP headers for answers to the server's requests, by the ids of the server's requests."""
 
     def keep_headers(self, headers: Mapping[str, str]) -> str:
         """Makes a mark for requests that are to be sent with these HTTP headers, until `forget_headers`."""
@@ -180,7 +180,8 @@ class Interceptor:
 
     @property
     def calls(self) -> int:
-        """How many requests are under way during which the server may send its own, augmented requests not counted."""
+        """How many requests are under way during which a 2025-11-25 server may send requests of its own. Requests that
+        ask for a task are not counted."""
         return len(self._plain)
 
     def outbound(self, item: SessionMessage) -> SessionMessage | None:

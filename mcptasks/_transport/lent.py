@@ -18,7 +18,8 @@ from pydantic import PrivateAttr
 from mcptasks._wire import modern
 
 _CLOSED = "Connection closed"
-"""The SDK's words for a session that is over. With the same code and other words, a single request was cut off."""
+"""The SDK's words for a session that is over. An error with the same code but other words ends a single request
+only."""
 _FRAMES = 20
 """How many frames of the call stack are searched for the SDK's `send_request`; two or three lie between."""
 

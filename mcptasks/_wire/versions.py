@@ -63,12 +63,14 @@ def is_modern(version: str | None) -> bool:
 
 
 def believed(terms: Terms, era: str | None) -> Terms | None:
-    """The terms to try first with a server whose protocol is known from an earlier client: the handshake at once, where
-    "auto" would ask for 2026-07-28 first. None where nothing is saved: the answer of a 2026-07-28 server to that
-    question says what the server can do.
+    """The terms to try first with a server whose protocol an earlier client has learned; None for the program's terms.
+
+    If the server spoke 2025-11-25 or earlier, the handshake is tried at once; "auto" would first ask for 2026-07-28.
+    For a 2026-07-28 server nothing is saved: its answer to that question is needed, since it says what the server can
+    do.
 
     Args:
-        terms: Those of the program.
+        terms: The program's terms.
         era: The task protocol that the server spoke; None if that is not known.
     """
     if terms.mode != "auto" or era is None or is_modern(era):

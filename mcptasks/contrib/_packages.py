@@ -1,4 +1,4 @@
-"""Says, before any work starts, that an adapter does not work with an installed package."""
+"""Checks, before any work starts, that an adapter works with the installed package."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from importlib.metadata import PackageNotFoundError, version
 
 
 def need(adapter: str, *names: str, least: tuple[int, int], below: int, extra: str) -> None:
-    """Check that a package is there in a version that the adapter works with.
+    """Check that a package is installed in a version that the adapter works with.
 
     Args:
         adapter: The adapter's module.
         names: The package's names in the index; the first one that is installed counts.
         least: The lowest version, as major and minor number.
-        below: The major version from which on nothing was tried.
+        below: The first major version with which the adapter was not tried.
         extra: The extra of `mcptasks` that installs the package.
 
     Raises:
-        ImportError: The package is not there, or in another version.
+        ImportError: The package is not installed, or in another version. The message says how to install it.
     """
     wanted = f"{adapter} needs {names[0]} {least[0]}.{least[1]} or newer, below {below}"
     for name in names:

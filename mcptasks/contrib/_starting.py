@@ -10,9 +10,10 @@ import anyio
 from mcptasks import Client, Task, TaskError, ToolResult
 
 _GRACE = 2.0
-"""Seconds for which a call may still say which task came of it when its caller has been cancelled."""
+"""Seconds that a call gets, after its caller was cancelled, to return the id of its task, so that the task can be
+cancelled."""
 _CANCEL = 5.0
-"""Seconds that asking for a task's cancellation may take."""
+"""Seconds that the request to cancel a task may take; then it is given up."""
 
 
 async def start(client: Client, name: str, arguments: Mapping[str, Any] | None, key: str) -> Task[ToolResult]:
@@ -58,9 +59,9 @@ async def start(client: Client, name: str, arguments: Mapping[str, Any] | None, 
 
 
 async def cancel(task: Task[Any]) -> None:
-    """Ask for a task's cancellation on the way out. Shielded and bounded."""
+    """Ask the server to cancel a task, although the caller is being cancelled. Takes at most `_CANCEL` seconds."""
     with anyio.move_on_after(_CANCEL, shield=True):
         try:
             await task.cancel()
         except TaskError:
-            return  # It is over, or the server cannot be reached: nothing more can be done here.
+            return  # The task is over, or the server cannot be reached: nothing more can be done here.

@@ -1,7 +1,7 @@
 """Airflow: an operator that calls a tool and gives its worker slot back, and the trigger that waits for the task.
 
-Needs the extra `airflow`. A trigger holds no value: when the task is over, the operator fetches the value on a worker.
-So nothing large gets into Airflow's database, and a trigger that runs twice does no harm.
+Needs the extra `airflow`. A trigger returns no value: when the task is over, the operator fetches the value on a
+worker. So no large value gets into Airflow's database, and a trigger that runs twice does no harm.
 """
 
 from __future__ import annotations
@@ -24,16 +24,17 @@ from airflow.sdk import BaseOperator  # noqa: E402 - the version is checked befo
 from airflow.triggers.base import BaseTrigger, TriggerEvent  # noqa: E402
 
 _LOOKED_FOR: tuple[Status, ...] = ("completed", "failed", "cancelled", "input_required")
-"""What ends the wait of a trigger. Nobody answers a task there; the operator then fails, with the task's reference."""
+"""The statuses that end the wait of a trigger. In a triggerer, nobody answers input requests, so the operator fails at
+"input_required", with the task's reference."""
 
 
 class McpTaskTrigger(BaseTrigger):
     """Waits until a task is over, in Airflow's triggerer. All triggers of a server share one connection.
 
-    The event's payload has the reference of the task and its status: what comes twice can be told by the reference.
+    The event's payload has the reference of the task and its status. A repeated event has the same reference.
 
     Args:
-        connect: `Connect.to_dict()`: how to get to the server from the triggerer.
+        connect: `Connect.to_dict()`: how to connect to the server from the triggerer.
         reference: `TaskReference.to_dict()`.
         detach: Leave the task running if a person kills the Airflow task. By default the server is asked to cancel it.
     """
@@ -45,12 +46,12 @@ class McpTaskTrigger(BaseTrigger):
         self.detach = detach
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """The path of this class, and the arguments to make the trigger again."""
+        """The import path of this class, and the arguments from which Airflow makes the trigger again."""
         arguments = {"connect": self.connect, "reference": self.reference, "detach": self.detach}
         return f"{__name__}.{type(self).__name__}", arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait for the end of the task, or for its question, and tell of it once.
+        """Wait for the end of the task, or for its question, and yield one event.
 
         Raises:
             ValueError: A variable of the environment is missing in the triggerer.
@@ -71,19 +72,19 @@ class McpTaskTrigger(BaseTrigger):
 class McpToolOperator(BaseOperator):
     """Calls a tool, and defers until its task is over. The tool's value is pushed to XCom.
 
-    With `Connect(store=...)` a try that follows a crash waits for the task of the try before. A call whose task failed
-    fails again then; another `key` calls again.
+    With `Connect(store=...)`, a try after a crash waits for the task of the earlier try. If that task failed, the new
+    try fails too; to call again, give another `key`.
 
     Args:
-        connect: How to get to the server, from workers and from the triggerer.
+        connect: How to connect to the server, from workers and from the triggerer.
         tool: The tool.
-        arguments: Its arguments; templated.
-        key: The idempotency key; templated. None for the dag, the run, the task and the map index, which are the same
-            for all tries. Of use with `Connect(store=...)` only.
-        deferrable: With False the worker's slot is kept, and no triggerer is needed.
+        arguments: The tool's arguments; templated.
+        key: The idempotency key; templated. None makes one from the dag, the run, the task and the map index, which are
+            the same for all tries. Only used with `Connect(store=...)`.
+        deferrable: With False, the operator keeps the worker's slot, and no triggerer is needed.
         detach: Leave the task running if a person kills the Airflow task. By default the server is asked to cancel it.
         wait_timeout: How long the trigger waits; then the Airflow task fails and the task at the server goes on.
-        options: More for `BaseOperator`, such as `task_id`.
+        options: Further arguments of `BaseOperator`, such as `task_id`.
     """
 
     template_fields: Sequence[str] = ("arguments", "key")
@@ -128,7 +129,7 @@ class McpToolOperator(BaseOperator):
         return self.defer(trigger=trigger, method_name="execute_complete", timeout=self.wait_timeout)
 
     def execute_complete(self, context: Any, event: Mapping[str, Any]) -> Any:  # noqa: ARG002 - Airflow calls it so
-        """Fetch the value of the task that the trigger has told of.
+        """Fetch the value of the task in the trigger's event.
 
         Raises:
             TaskError: What `Task.result` raises.
@@ -137,5 +138,5 @@ class McpToolOperator(BaseOperator):
 
 
 def _key(ti: Any) -> str:
-    """Names a task instance in all its tries."""
+    """The idempotency key of a task instance, the same for all its tries."""
     return "/".join(map(str, (ti.dag_id, ti.run_id, ti.task_id, ti.map_index)))

@@ -1,8 +1,8 @@
-"""Work that an agent starts, and is told of when it has ended: a pair of tools for any framework.
+"""Background work of an agent: a tool that starts work, and a tool that tells what has ended. For any framework.
 
-Models poll badly and forget ids. With `BackgroundWork` they do neither: `start_work` returns at once, and
-`finished_work` says in words what has ended since. The store knows what was told, so a restart of the program loses no
-end.
+Models poll badly and forget ids. With `BackgroundWork` they need neither: `start_work` returns at once, and
+`finished_work` says in words which work has ended since the last call. The store keeps what the agent was told, so that
+no end is lost if the program restarts.
 """
 
 from __future__ import annotations
@@ -25,32 +25,32 @@ from mcptasks.store import Store, TaskEvent, TaskRecord
 logger = logging.getLogger("mcptasks")
 
 AGENT_LABEL = "mcptasks.agent"
-"""The label, in the store, that says for which agent work was started."""
+"""The label, in the store, with the name of the agent for which work was started."""
 _CALL_LABEL = "mcptasks.call"
-"""The label that tells one call from another."""
+"""The label with a unique value for each call."""
 _LABEL_LENGTH = 200
-"""Characters of a call that name it; the arguments of a call may be long."""
+"""How many characters of a call's arguments name the call for the agent; the rest is cut off."""
 _FETCH_SECONDS = 30.0
-"""Seconds for which a result may be fetched that the store has not kept."""
+"""Seconds that fetching a result may take if the store has not kept the result."""
 
 Tool = Callable[..., Awaitable[str]]
 
 
 class BackgroundWork:
-    """Starts tools of one server in the background, and tells what has ended. For `async with`.
+    """Starts tools of one server in the background, and tells an agent what has ended. For `async with`.
 
     ```python
     async with BackgroundWork(client, store) as work:
         agent = make_agent(tools=work.tools)  # start_work and finished_work
     ```
 
-    Inside the block everything that was started is watched. Results are fetched. The handlers of the client answer
-    input requests. Leaving the block leaves the work running; the next block takes it up.
+    Inside the block, the client watches all work that was started, fetches results, and lets its handlers answer input
+    requests. When the block ends, the work goes on; the next block takes it up.
 
     Args:
         client: An open client that keeps its tasks in `store`.
         store: The same store.
-        agent: A name for whom work is started and told. Two agents of one store have two names.
+        agent: The name of the agent that starts the work and is told of it. Each agent of a store needs its own name.
         tools: The tools that may be started; None for every tool of the server.
     """
 
@@ -70,7 +70,7 @@ class BackgroundWork:
         self._turn = anyio.Lock()
 
     async def __aenter__(self) -> Self:
-        """Take up what earlier programs have started for this agent.
+        """Take over the work that earlier programs have started for this agent.
 
         Raises:
             ValueError: The client has no store.
@@ -134,7 +134,7 @@ class BackgroundWork:
                 async for event in events:
                     words = await self._words(event)
                     if words is not None:
-                        # Kept until it is handed out: whoever cancels this call loses nothing.
+                        # Kept until it is returned, so that a cancelled call loses nothing.
                         self._untold.append(words)
             finally:
                 await events.aclose()
@@ -150,7 +150,7 @@ class BackgroundWork:
         return f"Still at work: {'; '.join(titles)}." if titles else "No background work is under way."
 
     async def _words(self, event: TaskEvent) -> str | None:
-        """What the agent is told of an event; None if it is none of this agent's, or was told before."""
+        """The words about an event for the agent; None if the event belongs to another agent, or was told before."""
         record = event.record
         call = record.labels.get(_CALL_LABEL)
         if record.labels.get(AGENT_LABEL) != self._agent or call is None:
@@ -185,7 +185,7 @@ class BackgroundWork:
 
 
 async def _follow(task: Task[Any]) -> None:
-    """See a task to its end, so that the store is told. Whatever happens is told by the store's events."""
+    """Follow a task to its end, so that the store learns of the end and has an event for it."""
     while True:
         try:
             await task.result()
@@ -198,13 +198,13 @@ async def _follow(task: Task[Any]) -> None:
             logger.exception("an input handler raised, so the question of %r is left open", task)
         else:
             return
-        # A person may answer, by `Task.answer` or in another program.
+        # A person may answer the question, by `Task.answer` or in another program.
         with suppress(TaskError):
             await task.wait(state=("working", "completed", "failed", "cancelled"))
 
 
 async def _ending(title: str, task: Task[ToolResult]) -> str:
-    """What is told of a task that is over."""
+    """The words about a task that is over."""
     try:
         return _said(title, await task.result(timeout=_FETCH_SECONDS))
     except TaskError as exc:
@@ -219,7 +219,7 @@ def _said(title: str, result: ToolResult) -> str:
 
 
 def _title(tool: str, arguments: Mapping[str, Any]) -> str:
-    """The call as the agent knows it: it has no id to remember."""
+    """The call in words that the agent recognizes, so that it need not remember an id."""
     try:
         words = json.dumps(arguments, ensure_ascii=False)
     except (TypeError, ValueError):

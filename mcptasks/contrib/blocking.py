@@ -1,7 +1,7 @@
-"""Work that an agent starts, for programs without an event loop: `BackgroundWork` for a `mcptasks.sync.Client`.
+"""Background work of an agent, for programs without an event loop: `BackgroundWork` for a `mcptasks.sync.Client`.
 
-The generator does not reach `mcptasks.contrib`, so this class is written by hand. It holds no logic of its own: the
-async `BackgroundWork` does the work, in one call of the client's background thread.
+The generator does not cover `mcptasks.contrib`, so this class is written by hand. It has no logic of its own: the async
+`BackgroundWork` does everything, in one call on the client's background thread.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ class BackgroundWork:
         agent = make_agent(tools=work.tools)  # start_work and finished_work
     ```
 
-    Inside the block everything that was started is watched. Results are fetched. The handlers of the client answer
-    input requests, on the thread that waits in a call of the client; if no thread waits, on a worker thread. Leaving
-    the block leaves the work running; the next block takes it up.
+    Inside the block, the client watches all work that was started, fetches results, and lets its handlers answer input
+    requests: on the thread that waits in a call of the client, or on a worker thread if no thread waits. When the block
+    ends, the work goes on; the next block takes it up.
 
     Args:
         client: An open client that keeps its tasks in `store`.
         store: The same store.
-        agent: A name for whom work is started and told. Two agents of one store have two names.
+        agent: The name of the agent that starts the work and is told of it. Each agent of a store needs its own name.
         tools: The tools that may be started; None for every tool of the server.
 
     Raises:
@@ -76,12 +76,12 @@ class BackgroundWork:
         self._leave: anyio.Event
 
     def __enter__(self) -> Self:
-        """Take up what earlier programs have started for this agent.
+        """Take over the work that earlier programs have started for this agent.
 
         Raises:
             ValueError: The client has no store.
         """
-        # A future's call, so that handlers run although no thread waits.
+        # Called like `submit`, so that handlers run even if no thread waits.
         self._life = _runner_of(self._client).future(self._live)
         try:
             either: list[Future[Any]] = [self._life, self._begun]

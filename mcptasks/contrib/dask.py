@@ -1,7 +1,7 @@
-"""Dask distributed: calls are made here, and the cluster waits for their results, where the next step of the work is.
+"""Dask distributed: the program makes the calls, and the cluster waits for their results.
 
-Needs the extra `dask`. A call is made by the program that submits it, and a worker has the task's reference only: a
-worker that is killed is replaced by another one, which waits for the same task.
+Needs the extra `dask`. A worker gets only the reference of a task. If the worker is killed, another worker waits for
+the same task.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from distributed.worker_state_machine import SecedeEvent  # noqa: E402
 logger = logging.getLogger("mcptasks")
 
 _INSTANT = 0.01
-"""Seconds of a worker's time that Dask is told a wait takes: it computes nothing, on the worker's event loop."""
+"""Seconds that we report to Dask as the duration of a wait, since a wait takes none of the worker's computing time."""
 
 
 def submit(
@@ -46,26 +46,26 @@ def submit(
 ) -> Future:
     """Call a tool now, and have the cluster wait for its value.
 
-    Returns as soon as the server has answered the call. If the server makes no task of it, that is when the tool is
-    done. An error of the call comes out of the future. A wait takes up none of a worker's threads.
+    Returns as soon as the server has answered the call: with a task, or, if it makes no task, when the tool is done.
+    The future raises the errors of the call. A wait occupies none of a worker's threads.
 
     Args:
         dask: The blocking client of the cluster.
-        connect: How to get to the server, from here and from the workers.
+        connect: How to connect to the server, from here and from the workers.
         tool: The tool.
-        arguments: Its arguments.
-        key: Dask's key of the future. With `Connect(store=...)` also the idempotency key: a program that is started
-            again and submits the same gets the task that there is.
+        arguments: The tool's arguments.
+        key: Dask's key of the future. With `Connect(store=...)` also the idempotency key: a restarted program that
+            submits the same call gets the existing task.
         as_type: The type of the value, if the server answers at once; a worker returns the value as it came.
         timeout: Seconds or a `timedelta` that a worker waits; the work goes on after that.
-        whole: Give the `ToolResult`, with all content blocks, in place of its `data`.
+        whole: Return the `ToolResult`, with all content blocks, in place of its `data`.
         detach: Leave the task running if the future is cancelled, or the Dask client closed. By default the server is
             asked to cancel it.
-        options: More for `Client.submit`, such as `workers=` or `retries=`.
+        options: Further arguments of Dask's `Client.submit`, such as `workers=` or `retries=`.
 
     Raises:
-        ValueError: A variable of the environment is missing, or the server is a subprocess: its tasks are out of the
-            workers' reach. Nothing was sent.
+        ValueError: A variable of the environment is missing, or the server is a subprocess, whose tasks the workers
+            cannot reach. Nothing was sent.
         TypeError: An argument has a wrong type. Nothing was sent.
     """
     return map(
@@ -100,16 +100,16 @@ def map(  # noqa: A001 - Dask's own name
 
     Args:
         dask: The blocking client of the cluster.
-        connect: How to get to the server, from here and from the workers.
+        connect: How to connect to the server, from here and from the workers.
         tool: The tool.
         arguments: The arguments of each call.
         keys: The key of each call, see `submit`.
-        limit: How many calls are being made at the same time; None for as many as the client makes.
-        as_type: See `submit`, as for all further arguments.
+        limit: How many calls are made at the same time; None for no limit beside the client's own.
+        as_type: See `submit`, also for the arguments that follow.
         timeout: Seconds or a `timedelta` that a worker waits.
         whole: Give the `ToolResult` in place of its `data`.
         detach: Leave tasks running whose future is cancelled.
-        options: More for `Client.submit`.
+        options: Further arguments of Dask's `Client.submit`.
 
     Returns:
         The futures, in the order of the items.
@@ -163,15 +163,15 @@ def _submitted(
 
 
 async def _follow(connect: Connect, reference: Any, key: str, *, timeout: Any, whole: bool) -> Any:
-    """Wait on a worker's event loop, and leave its threads to others."""
+    """Wait on a worker's event loop, so that its threads stay free for other work."""
     event = SecedeEvent(key=key, compute_duration=_INSTANT, stimulus_id=f"mcptasks-{uuid.uuid4().hex}")
     get_worker().handle_stimulus(event)
-    # A worker that is closed leaves the task to the next one.
+    # If a worker is closed, the task goes on, and the next worker waits for it.
     return await afollow(connect, reference, timeout=timeout, whole=whole, detach=True)
 
 
 def _given(value: Any, error: Exception | None) -> Any:
-    """What is known without a task."""
+    """Return a value that came without a task, or raise the error that came."""
     if error is not None:
         raise error
     return value
@@ -183,5 +183,5 @@ def _ended(connect: Connect, reference: TaskReference, future: Future) -> None:
         return
     try:
         cancel(connect, reference)
-    except Exception as exc:  # noqa: BLE001 - Dask would log a traceback, and there is nobody to tell
+    except Exception as exc:  # noqa: BLE001 - Dask would log a traceback, and nobody could catch the error
         logger.warning("could not ask to cancel the task of %s: %s", line(future.key), line(str(exc)))

@@ -1,7 +1,7 @@
-"""A transport for `fastmcp.Client` 4, and so for whatever takes a target of it: pydantic-ai, LangChain.
+"""A transport for `fastmcp.Client` 4, and so for everything that takes a target of it: pydantic-ai, LangChain.
 
-fastmcp's client asks its transport for a session. This transport opens an `mcptasks.Client` and gives the session of
-that client, which drives tasks to their end on both protocols.
+fastmcp's client asks its transport for a session. This transport opens an `mcptasks.Client` and returns that client's
+session, which follows tasks to their end on both protocols.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ class TaskTransport(ClientTransport):
     with handlers of its own.
 
     Args:
-        target: What `mcptasks.Client` takes, or an open client, which is used as it is and left open.
+        target: A target of `mcptasks.Client`, or an open client, which is used as it is and left open.
         options: Options of the `mcptasks.Client`.
 
     Raises:
-        ValueError: Options are given beside a client, or one has a value that cannot be right.
+        ValueError: Options are given together with a client, or an option is invalid.
         TypeError: The target is of an unknown kind.
     """
 
@@ -48,7 +48,7 @@ class TaskTransport(ClientTransport):
         if isinstance(target, Client) and options:
             raise ValueError(f"{min(options)}= is an option of a client that is made here; give it to your client")
         if not isinstance(target, Client):
-            Client(target, **options)  # Bad input is told here, before a run begins.
+            Client(target, **options)  # Raises an error for bad input now, before a run begins.
         self._target = target
         self._options = options
 
@@ -59,11 +59,11 @@ class TaskTransport(ClientTransport):
     async def connect_session(
         self, *, transport_options: Any = None, **session_kwargs: Any
     ) -> AsyncGenerator[mcp.ClientSession]:
-        """Connect, and give a session for which everything is negotiated already.
+        """Connect, and yield a session that has been negotiated already.
 
         Args:
             transport_options: Has no effect here.
-            session_kwargs: What fastmcp would give to the SDK's session; the callbacks are used.
+            session_kwargs: fastmcp's arguments for the SDK's session. Only the callbacks are used.
 
         Raises:
             ValueError: The client of fastmcp has an extension for tasks as well.
@@ -88,7 +88,7 @@ def _handler(callback: Any) -> Callable[[InputContext, Any], Awaitable[Any]]:
     """An input handler that asks a callback of the SDK's kind."""
 
     async def handler(context: InputContext, params: Any) -> Any:
-        session: Any = None  # The request is not the session's: a task may have asked.
+        session: Any = None  # The request may come from a task, and not from a session.
         return await callback(ClientRequestContext(session=session, request_id=context.key or ""), params)
 
     return handler

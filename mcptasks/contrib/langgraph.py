@@ -1,7 +1,7 @@
-"""A task's question as an interrupt of a LangGraph graph: a person answers hours later, in another process if need be.
+"""A task's question as an interrupt of a LangGraph graph: a person may answer hours later, and in another process.
 
-The graph's checkpointer keeps the graph, the store of the client keeps the task. When the graph goes on, its node runs
-again from the start, as LangGraph does; the call is found in the store by its key, and is not made again.
+The graph's checkpointer keeps the graph, and the client's store keeps the task. When the graph continues, LangGraph
+runs the node again from the start. The call is then found in the store by its key, and is not made again.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ INTERRUPT_TYPE = "mcp_task_input"
 async def call_tool(
     client: Client, name: str, arguments: Mapping[str, Any] | None = None, *, key: str | None = None
 ) -> ToolResult:
-    """Call a tool as a task, inside a node or a tool of a graph, and interrupt the graph if the task asks something.
+    """Call a tool as a task, inside a node or a tool of a graph, and interrupt the graph if the task asks a question.
 
-    The value of the interrupt is `{"type": "mcp_task_input", "tool", "task_id", "requests": {key: request}}`, and has
-    "problem" if an answer did not fit its form. Resume with the answers by key, in the form that `Task.answer` takes:
-    `Command(resume={"q": {"name": "Ada"}})`. If the run is cancelled, the server is asked to cancel the task; an
+    The value of the interrupt is `{"type": "mcp_task_input", "tool", "task_id", "requests": {key: request}}`. It also
+    has "problem" if an answer did not match its form. Resume with the answers by key, in the form that `Task.answer`
+    takes: `Command(resume={"q": {"name": "Ada"}})`. If the run is cancelled, the server is asked to cancel the task; an
     interrupt leaves the task waiting.
 
     Args:
@@ -42,10 +42,10 @@ async def call_tool(
         name: The tool.
         arguments: Its arguments.
         key: The idempotency key of the call. None makes one from the thread, the node's run, the tool and the
-            arguments; a node that makes the same call twice gives two keys.
+            arguments; if a node makes the same call twice, give two keys.
 
     Raises:
-        ValueError: The client has no store, or the graph has no checkpointer to tell one run from another.
+        ValueError: The client has no store, or `key` is None and the graph has no checkpointer and thread id.
         Exception: What `Task.result` raises.
     """
     task = await start(client, name, arguments, key or _key(name, arguments))
@@ -91,9 +91,9 @@ def _tool(client: Client, name: str, description: str, schema: dict[str, Any]) -
 
 
 async def _answered(task: Task[ToolResult]) -> None:
-    """Have a person answer what the task asks, until it asks nothing more. The first question ends the run: the
-    interrupt raises. When the graph goes on, `interrupt` returns the earlier answers again, in their order; those that
-    the task has already are passed over."""
+    """Have a person answer the task's questions until there are no more. The first question ends the run, since
+    `interrupt` raises. When the graph continues, `interrupt` returns the earlier answers again, in their order; answers
+    that the task has already are skipped."""
     problem: str | None = None
     while requests := task.input_requests:
         value = {"type": INTERRUPT_TYPE, "tool": task.name, "task_id": task.task_id, "requests": dict(requests)}
@@ -105,7 +105,7 @@ async def _answered(task: Task[ToolResult]) -> None:
         for key in requests.keys() & answers.keys():
             try:
                 await task.answer(key, answers[key])
-            except ValueError as exc:  # A person may try again.
+            except ValueError as exc:  # The answer does not match the form; the person may try again.
                 problem = str(exc)
 
 

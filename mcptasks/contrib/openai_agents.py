@@ -25,17 +25,17 @@ class TaskMCPServer(MCPServer):
         agent = Agent(name="Assistant", mcp_servers=[server])
     ```
 
-    A tool call becomes a task if the server and the tool allow it. A run that is cancelled or times out asks the server
-    to cancel the task.
+    A tool call becomes a task if the server and the tool allow it. If a run is cancelled or times out, the server is
+    asked to cancel the task.
 
     Args:
-        target: What `mcptasks.Client` takes, or a client. An open client is used as it is, and left open.
-        name: The server's name, for logs and errors of the framework; None for the target's.
+        target: A target of `mcptasks.Client`, or a client. An open client is used as it is, and left open.
+        name: The server's name, for logs and errors of the framework; None for the target's name.
         client: Options of the `mcptasks.Client` that is made for a target, such as `{"elicitation_handler": ask}`.
         options: Options of the framework's `MCPServer`, such as `require_approval`.
 
     Raises:
-        ValueError: `client` is given beside a client, or has a value that cannot be right.
+        ValueError: `client` is given together with a client as `target`, or has an invalid option.
         TypeError: The target is of an unknown kind.
     """
 
@@ -47,7 +47,7 @@ class TaskMCPServer(MCPServer):
             raise ValueError("client= has the options of a client that is made here; give them to your client instead")
         self._target = target
         self._client_options = dict(client or {})
-        # Made now, so that bad input is told before a run begins.
+        # Made now, so that bad input raises an error before a run begins.
         self._next = self._made()
         self._name = name or f"mcptasks: {self._next!r}"
         self._client: Client | None = None
@@ -94,7 +94,7 @@ class TaskMCPServer(MCPServer):
     async def call_tool(
         self, tool_name: str, arguments: dict[str, Any] | None, meta: dict[str, Any] | None = None
     ) -> mcp_types.CallToolResult:
-        """Call a tool, and drive the task that comes of the call to its end."""
+        """Call a tool, follow its task to the end, and return the result."""
         return await self._connected().call_tool(tool_name, arguments, meta=meta)  # type: ignore[arg-type]
 
     async def list_prompts(self) -> mcp_types.ListPromptsResult:

@@ -1,7 +1,7 @@
-"""Temporal: an activity that calls a tool, and heartbeats the reference of its task.
+"""Temporal: an activity that calls a tool, and sends the reference of its task as a heartbeat.
 
-Needs the extra `temporal`. An activity that is tried again finds the reference in the heartbeat details of the attempt
-before, and waits for the same task. In a workflow:
+Needs the extra `temporal`. A repeated attempt finds the reference in the heartbeat details of the earlier attempt, and
+waits for the same task. In a workflow:
 
     await workflow.execute_activity(
         "mcp_task",
@@ -48,13 +48,13 @@ _FINAL = (
     *(ToolError, TaskFailedError, TaskCancelledError, TaskNotFoundError, TaskExpiredError),
     *(TaskInputRequiredError, TaskKeyError, TaskUncertainError),
 )
-"""Errors that another attempt would only raise again: it would wait for the same task, or must not make the call."""
+"""Errors that another attempt would raise again, since it would wait for the same task, or must not make the call."""
 
 _CANCEL_SECONDS = 5.0
-"""How many seconds asking the server to cancel may take. Then the activity ends all the same."""
+"""Seconds that the request to cancel a task may take. After that, the activity ends in any case."""
 
 _BEATS = 4
-"""How many heartbeats there are in the time that Temporal waits for one."""
+"""How many heartbeats are sent within Temporal's heartbeat timeout, so that some may be lost."""
 
 
 @dataclass
@@ -62,13 +62,13 @@ class ToolCall:
     """The argument of the activity `mcp_task`: one call of a tool. Plain JSON, so that any SDK can start it."""
 
     connect: Mapping[str, Any]
-    """`Connect.to_dict()`: how to get to the server from the activity's worker."""
+    """`Connect.to_dict()`: how to connect to the server from the activity's worker."""
     tool: str
     """The tool."""
     arguments: Mapping[str, Any] | None = None
-    """Its arguments."""
+    """The tool's arguments."""
     key: str | None = None
-    """The idempotency key, of use with `Connect(store=...)`; None for "workflow id/run id/activity id", which is the
+    """The idempotency key, only used with `Connect(store=...)`; None for "workflow id/run id/activity id", which is the
     same for all attempts."""
     detach: bool = False
     """Leave the task running if the activity is cancelled. By default the server is asked to cancel it."""
@@ -78,12 +78,12 @@ class ToolCall:
 async def mcp_task(call: ToolCall) -> Any:
     """Call a tool and wait for its value.
 
-    Cancelling the activity asks the server to cancel the task. A worker that shuts down leaves the task to the next
-    attempt.
+    If the activity is cancelled, the server is asked to cancel the task. If a worker shuts down, the task goes on, and
+    the next attempt waits for it.
 
     Raises:
-        ApplicationError: What went wrong, with the error's class as its `type`, and `[message, reference]` as its
-            `details`. It is not retryable if another attempt could not do better.
+        ApplicationError: The error of the call or the wait, with the error's class as its `type`, and `[message,
+            reference]` as its `details`. It is not retryable if another attempt would fail in the same way.
     """
     info = activity.info()
     connect = Connect.from_json(call.connect)
@@ -116,21 +116,21 @@ async def mcp_task(call: ToolCall) -> Any:
 
 
 def _earlier(info: activity.Info) -> TaskReference | None:
-    """The task that the attempt before waited for."""
+    """The reference of the task for which the earlier attempt waited; None if there is none."""
     details = info.heartbeat_details
     return TaskReference.from_json(details[0]) if details and details[0] is not None else None
 
 
 def _key(call: ToolCall, info: activity.Info) -> str:
-    """A key for all attempts of an activity. Its id is unique in a run of its workflow only."""
+    """The key for all attempts of an activity. The activity's id is unique only within a run of its workflow."""
     if call.key is not None:
         return call.key
     return "/".join(part for part in (info.workflow_id, info.workflow_run_id, info.activity_id) if part)
 
 
 def _is_unwanted() -> bool:
-    """Whether the activity was cancelled since nobody wants its result any more. Other reasons are a shutdown of the
-    worker, a time-out, a pause: another attempt follows, and waits for the same task."""
+    """Whether the activity was cancelled because nobody wants its result any more. After any other reason (a shutdown
+    of the worker, a time-out, a pause), another attempt follows, and waits for the same task."""
     details = activity.cancellation_details()
     return details is not None and details.cancel_requested
 
@@ -144,7 +144,7 @@ async def _cancel(connect: Connect, reference: TaskReference) -> None:
 
 
 def _told(exc: TaskError) -> ApplicationError:
-    """An error as Temporal keeps it in its history."""
+    """An error in the form that Temporal keeps in its history."""
     reference = None if exc.reference is None else exc.reference.to_dict()
     return ApplicationError(
         str(exc), exc.message, reference, type=type(exc).__name__, non_retryable=isinstance(exc, _FINAL)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+import sys
 import threading
-import weakref
-from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
@@ -20,10 +19,11 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from mcptasks.testing._asgi import TaskServerApp
 from mcptasks.testing._server import TaskServer
 
-START_LIMIT = 10.0
-"""Seconds that the server has to start; then `start` raises. A busy machine needs a few."""
-STOP_LIMIT = 10.0
-"""Seconds that the server has to stop; then `stop` raises."""
+START_LIMIT = 60.0
+"""Seconds that the server has to start; then `start` raises. Only a server that hangs takes so long: a busy machine
+needs a few seconds."""
+STOP_LIMIT = 60.0
+"""Seconds that the server has to stop; then `stop` raises. As for `START_LIMIT`."""
 
 Peer = tuple[str, int]
 
@@ -89,8 +89,8 @@ class serve_http:  # noqa: N801 - used like a function: `with serve_http(server)
     """Serve a `TaskServer` over HTTP; as a context manager, it gives the URL.
 
     The server runs in a background thread with an asyncio loop of its own, so the test may run on asyncio, on trio, or
-    without an event loop. `stop()` and `start()` stop the server and start it again on the same port, which nobody else
-    gets meanwhile.
+    without an event loop. `stop()` and `start()` stop the server and start it again on the same port, which no other
+    program gets meanwhile (on Linux, within the `with` block).
     """
 
     def __init__(
@@ -125,7 +125,6 @@ class serve_http:  # noqa: N801 - used like a function: `with serve_http(server)
             cutter=self._transports.cut,
         )
         self._kept: socket.socket | None = None
-        """Holds the port while the server is stopped. Not listening, it refuses connections."""
         self._thread: threading.Thread | None = None
         self._started = threading.Event()
         self._failure: BaseException | None = None
@@ -139,17 +138,22 @@ class serve_http:  # noqa: N801 - used like a function: `with serve_http(server)
 
     def __enter__(self) -> str:
         """Start, and give the URL."""
-        self.start()
+        self._kept = self._keep_port()
+        try:
+            self.start()
+        except BaseException:
+            self._give_port_back()
+            raise
         return self.url
 
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Stop, and give the port back."""
-        self._end()
-        kept, self._kept = self._kept, None
-        if kept is not None:
-            kept.close()
+        """Stop."""
+        try:
+            self.stop()
+        finally:
+            self._give_port_back()
 
     def start(self) -> None:
         """Begin to listen and to serve; after `stop()`, on the same port."""
@@ -169,39 +173,45 @@ class serve_http:  # noqa: N801 - used like a function: `with serve_http(server)
 
     def stop(self) -> None:
         """Cut all connections and stop listening; does nothing if the server is not running."""
-        if self._end():
-            with suppress(OSError):  # Somebody got the port in the moment since the server gave it back.
-                self._kept = self._bound()
-                weakref.finalize(self, self._kept.close)
-
-    def _end(self) -> bool:
-        """End the server; returns whether there was one."""
         thread, self._thread = self._thread, None
         if thread is None:
-            return False
+            return
         if self._loop is not None and self._stop is not None:
             self._loop.call_soon_threadsafe(self._stop.set)
         thread.join(STOP_LIMIT)
         if thread.is_alive():
             raise RuntimeError(f"the test server on {self.url} did not stop")
-        return True
 
-    def _listen(self) -> socket.socket:
-        sock, self._kept = self._kept or self._bound(), None
-        try:
-            sock.listen(2048)
-        except OSError:
-            sock.close()
-            raise
+    def _keep_port(self) -> socket.socket | None:
+        """Bind the port, lest another program gets it between `stop()` and `start()`. Connections are refused then, as
+        this socket does not listen. Only on Linux, where two sockets may be bound to one port."""
+        if sys.platform != "linux":
+            return None
+        sock = self._bind()
+        self._port = sock.getsockname()[1]
         return sock
 
-    def _bound(self) -> socket.socket:
+    def _give_port_back(self) -> None:
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            kept.close()
+
+    def _bind(self) -> socket.socket:
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
         # asyncio turns Nagle's algorithm, which costs 40 ms a request, off only for sockets that name their protocol.
         sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.bind((self._host, self._port))
+        except OSError:
+            sock.close()
+            raise
+        return sock
+
+    def _listen(self) -> socket.socket:
+        sock = self._bind()
+        try:
+            sock.listen(2048)
         except OSError:
             sock.close()
             raise

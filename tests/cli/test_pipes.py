@@ -16,6 +16,10 @@ from tests.helpers.command_line import COMMAND, LIMIT, Home
 
 pytestmark = pytest.mark.slow
 
+OUT_OF_TIME = "10"
+"""Seconds that end a command which waits for ever. The time begins before the call is written down, which takes longer
+on a busy machine."""
+
 
 def test_call(home: Home, url: str) -> None:
     """`call` types the arguments, prints the result alone, and ends with 0."""
@@ -58,7 +62,7 @@ def test_json(home: Home, url: str) -> None:
         (["lonk"], 2, "error: the server lists no tool 'lonk'; did you mean long?"),
         (["typed", "m=1"], 2, "error: the tool has no argument m; it has n, names"),
         (["typed"], 2, "error: the tool needs n: write n=..."),
-        (["long", "--timeout", "4"], 124, "the work goes on\nwatch it:   mcptasks watch "),
+        (["long", "--timeout", OUT_OF_TIME], 124, "the work goes on\nwatch it:   mcptasks watch "),
         (["ask"], 6, "error: the task asks: Which month?"),
         (["ask", "--no-input"], 6, "error: the task asks"),
     ],
@@ -79,7 +83,7 @@ def test_plain_call_out_of_time(home: Home, server: TaskServer, url: str) -> Non
     id is that of the store."""
     server.add_tool("plain", support="none", result=3)
     server.faults.add("tools/call", Delay(LIMIT))
-    done = home.run("call", url, "plain", "--timeout", "4")  # The time begins before the call is written down.
+    done = home.run("call", url, "plain", "--timeout", OUT_OF_TIME)
     assert done.out == ""
     assert "immediate:" not in done.err
     (known,) = home.run("list", "-a", "-q").out.split()

@@ -167,7 +167,7 @@ def test_killed(home: Home, server: TaskServer, url: str) -> None:
 def test_stdio(home: Home) -> None:
     """A server that the command has started ends with it, which is said."""
     words = ["call", "slow_computation", "duration=60", "--", sys.executable, "-m", "mcptasks.testing"]
-    code, err = stopped(home, signal.SIGINT, "step 1", *words)
+    code, err = stopped(home, signal.SIGINT, "step ", *words)
     assert code == 130
     assert "was started by this command and ends with it, and so may the work there" in err
 

@@ -166,7 +166,7 @@ def test_nearest_file_first(scene: Scene) -> None:
         ("[]", "must hold a JSON object"),
         ('{"mcpServers": []}', "mcpServers must be an object"),
         ('{"mcpServers": {"s3cret": 3}}', "the entry 's3cret' must be an object"),
-        ('{"mcpServers": {"a": {}, "a": {}}}', "the name 'a' stands there twice"),
+        ('{"mcpServers": {"a": {}, "a": {}}}', "an object has the name 'a' twice"),
         ("[" * 100_000, "nested too deeply"),
     ],
 )

@@ -53,8 +53,8 @@ def test_stalled() -> None:
     assert suspense.reason(POLICY, 9.9, None) is None
     assert suspense.reason(POLICY, 10.0, None) == "stalled"
     assert suspense.waited(4.0).due(POLICY, None) == 14
-    assert suspense.looked(evolve(WORKING, poll_interval=timedelta(seconds=1)), 5.0).due(POLICY, None) == 10
-    assert suspense.looked(evolve(WORKING, status_message="half"), 5.0).due(POLICY, None) == 15
+    assert suspense.looked(evolve(WORKING, poll_interval=timedelta(seconds=1)), 0, 5.0).due(POLICY, None) == 10
+    assert suspense.looked(evolve(WORKING, status_message="half"), 0, 5.0).due(POLICY, None) == 15
     assert suspense.told("stalled", 10.0).due(POLICY, None) == 20
 
 
@@ -67,16 +67,23 @@ def test_progress_is_no_stall() -> None:
 
 def test_input_is_no_stall() -> None:
     """While a task waits for input it is not the server that keeps everybody waiting."""
-    suspense = Suspense(0.0, WORKING).looked(asking("a"), 1.0)
+    suspense = Suspense(0.0, WORKING).looked(asking("a"), 1, 1.0)
     assert suspense.due(POLICY, None) == math.inf
-    assert suspense.looked(WORKING, 50.0).due(POLICY, None) == 60
+    assert suspense.looked(WORKING, 1, 50.0).due(POLICY, None) == 60
 
 
 def test_rounds() -> None:
-    """A round is a status with a new question; what is only still open is none."""
+    """A round is a status with a new question; what is still open, or comes late, is none."""
     suspense = Suspense(0.0, WORKING)
-    for status, rounds in [(asking("a"), 1), (WORKING, 1), (asking("b"), 2), (asking("b", "c"), 3), (asking("b"), 3)]:
-        suspense = suspense.looked(status, 1.0)
+    for status, asked, rounds in [
+        (asking("a"), 1, 1),
+        (WORKING, 1, 1),
+        (asking("a"), 1, 1),
+        (asking("b"), 2, 2),
+        (asking("b", "c"), 3, 3),
+        (asking("b"), 3, 3),
+    ]:
+        suspense = suspense.looked(status, asked, 1.0)
         assert suspense.rounds == rounds
 
 
@@ -84,7 +91,7 @@ def test_failed_looks() -> None:
     """Only attempts that fail in a row count."""
     suspense = Suspense(0.0, WORKING).failed().failed()
     assert suspense.failures == 2
-    assert suspense.looked(WORKING, 1.0).failures == 0
+    assert suspense.looked(WORKING, 0, 1.0).failures == 0
     assert suspense.told("failed_looks", 1.0).failures == 0
 
 

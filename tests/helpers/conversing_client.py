@@ -28,7 +28,7 @@ from mcptasks import (
 from tests.helpers.conversing import IN_LATIN, PUSHES, RIGHT, Conversation, Plan, Speaker
 from tests.helpers.raw_server import serving
 from tests.helpers.spoiling import Mutation
-from tests.helpers.spoilt_http import LEGACY_FORMS
+from tests.helpers.spoilt_http import LEGACY_FORMS, LONG_PAUSE
 from tests.helpers.spoilt_words import FOREIGN, Field
 from tests.helpers.support import Era
 from tests.helpers.virtual_time import run_virtually
@@ -71,7 +71,7 @@ class Case:
     @property
     def leaves_the_rest(self) -> bool:
         """Whether a call after the spoilt answer must succeed."""
-        return not self.always and self.target not in (*OPENING, "tools/list")
+        return not self.always and self.target not in (*OPENING, "tools/list") and self.mutation.form != LONG_PAUSE
 
 
 @define

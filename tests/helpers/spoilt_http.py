@@ -158,10 +158,13 @@ def _away(place: str, code: int = 307) -> Form:
     return lambda parts: Http(b"", f"HTTP/1.1 {code} Moved", None, (f"Location: {place}",))
 
 
+LONG_PAUSE = "429 and an odd Retry-After"
+"""The form after which a client sends nothing for a long time, since the server asks for that."""
+
 BAD_FORMS: Mapping[str, Form] = {
     **{name: form for code in (*_CODES, *_MORE_CODES) for name, form in _status(code).items()},
     "503 and Retry-After": lambda parts: Http(b"", "HTTP/1.1 503 Busy", None, ("Retry-After: 1",)),
-    "429 and an odd Retry-After": lambda parts: Http(b"", "HTTP/1.1 429 Busy", None, ("Retry-After: " + "9" * 30,)),
+    LONG_PAUSE: lambda parts: Http(b"", "HTTP/1.1 429 Busy", None, ("Retry-After: " + "9" * 30,)),
     "401 and a challenge": lambda parts: Http(b"", "HTTP/1.1 401 Who", None, ('WWW-Authenticate: Bearer realm="x',)),
     "moved in a circle": _away("/mcp"),
     "moved to another origin": _away("http://127.0.0.1:1/mcp"),

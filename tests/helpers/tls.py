@@ -83,7 +83,7 @@ def _serve(listener: socket.socket, context: ssl.SSLContext, first: bytes) -> No
         except OSError:  # The listener was closed.
             return
         with connection:
-            connection.settimeout(5)
+            connection.settimeout(60)
             try:
                 if connection.recv(1, socket.MSG_PEEK) == b"\x16":  # A TLS handshake (RFC 8446, 5.1).
                     context.wrap_socket(connection, server_side=True).close()

@@ -1,4 +1,4 @@
-"""`mcptasks adopt`: takes a task into the store that another program, or another machine, has started."""
+"""`mcptasks adopt`: takes a task that another program, or another machine, has started into the store."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from mcptasks.store import Store, TaskRecord
 
 _PATIENCE = 5.0
-"""Seconds for the store to take the task: that is one write."""
+"""Seconds for the store to take the task, which is one write."""
 _PAUSE = 0.05
-"""Seconds between two looks into the store."""
+"""Seconds between two reads of the store."""
 
 
 @click.command(cls=options.IdCommand)

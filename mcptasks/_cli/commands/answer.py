@@ -1,4 +1,4 @@
-"""`mcptasks answer`: answers what a task asks, with fields from the command line or typed in the terminal."""
+"""`mcptasks answer`: answers a question of a task, with fields from the command line or typed in the terminal."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _PATIENCE = 5.0
 @click.option("--cancel", "dismiss", is_flag=True, help="Dismiss the question without a decision.")
 @options.setting(reaches=True, names_server=True)
 def command(setting: Setting, task: str, words: Sequence[str], decline: bool, dismiss: bool) -> Exit:
-    """Answer what a task asks. Without fields, the command asks in the terminal.
+    """Answer a question of a task. Without fields, the command asks in the terminal.
 
-    A FIELD of the form is typed by the form, as arguments in `call`. KEY names the question if the task asks several;
-    `show` lists them, a long key by its end.
+    A FIELD gets its type from the form, as an argument of `call` gets its type from the tool. KEY names the question if
+    the task asks several. `show` lists the keys, a long key by its end.
 
     \b
     mcptasks answer @last sure=true
@@ -133,10 +133,10 @@ def chosen(requests: Mapping[str, Any], key: str | None, named: Named) -> str:
 
 
 def fields(request: Any, words: Sequence[str]) -> Any:
-    """The answer that the command line gives. Pure but for the files that words name.
+    """The answer in the words of the command line. Pure, except that it reads the files that words name.
 
     Raises:
-        Failure: A field cannot be right.
+        Failure: A field is invalid.
     """
     if questions.method(request) == questions.SAMPLING:
         if len(words) == 1 and words[0].startswith("text="):

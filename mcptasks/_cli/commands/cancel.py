@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from mcptasks import Task
 
 _PATIENCE = 2.0
-"""Seconds to wait for the task to end, after the server has taken the request. It may well take longer, or complete."""
+"""Seconds to wait for the end of the task after the server has accepted the request. The task may take longer, or
+complete."""
 
 
 @click.command(epilog=options.TASK)
@@ -67,8 +68,8 @@ def command(setting: Setting, tasks: Sequence[str]) -> Exit:
 
 
 async def _cancel_aside(setting: Setting, named: Named) -> None:
-    """Cancel a task that another client of the store holds, such as a `watch` at another terminal: a person who cancels
-    means it, and a request to cancel does no harm when it comes twice."""
+    """Cancel a task that another client of the store holds, such as a `watch` at another terminal. A person who cancels
+    wants that in any case, and a second request to cancel does no harm."""
     target = connecting.target_of_task(setting, named)
     async with connecting.client_of(setting, target, None, named.labels) as client:
         await client.resume(dict(named.reference or {})).cancel()

@@ -79,8 +79,8 @@ def command(
     mode: str,
     wait: float | None,
 ) -> int:
-    """Start a long-running tool in the background and follow it to its result. Without a target, the tool is one of a
-    server that comes along.
+    """Start a long-running tool in the background and follow it to its result. Without a target, the tool is on a
+    server that comes with this package.
 
     \b
     mcptasks demo
@@ -99,9 +99,9 @@ def prepared(target: str | list[str], tool: str | None, arguments: dict[str, Any
     """Return the demonstration of a server.
 
     Raises:
-        click.UsageError: The target or an option cannot be right.
+        click.UsageError: The target or an option is invalid.
     """
-    # Here, since the SDK takes half a second, which `--help` need not.
+    # Imported here, since the SDK takes half a second, and `--help` does not need it.
     from mcptasks._cli.demo import Demo
 
     try:

@@ -27,7 +27,7 @@ def command(setting: Setting, tasks: Sequence[str]) -> Exit:
             setting.screen.print_json(screen_json)
         elif count < len(tasks):
             raise Failure(
-                Exit.NO_TASK, f"the store forgot {count} of {len(tasks)} tasks: a call that is just being made stays"
+                Exit.NO_TASK, f"the store forgot {count} of {len(tasks)} tasks: a call that is under way stays"
             )
         return Exit.OK
 

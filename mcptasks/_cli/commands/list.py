@@ -45,9 +45,9 @@ def command(
     since: float | None,
     limit: int,
 ) -> Exit:
-    """List the tasks of the store, newest first. Nothing is asked of any server.
+    """List the tasks of the store, newest first. No server is asked.
 
-    Without options, the list has the tasks that are not over as far as the store knows.
+    Without options, the list has the tasks that are not over, as far as the store knows.
     """
     wanted = {*status, *(("uncertain",) if uncertain else ())}
     phases = None if everything or wanted else records.OPEN

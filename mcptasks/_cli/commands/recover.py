@@ -1,4 +1,4 @@
-"""`mcptasks recover`: what a crash has left."""
+"""`mcptasks recover`: lists the tasks and calls that a crash has left."""
 
 from __future__ import annotations
 
@@ -21,16 +21,17 @@ if TYPE_CHECKING:
 @click.option("--watch", "follow", is_flag=True, help="Follow the tasks that nobody looks after until they are over.")
 @options.setting(reaches=True, answers=True)
 def command(setting: Setting, follow: bool) -> Exit:
-    """List what a crash has left: tasks that nobody looks after, and calls of which nobody knows whether they arrived.
+    """List what a crash has left: tasks that no running program holds, and uncertain calls, which may or may not have
+    arrived.
 
-    The exit code is 9 if there are such calls. `settle` records what became of one. Servers that can list their tasks
-    (2025-11-25) are asked which tasks may have come of such a call.
+    The exit code is 9 if there are uncertain calls. `settle` records what became of such a call. Servers that can list
+    their tasks (2025-11-25) are asked which tasks such a call may have created.
     """
     left: list[str] = []
 
     async def body() -> Exit:
         store = setting.open_store()
-        # A program that has just been killed holds its tasks until its lease ends, for all that `tasks` can see.
+        # Without this, a program that was just killed would hold its tasks until its lease ends.
         await store.release_dead()
         found = await store.tasks(phase=records.OPEN, limit=records.ALL)
         free, uncertain = chosen(found)
@@ -56,7 +57,7 @@ def command(setting: Setting, follow: bool) -> Exit:
 
 
 async def _tell(setting: Setting, store: Store, uncertain: Sequence[TaskRecord]) -> None:
-    """Say what is to be done about calls that may exist."""
+    """Print what to do about uncertain calls."""
     if setting.manner.quiet:
         return
     tasks = await candidates.of_calls(setting, store, uncertain)
@@ -70,6 +71,6 @@ async def _tell(setting: Setting, store: Store, uncertain: Sequence[TaskRecord])
 
 
 def chosen(found: Sequence[TaskRecord]) -> tuple[list[TaskRecord], list[TaskRecord]]:
-    """Return the tasks that nobody looks after, and the calls that may exist. Pure."""
+    """Return the tasks that nobody holds, and the uncertain calls. Pure."""
     free = [each for each in found if each.phase == "created" and each.is_free]
     return free, [each for each in found if each.phase == "uncertain"]

@@ -1,4 +1,4 @@
-"""`mcptasks result`: the result of one task, waited for if need be."""
+"""`mcptasks result`: waits for one task if necessary, and prints its result."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 def command(setting: Setting, task: str, no_wait: bool, timeout: float | None, output: Path | None, raw: bool) -> Exit:
     """Print the result of a task; wait for it if the task is not over.
 
-    Text comes as it is, data as JSON. `watch` shows the progress meanwhile.
+    Text is printed as it is, data as JSON. `watch` shows the progress meanwhile.
     """
     known: list[str] = []
 
@@ -75,10 +75,10 @@ def _tell(setting: Setting, failure: Failure) -> None:
 
 
 async def _look(task: Task[Any], named: Named) -> None:
-    """See whether the task is over.
+    """Check that the task is over.
 
     Raises:
-        Failure: It is not.
+        Failure: The task is not over.
     """
     status = await task.status()
     if not status.is_terminal:

@@ -23,9 +23,9 @@ _HEAD = ("TARGET", "KIND", "PLACE", "FILE")
 @options.setting(stores=False)
 def command(setting: Setting, config: Path | None) -> Exit:
     """List the configured servers: your own, and those of Claude Code, Claude Desktop, Cursor, VS Code, Gemini and
-    Windsurf as `source:name`. Nothing is started.
+    Windsurf as `source:name`. No server is started.
 
-    Your own stand in ~/.config/mcptasks/servers.json, or in the file that MCPTASKS_CONFIG or --config names:
+    Your own servers are in ~/.config/mcptasks/servers.json, or in the file that MCPTASKS_CONFIG or --config names:
 
     \b
     {"mcpServers": {"reports": {"url": "https://example.com/mcp",

@@ -1,4 +1,4 @@
-"""`mcptasks settle`: records what became of a call of which nobody knows whether the server carried it out."""
+"""`mcptasks settle`: records what became of an uncertain call."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mcptasks._cli.setting import Setting
 @click.option("--none", "nothing", is_flag=True, help="The call had no effect.")
 @options.setting()
 def command(setting: Setting, task: str, reference: str | None, nothing: bool) -> Exit:
-    """Record what became of a call that may exist, once you have looked at the server.
+    """Record what became of an uncertain call, after you have checked at the server.
 
     Give the task's id at the server, or its reference as JSON, or --none if the call had no effect.
     """

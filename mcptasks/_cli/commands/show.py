@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 @click.option("--reference", is_flag=True, help="Print the task's reference as JSON, for another program or machine.")
 @options.setting()
 def command(setting: Setting, task: str, reference: bool) -> Exit:
-    """Print everything that the store knows of a task: times, questions, who looks after it, its reference.
+    """Print everything that the store knows of a task: times, questions, the program that holds it, its reference.
 
-    Nothing is asked of the server; `watch` does that.
+    The server is not asked; `watch` asks it.
     """
 
     async def body() -> Exit:
@@ -49,7 +49,7 @@ def command(setting: Setting, task: str, reference: bool) -> Exit:
 
 
 def facts(record: TaskRecord, now: datetime) -> Iterator[tuple[str, str]]:
-    """Yield what is known of a task, as names and legible texts. Pure."""
+    """Yield the facts about a task, as names and legible texts. Pure."""
     fields: tuple[tuple[str, Any], ...] = (
         ("id", record.id),
         ("tool", record.name),
@@ -98,6 +98,6 @@ def _when(time: datetime | None, now: datetime) -> str | None:
     words = f"{durations.words(passed)} ago" if passed >= 0 else f"in {durations.words(-passed)}"
     try:
         local = time.astimezone()
-    except (OverflowError, ValueError):  # A server may keep a task for so long that our calendar ends first.
+    except (OverflowError, ValueError):  # The time may be later than Python's last date.
         local = time
     return f"{local:%Y-%m-%d %H:%M:%S} ({words})"

@@ -1,4 +1,4 @@
-"""`mcptasks store`: looks after the store itself."""
+"""`mcptasks store`: inspects and maintains the store itself."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SETTLED: tuple[Phase, ...] = ("over", "immediate", "forgotten", "refused")
 
 @click.group()
 def command() -> None:
-    """Look after the store, which keeps the tasks of this and of other programs."""
+    """Inspect and maintain the store, which keeps the tasks of this and of other programs."""
 
 
 @command.command()
@@ -47,7 +47,7 @@ def info(setting: Setting) -> Exit:
 def check(setting: Setting) -> Exit:
     """Examine the store for damage, for files that others can read, and for clients that have died.
 
-    The exit code is 1 if something was found.
+    The exit code is 1 if a problem was found.
     """
 
     async def body() -> Exit:
@@ -83,7 +83,7 @@ def migrate(setting: Setting) -> Exit:
 @click.argument("file", type=click.Path(path_type=Path))
 @options.setting()
 def backup(setting: Setting, file: Path) -> Exit:
-    """Write a consistent copy of the store to a new FILE, while programs go on with it."""
+    """Write a consistent copy of the store to a new FILE. Programs may use the store meanwhile."""
     path = file.absolute()
 
     async def body() -> Exit:
@@ -104,7 +104,7 @@ def backup(setting: Setting, file: Path) -> Exit:
 )
 @options.setting()
 def purge(setting: Setting, older_than: float) -> Exit:
-    """Delete tasks that are over. Calls that may exist, and tasks that run, stay."""
+    """Delete tasks that are over. Uncertain calls, and tasks that run, stay."""
 
     async def body() -> Exit:
         count = await setting.open_store().purge(older_than, phase=_SETTLED)

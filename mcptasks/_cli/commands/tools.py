@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mcptasks._cli import connecting, options, results, running, schemas, tables, untrusted
-from mcptasks._cli.commands.call import unknown_tool
 from mcptasks._cli.completing import complete_targets, complete_tools
 from mcptasks._cli.exits import Exit
 from mcptasks._cli.failures import Failure
+from mcptasks._cli.nearest import unknown_tool
 from mcptasks._cli.setting import Setting, program
 from mcptasks._cli.targets import Target
 from mcptasks._cli.values import mapping
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mcp_types import Tool
 
 _DEEPEST = 5
-"""Arrays inside arrays that are described; a schema may hold itself."""
+"""How many levels of arrays inside arrays are described. A schema may contain itself, so there must be a bound."""
 _HEAD = ("TOOL", "TASK", "DESCRIPTION")
 
 
@@ -84,7 +84,7 @@ def signature(tool: Tool) -> list[str]:
     shape = schemas.shape_of(tool.input_schema, tool.input_schema)
     needed = schemas.required(shape)
     words: list[str] = []
-    # What a server has named is quoted where a shell would take it for more than a word: the line is copied.
+    # A server's names are quoted if a shell could read more than a word in them, since people copy the line.
     for name, schema in schemas.properties(shape).items():
         one = schemas.shape_of(schema, tool.input_schema)
         known = _quoted(name, 80)

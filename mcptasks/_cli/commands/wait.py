@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mcptasks import Task, TaskStatus
 
 _PATIENCE = 5.0
-"""Seconds for the store to be told of a question, which the client knows already: that is one write."""
+"""Seconds for the store to get a question that the client knows already, which is one write."""
 _OF_STATUS = {"failed": Exit.FAILED, "cancelled": Exit.CANCELLED}
 
 
@@ -39,8 +39,8 @@ _OF_STATUS = {"failed": Exit.FAILED, "cancelled": Exit.CANCELLED}
 def command(setting: Setting, tasks: Sequence[str], wanted: Any, first: bool, timeout: float | None) -> Exit:
     """Wait for tasks in silence. The exit code tells how they ended.
 
-    A task that asks is waited for until somebody answers, by `answer` for instance.
-    The code is 0 if all tasks have completed, 1 if one failed, 3 if one was cancelled; `mcptasks --help` has all codes.
+    If a task asks a question, the command waits until somebody answers it, with `answer` for instance. The code is 0 if
+    all tasks have completed, 1 if one failed, 3 if one was cancelled; `mcptasks --help` has all codes.
 
     \b
     mcptasks wait @last --timeout 20m
@@ -110,7 +110,7 @@ async def _keep_questions(task: Task[Any], named: Named) -> None:
 
 
 class _Enough(Exception):
-    """The first of the tasks is there."""
+    """The first of the tasks has reached what `--any` waits for."""
 
 
 def code_of(status: TaskStatus, wanted: str | None) -> Exit:

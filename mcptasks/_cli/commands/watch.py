@@ -1,4 +1,4 @@
-"""`mcptasks watch`: follows tasks until they are over; a single one like `call`."""
+"""`mcptasks watch`: follows tasks until they are over, and prints the result if there is only one."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 def command(setting: Setting, tasks: Sequence[str], timeout: float | None) -> Exit:
     """Follow tasks until they are over, and answer their questions in the terminal.
 
-    Without TASK: all tasks of the store that are not over. A single TASK has its result printed. With --json, each
-    change is one line.
+    Without TASK, the command follows all tasks of the store that are not over. With a single TASK, it prints the
+    result. With --json, each change is one line.
     """
     return Watch(setting, timeout).run(tasks)
 

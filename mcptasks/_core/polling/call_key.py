@@ -1,7 +1,7 @@
-"""What a task runs, as a key to how long that takes: the tool, and a short hash of the arguments. Pure.
+"""The key under which run times are kept: the tool of a task, and a short hash of its arguments. Pure.
 
-The hash tells equal arguments from others. It is no secret and hides none: whoever can guess the arguments can compute
-it. A client with a store keys it (`Journal.keyed`), since the store writes it to disk.
+The hash tells equal arguments from others. It does not hide the arguments: whoever guesses them can compute the hash. A
+client with a store therefore mixes a secret key into it (`Journal.keyed`) before the store writes it to disk.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from attrs import frozen
 from mcptasks._core.models import Kind
 
 _BYTES = 8
-"""Length of the hash. Among the few dozen arguments that are kept of a tool, two that collide are out of the question;
-if two did, polls would be placed worse."""
+"""Length of the hash in bytes. A collision among the few dozen arguments that are kept of a tool is most unlikely, and
+would only place polls worse."""
 
 Tool: TypeAlias = tuple[Kind, str]
 """What was run, and its name."""
@@ -31,7 +31,7 @@ class CallKey:
     arguments: str
     """Hash of the arguments, in hexadecimal digits."""
     size: int
-    """Size class of the arguments: how many bits it takes to write the length of their JSON."""
+    """Size class of the arguments: the number of bits in the length of their JSON text."""
 
 
 def call_key(tool: Tool, arguments: Mapping[str, Any] | None) -> CallKey:

@@ -1,7 +1,9 @@
-"""What is known of one tool: its latest runs, where to poll the next ones, and the account of polls. Pure.
+"""What one client has learned of one tool: its latest runs, where to poll the next ones, and the account of polls.
+Pure.
 
-What is known of the same arguments counts more than what is known of arguments of a like size, and that more than what
-is known of the tool. The more runs are known of the nearer, the less the farther counts. Newer runs count more.
+Three groups of runs tell how long the next run may take: runs with the same arguments, runs with arguments of about the
+same size, and all other runs of the tool. The first group counts most, the last least. The more runs a group has, the
+less the groups after it count. Within a group, newer runs count more.
 """
 
 from __future__ import annotations
@@ -28,37 +30,47 @@ from mcptasks._core.polling.placement import Places, places, sooner
 from mcptasks._core.polling.rhythm import Rhythm
 
 _ARGUMENTS = 32
-"""Different arguments that are remembered of one tool. The ones that ended longest ago make room."""
+"""How many different arguments are remembered of one tool. Beyond that, the arguments whose latest run ended longest
+ago are forgotten, to bound the memory."""
 _RUNS = 16
-"""Runs that are remembered of one tool, whatever its arguments."""
+"""How many runs are remembered of one tool, whatever the arguments. Beyond that, the oldest is forgotten."""
 _RUNS_ALIKE = 16
-"""Runs that are remembered of the same arguments."""
+"""How many runs with the same arguments are remembered; the oldest is forgotten first."""
 _FADING = 0.85
-"""How much less a run counts than the one after it. Three runs then have 0.39 of the weight of all that came before."""
+"""The weight of a run, as a part of the weight of the run after it. The latest three of many runs then have about 0.4
+of the weight of all."""
 _NEAR = 0.5
-"""Weight of runs of the same arguments at which other runs of the tool count half; the same for sizes."""
+"""Other runs of the tool count half when the runs with the same arguments have this weight together. The same holds for
+runs with arguments of another size, when those of the same size have this weight."""
 _PLANS = 64
-"""Plans that are kept of one tool, for different arguments and intervals. When there are more, all are forgotten."""
+"""How many plans are kept of one tool, for different arguments and intervals. With more, all are forgotten, and made
+again when needed."""
 _STALE = 8
 _STALEST = 16
-"""A plan is drawn up anew when there are an eighth more runs since the last that ended otherwise than expected, and
-when it does not know the latest 16. After few runs, that is each time."""
+"""A plan is made anew after some new runs: an eighth (1 / `_STALE`) of the runs since the latest unexpected one, but at
+least 1 and at most `_STALEST`. So, shortly after an unexpected run, each run leads to a new plan."""
 _SAMPLE = 100
-"""Tasks that are learned from at once at the most, about: of more, there are scouts."""
+"""About how many watched tasks are learned from at once. If more are watched, the client learns from some of them, the
+scouts."""
 _LAG = 32
-"""A plan may be behind by this part of the tasks that are watched: to draw it up takes a millisecond."""
+"""A plan may lack one run for this many watched tasks (counted up to `_SAMPLE`), since it takes a millisecond to make a
+plan."""
 _LEARNERS = 8
-"""Up to so many tasks at once, all are polled where that tells most of a steady tool; of more, so many at once."""
+"""About how many tasks at once are polled where a poll tells most of a steady tool's length; the others are polled
+where a poll finds the end soonest."""
 _COHORT = 0.8
-"""The part of the scouts that have to end before the others of a crowd are polled by what the scouts tell."""
+"""Part of the scouts that must have ended before the other tasks of a crowd are polled by what the scouts tell."""
 _UNSCOUTED = 3000
-"""After so many runs in a crowd without a scout, the others are learned from."""
+"""After this many runs of a crowd without a scout among them, the client learns from all tasks until there is a
+scout."""
 _SAVED = 1000.0
-"""Polls that are kept to a tool's credit at the most: what was saved for hours is not spent at once."""
+"""The highest balance of a tool's account, in polls. Without a limit, what was saved for hours could be spent at
+once."""
 _RESERVE = 512
-"""One poll for so many tasks that are watched stays in the account: they may yet overdraw it."""
+"""For each so many watched tasks, one poll stays in the account as a reserve, since the tasks that are under way may
+yet overdraw the account."""
 _THRIFTY = 0.8
-"""The part of the budget that is spent while the account has nothing left."""
+"""Part of the budget that a plan may spend while the account is empty."""
 
 
 @frozen
@@ -75,11 +87,11 @@ Aim: TypeAlias = Literal["find", "learn", "save"]
 
 @define(eq=False)
 class _Count:
-    """Counts runs, also those that are forgotten."""
+    """Counts all runs, including those that are forgotten."""
 
     seen: int = 0
     changed: int = 0
-    """What `seen` was when a run last ended otherwise than expected."""
+    """The value of `seen` at the latest run that did not end as expected."""
 
     def add(self, *, expected: bool) -> None:
         """Count a run."""
@@ -88,7 +100,7 @@ class _Count:
             self.changed = self.seen
 
     def current(self, seen: int, watched: int) -> bool:
-        """Whether what was concluded after so many runs still holds."""
+        """Whether a plan that was made after `seen` runs is still recent enough."""
         enough = min(max((self.seen - self.changed) // _STALE, 1), _STALEST)
         return self.seen - seen < max(enough, min(watched, _SAMPLE) // _LAG)
 
@@ -100,7 +112,7 @@ class _Alike:
     runs: tuple[Run, ...] = ()
     count: _Count = field(factory=_Count)
     lengths: Lengths | None = None
-    """The distribution that was last concluded from them."""
+    """The latest distribution that was made for these arguments."""
     steadiness: float = 0.0
     """See `lengths.steadier`."""
 
@@ -127,7 +139,8 @@ class _Plan:
         return found if found is not None and (aim == "learn" or sooner(found, lengths.known)) else None
 
     def _following(self, aim: Aim) -> Places | None:
-        """Polls are placed by what is known alone: the scouts find out what has changed."""
+        """Place polls by earlier runs alone, without a share for unknown lengths: the scouts find out what has
+        changed."""
         known, rhythm = self.lengths.known, self.rhythm
         whole = sum(mass for _, _, mass in known)
         pieces = [(low, high, mass / whole) for low, high, mass in known]
@@ -135,25 +148,26 @@ class _Plan:
             found = places(pieces, rhythm)
             return found if found is not None and sooner(found, pieces) else None
         if _THRIFTY * rhythm.worth_of(pieces) < 1:
-            # Each run takes a poll, so nothing can be saved. The usual polls spend nothing on what is unsure.
+            # Each run takes a poll, so this plan could save nothing. The usual polls do not depend on what may be
+            # wrong.
             return None
         return places(pieces, rhythm, share=_THRIFTY)
 
 
 @define(eq=False)
 class History:
-    """What is known of one tool."""
+    """What one client has learned of one tool."""
 
     runs: tuple[Ended, ...] = ()
     count: _Count = field(factory=_Count)
     alike: OrderedDict[str, _Alike] = field(factory=OrderedDict[str, _Alike])
     """The runs by their arguments."""
     lengths: Lengths | None = None
-    """The distribution that was last concluded for arguments that are not known."""
+    """The latest distribution for arguments of which no run is known."""
     steadiness: float = 0.0
-    """The same for it."""
+    """The steadiness that belongs to that distribution; see `lengths.steadier`."""
     account: float = 0.0
-    """How many polls fewer were made of this tool's runs than polling at the interval and today's early polls make."""
+    """How many polls were saved on this tool's runs, compared with what the runs are worth (`Rhythm.worth`)."""
     begun: int = 0
     """How many scouts have begun."""
     cohort: int = 0
@@ -161,18 +175,19 @@ class History:
     unscouted: int = _UNSCOUTED
     """How many runs came since the last scout."""
     turn: int = 0
-    """Counts the plans that were asked for."""
+    """How many plans scouts have asked for."""
     plans: dict[tuple[str | None, int, Rhythm], _Plan] = field(factory=dict[tuple[str | None, int, Rhythm], _Plan])
-    """What follows, by arguments (None for unknown ones), their size class, and circumstances."""
+    """The plans, by the hash of the arguments (None for unknown ones), their size class, and the rhythm."""
 
     @property
     def scouted(self) -> bool:
-        """Whether scouts tell enough of a crowd of this tool's runs."""
+        """Whether there was a scout lately, so that the client need not learn from the other tasks of a crowd."""
         return self.unscouted < _UNSCOUTED
 
     @property
     def heeded(self) -> bool:
-        """Whether the scouts tell of long runs too. Short runs end first, so the first few that end tell too little."""
+        """Whether enough scouts have ended to follow them. Short runs end first, so the first few scouts say nothing of
+        long runs."""
         return self.count.seen >= _COHORT * self.cohort
 
     def take(self, ended: Ended) -> None:
@@ -197,7 +212,7 @@ class History:
         self.runs = (*self.runs, ended)[-_RUNS:]
 
     def places(self, key: CallKey, rhythm: Rhythm, watched: int) -> Places | None:
-        """Where to poll a run."""
+        """Where to poll a run; None for the usual polls."""
         if not self.runs or (rhythm.follows and not self.heeded):
             return None
         alike = self.alike.get(key.arguments)
@@ -217,7 +232,7 @@ class History:
         return distribution(list(_evidence(key, alike, self.runs)), shortest=shortest, steadiness=known.steadiness)
 
     def pay(self, key: CallKey, run: Run, polls: int, rhythm: Rhythm) -> None:
-        """Settle the account for a run that took so many polls."""
+        """Book a run: its usual number of polls is added to the account, and the polls that it took are subtracted."""
         alike = self.alike.get(key.arguments)
         lengths = self.lengths if alike is None or alike.lengths is None else alike.lengths
         likely = [] if lengths is None else list(between(lengths.known, run.low, run.high))
@@ -225,8 +240,8 @@ class History:
         self.account = min(self.account, _SAVED)
 
     def _aim(self, rhythm: Rhythm, watched: int) -> Aim:
-        """What the polls of the next run are for. Of many scouts at once, one in a few is polled where that tells most.
-        The others save polls while the account has none left."""
+        """What the polls of the next run are for. A scout's polls find its end soonest, except that one scout in a few
+        is polled where that tells most. A run that is no scout saves polls while the account is low."""
         if rhythm.follows:
             return "find" if self.account >= watched // _RESERVE else "save"
         self.turn += 1
@@ -239,7 +254,7 @@ class History:
 
 
 def _evidence(key: CallKey, alike: _Alike | None, runs: tuple[Ended, ...]) -> Iterator[Evidence]:
-    """The runs that tell of the next one with this key, and how much each counts."""
+    """The runs that tell how long the next run with this key may take, and the weight of each."""
     near = 0.0
     for number, run in enumerate(reversed(() if alike is None else alike.runs)):
         weight = _FADING**number

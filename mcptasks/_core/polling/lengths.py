@@ -1,9 +1,9 @@
 """How long the next run of a tool may take: earlier runs go in, a distribution comes out. Pure.
 
-The length of a run is seldom known to the point: the run was not over at one poll, and was at the next. Each run is
-therefore an interval, and has a weight. The lengths on which most of the weight can agree get the mass (Turnbull's
-estimator for interval-censored observations, a few rounds of it). A part of the mass stays spread over all lengths,
-since the next run may be like none before. All times are seconds since a task's creation.
+The exact length of a run is seldom known: the run ended between two polls. So each run is an interval with a weight.
+The lengths that fit most of the weight get the mass (a few rounds of Turnbull's estimator for interval-censored
+observations). A part of the mass stays spread over all lengths, since the next run may be like none before. All times
+are seconds since a task's creation.
 """
 
 from __future__ import annotations
@@ -16,59 +16,65 @@ from typing import TypeAlias
 from attrs import evolve, frozen
 
 _ROUNDS = 8
-"""Rounds of the estimator. Its mass moves little after these; fewer also keep it from being too sure of a few runs."""
+"""How many rounds the estimator makes. After them the mass hardly moves, and more rounds would trust a few runs too
+much."""
 _SLIGHT = 0.02
-"""Part of the mass below which an interval is left out of the distribution: noise of the estimator."""
+"""An interval with less than this part of the mass is left out of the distribution, as noise of the estimator."""
 _NARROWEST = 1e-3
-"""Seconds, and part of a length, that an interval is wide at the least: no two runs are equally long to the point."""
+"""The least width of an interval, in seconds plus the same part of the length: no two runs take exactly equally
+long."""
 _MARGIN = 0.01
 _MARGIN_PART = 0.003
-"""Seconds, and part of a length, by which the next run may be longer than one before and still count as alike."""
+"""By how many seconds, plus what part of its length, a run may be longer than an earlier run and still count as
+alike."""
 _UNKNOWN = 0.5
-"""Weight of one run, compared with which the part of the mass that is spread over all lengths is this heavy."""
+"""The weight of the mass that is spread over all lengths, if one fully known run has the weight 1."""
 _LEAST_TOLD = 0.3
-"""What a run counts that was over at the first poll, beside one whose length is known."""
+"""The weight of a run that was over at its first poll, if a run whose length is known has the weight 1."""
 _BELOW = 0.7
-"""Part of the spread mass that lies below the longest length known. The rest lies above, up to `_BEYOND` times it."""
+"""Part of the spread mass that lies below the longest known length. The rest lies above, up to `_BEYOND` times that
+length."""
 _BEYOND = 2.0
-_STEP = 2.0
-"""The spread mass is the same for each doubling of a length."""
 _STEPS = 24
-"""Doublings at the most over which mass is spread: from 0.16 s to a month."""
+"""The most steps over which the spread mass is divided evenly. A step is a doubling of the length, unless there are too
+many; 24 doublings lead from 0.16 s to a month."""
 _FINE = 0.04
 _FINE_PART = 0.006
-"""Seconds, and part of a length, to within which it is enough to know how long a tool takes."""
+"""A tool's length is known well enough if it is known to within this many seconds, or this part of it if that is
+more."""
 _DOUBT = 0.35
-"""Part of the weight of a run that may have been shorter, by which it is not taken to have been as long as before."""
+"""Part of the weight of a remembered run (see `remembered`) that counts for the possibility that the run was
+shorter."""
 _DOUBTED = 4
-"""The latest of such runs whose doubts count."""
+"""How many such runs are doubted: the latest, which weigh most."""
 _STEADY = 3.0
-"""So many times as likely is a tool at first to take exactly as long as before, than somewhat as long."""
+"""How many times as likely a tool is, before anything is known of its steadiness, to take exactly as long as before
+than to take roughly as long."""
 _FADING = 0.85
-"""How much less a run tells of a tool's steadiness than the one after it."""
+"""What a run tells of a tool's steadiness, as a part of what the run after it tells."""
 _LIKELY = 0.25
-"""The chance from which the end of a run counts as expected."""
+"""The end of a run counts as expected if its chance was at least this."""
 _TRIFLE = 0.03
-"""The chance of anything: what was not expected at all does not prove too much."""
+"""A chance that is added to each chance, so that one run that was not expected at all does not prove too much."""
 _TINY = 1e-9
 _DEVIATION = 1.5
 """The standard deviation of a normal distribution, in typical (median) differences from the median."""
 _WIDEST = 1.0
-"""Lengths that differ by more than this part are smoothed over no more than this."""
+"""The widest smoothing, as a part of a length, however much the lengths differ."""
 _HEAVY = 0.15
-"""Part of the mass that an interval has at the least if runs are remembered to have ended in it."""
+"""An interval with at least this part of the mass counts as one in which earlier runs ended."""
 _BELIEVED = 0.7
-"""How likely it has to be that the run was no shorter than these intervals."""
+"""How likely it must be that a run was no shorter than these intervals; then it is remembered as no shorter."""
 _WORTH = 0.12
-"""Part of the mass that an interval has at the least if a poll is spent on learning where in the interval runs end."""
+"""A poll is spent on learning where in an interval runs end if the interval has at least this part of the mass."""
 _SURE = 0.8
 """Part of such an interval's mass that counts as lying below its middle. The poll then comes in the middle, and the
 next one as soon as polls are allowed."""
 
 _UNLIKELY = 0.05
-"""Part of the mass at either end that is left out where programs are told how long a run will take."""
+"""Part of the mass that is left out at either end when programs are told how long a run will take."""
 _BISECTIONS = 40
-"""Steps in which the length below which some part of the mass lies is found: to a millionth of a second for a month."""
+"""How many times the search for a length halves its range: from a month to about two millionths of a second."""
 
 Piece: TypeAlias = tuple[float, float, float]
 """A part of the distribution: from this length, to that one, so much mass, evenly."""
@@ -76,22 +82,23 @@ Piece: TypeAlias = tuple[float, float, float]
 
 @frozen
 class Run:
-    """How long one run took: more than `low` seconds, at most `high`; nearly the same if the server told it."""
+    """How long one run took: more than `low` seconds and at most `high`. The two are the same if the server told the
+    time."""
 
     low: float
     high: float
     least: float = 0.0
-    """The lower bound that holds if the run was as long as those before it; 0 for none. See `remembered`."""
+    """The lower bound if the run was as long as the runs before it; 0 for none. See `remembered`."""
 
     @property
     def known_low(self) -> float:
-        """The higher one of both lower bounds."""
+        """The higher of the two lower bounds."""
         return max(self.low, self.least)
 
 
 @frozen
 class Evidence:
-    """A run, and how much it counts."""
+    """A run and its weight."""
 
     run: Run
     weight: float
@@ -102,20 +109,20 @@ class Lengths:
     """The distribution of the next run's length. Pieces may overlap; their mass is 1 in all."""
 
     alike: tuple[Piece, ...]
-    """Where lengths repeat: intervals on which several runs agree."""
+    """The lengths of earlier runs: the intervals that fit most of them."""
     near: tuple[Piece, ...]
-    """Lengths somewhat like those before."""
+    """Lengths that are roughly like those of earlier runs."""
     others: tuple[Piece, ...]
     """Any length."""
 
     @property
     def known(self) -> tuple[Piece, ...]:
-        """What follows from runs before."""
+        """The pieces that follow from earlier runs."""
         return (*self.alike, *self.near)
 
     @property
     def pieces(self) -> tuple[Piece, ...]:
-        """All of it."""
+        """All pieces."""
         return (*self.known, *self.others)
 
 
@@ -125,7 +132,7 @@ def distribution(evidence: Sequence[Evidence], *, shortest: float, steadiness: f
     Args:
         evidence: The runs that are known, at least one.
         shortest: The shortest length of interest: no poll comes before it.
-        steadiness: What `steadier` made of the runs before.
+        steadiness: The result of `steadier` for the earlier runs.
     """
     found = [piece for piece in _agreed(evidence) if piece[2] >= _SLIGHT]
     kept = sum(mass for _, _, mass in found)
@@ -143,14 +150,14 @@ def distribution(evidence: Sequence[Evidence], *, shortest: float, steadiness: f
 
 
 def steadier(before: float, run: Run, lengths: Lengths) -> float:
-    """How much better runs were foretold by exactly the lengths before them than by lengths somewhat like those.
+    """How much better the exact lengths of earlier runs have foretold the next run than lengths roughly like those.
 
-    The result is the logarithm of the odds, in which later runs count more. It is 0 if nothing is known.
+    The result is the logarithm of the odds, to which later runs contribute more; 0 if nothing is known.
 
     Args:
-        before: The same before this run.
+        before: The result for the runs before this one.
         run: The run that ended.
-        lengths: What was expected.
+        lengths: The distribution that was expected.
     """
     exactly, about = _chance(run, lengths.alike), _chance(run, lengths.near)
     return _FADING * before + math.log((exactly + _TRIFLE) / (about + _TRIFLE))
@@ -162,12 +169,11 @@ def expected(run: Run, lengths: Lengths) -> bool:
 
 
 def span(lengths: Lengths, age: float) -> tuple[float, float] | None:
-    """From which to which length a run that is this old will probably take; None if it is longer than most were.
-
-    The longest is the same at any age, so that the time that is left never grows while a run goes on.
+    """The shortest and longest probable length of a run that is this old; None if the run is older than most runs
+    became. The longest length is the same at any age, so the remaining time never grows while a run goes on.
 
     Args:
-        lengths: What is known of its tool.
+        lengths: The distribution for its tool.
         age: Seconds since the run was created.
     """
     pieces = lengths.known
@@ -196,7 +202,7 @@ def _whole(pieces: Sequence[Piece]) -> float:
 
 
 def between(pieces: Sequence[Piece], least: float, most: float) -> Iterator[Piece]:
-    """The parts of the pieces that lie between these lengths, but for those too small to have a mass."""
+    """The parts of the pieces that lie between these lengths, without parts that are too small to have a mass."""
     for low, high, mass in pieces:
         start, end = max(low, least), min(high, most)
         if start < end and (part := mass * (end - start) / (high - low)):
@@ -220,10 +226,10 @@ def _inside(pieces: Sequence[Piece], least: float, most: float) -> float:
 
 
 def remembered(run: Run, lengths: Lengths) -> Run:
-    """The run, with what it tells if it was as long as those before it.
+    """The run, with a higher lower bound (`Run.least`) if it was probably as long as the runs before it.
 
-    A poll that finds a steady tool over says nothing of how much earlier it may have been over. Without memory, what
-    many polls found out would be gone as soon as the runs of that time are.
+    A poll that finds a run over does not tell how much earlier the run ended. Earlier polls have told that for a steady
+    tool. Without this bound, that knowledge would be lost as soon as those runs are forgotten.
     """
     lows = [low for low, high, mass in lengths.alike if low < run.high and run.low < high and mass >= _HEAVY]
     least = min(lows, default=0.0)
@@ -234,15 +240,14 @@ def remembered(run: Run, lengths: Lengths) -> Run:
 
 
 def to_learn(lengths: Lengths, gap: Callable[[float], float]) -> tuple[Piece, ...]:
-    """The distribution that makes polls halve what is not known of a steady tool's length.
+    """The distribution by which polls halve the intervals in which a steady tool's length lies.
 
-    Polls that find such a run soonest would come at the end of an interval that is narrower than two polls may be
-    apart, and nothing more would ever be learned. A poll in its middle tells more, and is worth more than a
-    little lateness.
+    Two polls may not be closer together than the gap. In a narrower interval, the poll that finds the run soonest comes
+    at the end, and never tells more. A poll in the middle tells more, which is worth a little lateness.
 
     Args:
         lengths: The distribution.
-        gap: How many seconds after a poll at some age the next one may come.
+        gap: Returns how many seconds after a poll at some age the next poll may come.
     """
     found = [*lengths.near, *lengths.others]
     for low, high, mass in lengths.alike:
@@ -261,7 +266,7 @@ def margin(length: float) -> float:
 
 
 def _precision(run: Run) -> float:
-    """How much a run tells of its length, up to 1. One that was over at the first poll tells least."""
+    """How precisely the length of a run is known, up to 1; least for a run that was over at its first poll."""
     return max(run.known_low / run.high, _LEAST_TOLD) if run.high > 0 else 1.0
 
 
@@ -272,8 +277,7 @@ def _fine(length: float) -> float:
 def _agreed(evidence: Sequence[Evidence]) -> list[Piece]:
     """Intervals that do not overlap, with the part of the weight that each explains.
 
-    Only where the latest beginning of some runs meets the earliest end of others can mass lie: everywhere else, fewer
-    runs would agree.
+    Mass can lie only between a beginning of a run's interval and the next end of one: everywhere else, fewer runs fit.
     """
     runs = [(min(each.run.known_low, each.run.high - _narrowest(each.run.high)), each.run.high) for each in evidence]
     points = sorted([(low, True) for low, _ in runs] + [(high, False) for _, high in runs])
@@ -295,8 +299,8 @@ def _agreed(evidence: Sequence[Evidence]) -> list[Piece]:
 
 
 def _doubts(evidence: Sequence[Evidence], mass: float) -> Iterator[Piece]:
-    """Mass for runs that are remembered to have been as long as those before, and may have been shorter. Polls will
-    come there, and find a tool that has become quicker."""
+    """Mass for the possibility that remembered runs (see `remembered`) were shorter. Polls then come there too, and
+    find out if the tool has become quicker."""
     doubted = [each for each in evidence if each.run.least > each.run.low]
     doubted = sorted(doubted, key=_weight)[-_DOUBTED:]
     total = sum(each.weight for each in evidence)
@@ -309,10 +313,8 @@ def _weight(evidence: Evidence) -> float:
 
 
 def _width(evidence: Sequence[Evidence]) -> float:
-    """By what part the next run may be longer or shorter than one of these.
-
-    It is the typical difference of the logarithms from their median, so runs that differ altogether, such as failures
-    at once, do not count."""
+    """By what part the next run may be longer or shorter than one of these: the typical difference of the logarithms
+    from their median. The median ignores runs of quite another length, such as failures at once."""
     logs = [(math.log(max((each.run.known_low + each.run.high) / 2, _TINY)), each.weight) for each in evidence]
     middle = _median(logs)
     spread = _DEVIATION * _median([(abs(log - middle), weight) for log, weight in logs])
@@ -334,7 +336,7 @@ def _median(weighed: Sequence[tuple[float, float]]) -> float:
 
 
 def _shared_out(spans: Sequence[tuple[int, int, float]], count: int) -> list[float]:
-    """How the weight of runs is shared out over so many intervals, each run over the intervals of its span."""
+    """Share out the weight of each run over the intervals of its span."""
     masses = [1 / count] * count
     for _ in range(_ROUNDS if count > 1 else 0):
         shares = [0.0] * count

@@ -1,7 +1,7 @@
 """Where to place the polls of one task, by the distribution of its length and the budget. Pure.
 
-Of all ways to poll that keep their distance, the one is taken whose polls lower the expected lateness most for what
-they cost (dynamic programming over a few dozen ages). All times are seconds since a task's creation.
+A plan is a series of ages that keeps the distance between polls. We choose the plan with the least sum of expected
+lateness and cost of polls, by dynamic programming over a few dozen ages. All times are seconds since a task's creation.
 """
 
 from __future__ import annotations
@@ -17,28 +17,31 @@ from mcptasks._core.polling.lengths import Piece
 from mcptasks._core.polling.rhythm import Rhythm
 
 _PRICE = 0.005
-"""What a poll costs at the most: this part of the interval in seconds of lateness. With a lower price, polls would be
-spent on moments at which a run hardly ever ends."""
+"""The highest price of a poll, in seconds of lateness, as a part of the interval. Without a price, polls would be spent
+on moments at which a run hardly ever ends."""
 _PRICE_PART = 0.003
-"""The same, as a part of the mean length."""
+"""Another highest price, as a part of the mean length; the lower of the two counts."""
 _DEAREST = 4096.0
 _HALVINGS = 7
-"""How many times the price is multiplied at the most so that a plan keeps to the budget, and the steps in which the
-lowest such price is found."""
+"""If a plan exceeds the budget, its price is multiplied by at most `_DEAREST`; the lowest price that keeps to the
+budget is searched in `_HALVINGS` steps."""
 _LONGEST = 32.0
-"""Lengths of more intervals than this are polled at the interval, which is fine enough for them."""
+"""A tool whose runs take more intervals than this is polled at the interval, which is fine enough."""
 _LONGEST_GAP = 3.0
-"""Intervals between two polls at the most: what is known may be wrong."""
+"""The longest time between two polls, in intervals. The distribution may be wrong."""
 _GRID = 1.2
-"""Ages that are considered besides those at which runs ended: each is so many times the one before."""
+"""Besides the ages at which runs ended, a plan considers a series of ages, each of them this many times the age
+before."""
 _MOST_AGES = 64
-"""Ages that are considered for one plan."""
+"""How many ages from the ends of runs are considered for one plan; twice that with the series, to bound the time."""
 _PARTS = 24
-"""Into so many parts an interval that has all the mass is divided to find ages to consider."""
+"""Into how many parts an interval with all the mass is divided, to find ages to consider; an interval with less mass
+into fewer parts."""
 _FEW = 0.15
-"""Polls that so small a part of the runs lives to see may have to wait until a task may be polled so often."""
+"""A poll that at most this part of the runs is still there for need not keep to the budget when it is planned: it is
+put off when it is due."""
 _MOST_TASKS = 0.5
-"""If this part of the runs ends within the interval, the first poll comes no later than that."""
+"""If at least this part of the runs ends within the interval, the first poll comes no later than after one interval."""
 _SAME = 1e-6
 
 
@@ -48,19 +51,19 @@ class Places:
 
     rhythm: Rhythm
     looks: tuple[float, ...] = ()
-    """They rise, and keep the rhythm's gap."""
+    """The ages of the polls, rising, at least the rhythm's gap apart."""
 
     def after(self, age: float, polls: int = 0) -> float | None:
-        """The age of the next poll; None behind the last one, where the usual rhythm goes on.
+        """The age of the next poll; None after the last one, where the usual rhythm goes on.
 
         Args:
-            age: When the task was polled last.
+            age: The task's age at the latest poll.
             polls: How often it was polled by now.
         """
         rhythm = self.rhythm
         apart = age + rhythm.gap(age) if age > _SAME else rhythm.soonest
         soonest = max(apart, rhythm.affordable(polls + 1))
-        # The poll before may have been a little late: the one that follows is put off, not left out.
+        # If the latest poll was a little late, the next one is put off, not left out.
         at = bisect_right(self.looks, age + _SAME)
         if at == len(self.looks):
             return None
@@ -68,7 +71,8 @@ class Places:
 
 
 def places(pieces: Sequence[Piece], rhythm: Rhythm, *, share: float = 1.0) -> Places | None:
-    """Where to poll a task whose length has this distribution; None for runs that are polled at the interval.
+    """Where to poll a task whose length has this distribution; None if the runs are so long that the interval is fine
+    enough.
 
     Args:
         pieces: The distribution.
@@ -93,18 +97,18 @@ def places(pieces: Sequence[Piece], rhythm: Rhythm, *, share: float = 1.0) -> Pl
     if not kept:
         looks = _cheapest(within)
     if looks[0] > rhythm.interval and mass[bisect_right(ages, rhythm.interval) - 1] >= _MOST_TASKS:
-        # The budget is for one poll of most tasks, and that one comes no later than without knowledge.
+        # Most tasks get only one poll. It comes no later than it would without learned times.
         looks = (rhythm.interval, *looks)
     return Places(rhythm, looks)
 
 
 def sooner(found: Places, pieces: Sequence[Piece]) -> bool:
-    """Whether polls that were placed find a run of this distribution sooner on average than the usual ones."""
+    """Whether these polls find a run of this distribution sooner, on average, than the usual polls."""
     return _late(pieces, found.looks, found.rhythm) < _late(pieces, (), found.rhythm)
 
 
 def _late(pieces: Sequence[Piece], looks: tuple[float, ...], rhythm: Rhythm) -> float:
-    """How late polls at these ages, and then the usual ones, find a run on average, in seconds."""
+    """How many seconds late a run is found on average, by polls at these ages and the usual polls after them."""
     ages = [0.0, *looks]
     top = max(high for _, high, _ in pieces)
     while ages[-1] < top:
@@ -117,8 +121,8 @@ def _late(pieces: Sequence[Piece], looks: tuple[float, ...], rhythm: Rhythm) -> 
 
 
 def _affordable(looks: Sequence[float], ages: Sequence[float], mass: Sequence[float], rhythm: Rhythm) -> bool:
-    """Whether a task may have been polled so often at these ages. Few runs are left for the last of them, which may be
-    put off."""
+    """Whether the budget allows the polls at these ages. Polls that few runs are left for do not count; they may be put
+    off."""
     left = (mass[-1] - mass[bisect_right(ages, age + _SAME) - 1] for age in (0.0, *looks))
     return all(
         part <= _FEW or age >= rhythm.affordable(number) - _SAME
@@ -151,13 +155,14 @@ def _part(weighed: Sequence[tuple[float, float]], part: float) -> float:
 
 
 def _on_the_way(age: float, due: float, longest: float) -> float:
-    """The next poll on the way from one to another, so that none is too long after the one before."""
+    """The age of the next poll between one at `age` and one at `due`, so that no two polls are more than `longest`
+    apart."""
     steps = math.ceil((due - age) / longest - _SAME)
     return due if steps <= 1 else age + (due - age) / steps
 
 
 def _ages(pieces: Sequence[Piece], rhythm: Rhythm) -> list[float]:
-    """The ages to consider, rising from 0. The ends of intervals, the heaviest first; then ages in between."""
+    """The ages to consider, rising from 0: the ends of intervals (of the heaviest first), and ages in between."""
     soonest = rhythm.soonest
     found = {soonest}
     top = max(high for _, high, _ in pieces)
@@ -206,20 +211,21 @@ def _integrals(pieces: Sequence[Piece], ages: Sequence[float]) -> tuple[list[flo
                 taken += 1
             found[0].append(below)
             found[1].append(moment)
-    found[0][0] = found[1][0] = 0.0  # A run of no time takes a poll as well.
+    found[0][0] = found[1][0] = 0.0  # A run that takes no time needs a poll too, so nothing counts as ended at age 0.
     return found
 
 
 def _plan(
     ages: Sequence[float], mass: Sequence[float], moment: Sequence[float], rhythm: Rhythm, price: float
 ) -> tuple[tuple[float, ...], float]:
-    """The polls with the least sum of expected lateness and cost, and how many are expected.
+    """The ages of the polls with the least sum of expected lateness and cost, and how many polls a run takes on
+    average.
 
     Args:
-        ages: At which polls may come; the first is 0, where there is none.
+        ages: The ages at which polls may come; the first is 0, the creation, at which no poll comes.
         mass: See `_integrals`.
         moment: See `_integrals`.
-        rhythm: Keeps polls apart.
+        rhythm: How far apart polls must be.
         price: What a poll costs, in seconds.
     """
     last = len(ages) - 1
@@ -232,7 +238,7 @@ def _plan(
         soonest = ages[here] + rhythm.gap(ages[here]) if here else rhythm.soonest
         first = max(bisect_left(ages, soonest - _SAME), here + 1)
         base, lived = moment[here], mass[here]
-        # Behind the last age the next poll comes as soon as it may.
+        # After the last age, the next poll comes as soon as allowed.
         end = max(soonest, ages[last])
         least, best = end * left - (whole - base) + price * left, last
         for there in range(first, last + 1):

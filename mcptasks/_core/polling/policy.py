@@ -23,13 +23,13 @@ _FEW = 0.2
 """Fraction of `jitter` to use when few tasks are watched. Jitter delays results, and with few tasks there is no
 lockstep to break."""
 _COVERED_SECONDS = 1.0
-"""By this age (seconds) a task is normally covered by a push stream. Until then we do not poll it early."""
+"""By this age in seconds, a push stream normally covers a task. We do not poll the task early before that."""
 _PLACED_JITTER = 0.02
-"""Most seconds of jitter on a poll at a learned moment. The result is late by as much."""
+"""The most jitter, in seconds, on a poll at a learned moment. The jitter makes the result late, so it is small."""
 _NET_SECONDS = 1.0
 _NET_INTERVALS = 3
-"""Polls that only guard against lost pushes are at least this many seconds, and this many of the server's intervals,
-apart: they are a safety net, and pushes are the rule."""
+"""While pushes arrive, polls only guard against lost pushes. They are then at least this many seconds, and this many of
+the server's intervals, apart."""
 _LAST_SECONDS = 1.0
 """Seconds before a deadline at which the last poll is sent, if there is time. Its answer then arrives before the
 deadline."""
@@ -46,8 +46,8 @@ _PAUSE_SECONDS = 5.0
 UNWANTED_SECONDS = 30.0
 """Seconds that an attempt may go on after its last waiter has left. Then we give the attempt up."""
 _SHARES = (1 / 3, 2 / 3)
-"""Part of the time until a waiter's deadline that the first and the second attempt may take. The third attempt then
-still fits before the deadline."""
+"""The parts of the time until a waiter's deadline that the first and the second attempt may take. The third attempt
+then still fits before the deadline."""
 SILENCES = 4
 """How many attempts of a read may stay without any byte. Then a client with `reconnect_timeout` gives the read up."""
 
@@ -98,10 +98,10 @@ class PollingPolicy:
     """At each further early poll the task is this many times as old as at the poll before, until the gap between two
     polls exceeds the server's interval."""
     learn: bool = True
-    """Poll where earlier runs of the tool make it likely that the task is over, as far as this client's event loop has
-    seen them."""
+    """Poll at the ages at which earlier runs of the tool have ended. The client knows the runs that any client of the
+    same server on the same event loop has seen, and those in its store."""
     default_interval: float = field(default=2.0, converter=_number)
-    """Seconds between polls if the server names no interval, or nonsense."""
+    """Seconds between polls if the server names no interval, or an invalid one."""
     floor: float = field(default=0.1, converter=_number)
     """Seconds between polls at the least, whatever the server says."""
     ceiling: float = field(default=60.0, converter=_number)
@@ -152,11 +152,11 @@ class PollingPolicy:
 
 
 def rhythm(policy: PollingPolicy, interval: float | None, *, crowded: bool) -> Rhythm:
-    """Return how often tasks may be polled.
+    """Return the rhythm in which tasks may be polled.
 
     Args:
         policy: The client's policy.
-        interval: The server's latest interval in seconds; None if it named none that makes sense.
+        interval: The server's latest interval in seconds; None if it named no valid one.
         crowded: Whether so many tasks are watched that early polls would be too many.
     """
     return Rhythm(
@@ -189,7 +189,7 @@ def next_look(
     Args:
         policy: The client's policy.
         age: Seconds from when this client first knew the task to the latest poll.
-        interval: The server's latest interval in seconds; None if it named none that makes sense.
+        interval: The server's latest interval in seconds; None if it named no valid one.
         remaining: Seconds until the server may forget the task; None for no limit.
         pushed: Whether pushes for this task are known to arrive.
         spread: A random number from 0 to 1.
@@ -199,8 +199,8 @@ def next_look(
         several: Whether more than a few tasks are watched. Their first polls are then spread over the time between
             two polls, so that together they tell how long an unknown tool takes.
         awaited: Whether the server is expected to push this task's statuses soon.
-        name: What the task runs, for a rule of the program's own.
-        runs: How long earlier runs took, for the same.
+        name: The tool's or prompt's name, or the resource's URI, for `PollingPolicy.custom`.
+        runs: How many seconds earlier runs took, for `PollingPolicy.custom`.
     """
     early = policy.early and not crowded
     due = None if pushed or places is None else places.after(age, polls)
@@ -216,7 +216,7 @@ def next_look(
             delay = min(delay, early_delay(age, first=policy.first, growth=policy.growth) * begun)
         delay *= 1 + policy.jitter * spread * (1 if crowded else _FEW)
     if awaited and not pushed:
-        # When pushes begin, the task is polled anyhow.
+        # The task is polled in any case when its pushes begin.
         delay = max(delay, min(_COVERED_SECONDS - age, policy.spacing(interval)))
     if policy.custom is not None:
         known = LookContext(
@@ -246,15 +246,15 @@ def last_look(
     spread: float,
     crowd: int = 0,
 ) -> float:
-    """When to poll a task once more before a waiter gives up; infinite for never, if the latest poll was too recent.
-    With a rule of the program's own there is no such poll: the rule decides alone.
+    """When to poll a task once more before a waiter gives up; infinite (never) if the latest poll is too recent. There
+    is no such poll if the program has a rule of its own (`custom`), which decides alone.
 
     Args:
         policy: The client's policy.
         now: The time.
-        looked: When the state was last learned, by the same clock as `now`.
+        looked: When the task was last polled or pushed, by the same clock as `now`.
         deadline: When the nearest waiter gives up.
-        interval: The server's latest interval in seconds; None if it named none that makes sense.
+        interval: The server's latest interval in seconds; None if it named no valid one.
         took: How many seconds the latest answer took.
         spread: A random number from 0 to 1.
         crowd: How many tasks are watched if early polls would be too many; otherwise 0.
@@ -286,7 +286,7 @@ def _own(custom: Callable[[LookContext], Any], known: LookContext) -> float:
 
 @define(eq=False)
 class Pace:
-    """A rate limit: a burst at once, then `rate` per second. Whatever comes too soon has to wait."""
+    """A rate limit: `burst` at once, then `rate` per second. The methods only say when; the caller waits."""
 
     burst: int
     """How many may be taken at once after a pause."""
@@ -300,7 +300,7 @@ class Pace:
         return now + max(self._until + 1 / self.rate - now - self.burst / self.rate, 0.0)
 
     def take(self, now: float) -> bool:
-        """Take one, if one may be taken now; whether it was."""
+        """Take one if one may be taken now; returns whether it was."""
         if self.ready(now) > now + 1e-9:
             return False
         self._until = max(self._until, now) + 1 / self.rate
@@ -314,7 +314,7 @@ def attempt_limit(
 
     An answer may be lost, or it may take long. So the first attempt lasts half a minute at most, and each later one
     twice as long as the one before. A waiter with a deadline shortens the first two attempts, so that another one fits.
-    If both stay without an answer, the answer evidently takes long, and the third attempt goes on past the deadline.
+    If both stay without an answer, the answer probably takes long, so the third attempt may go on past the deadline.
     The program's own timeout for a request holds for every attempt.
 
     Args:

@@ -1,4 +1,5 @@
-"""How often a server may be polled: the polls of a task whose tool was never seen, and the budget that follows. Pure.
+"""How often a server may be polled: when a task of an unknown tool is polled, and how many polls any task may take.
+Pure.
 
 All times are seconds since a task's creation, or between two polls.
 """
@@ -15,17 +16,19 @@ from attrs import frozen
 _APART = 5
 """Two polls are at least this part (a fifth) of the server's interval apart."""
 _EARLY_AT_ONCE = 100
-"""Up to so many tasks that are watched, early polls are made of each."""
+"""Up to this many watched tasks, each task gets early polls. With more, they would be too many for a server."""
 _SCOUTS = 32
-"""Of more tasks, about so many at once are scouts. The cost is less than that of early polls of a hundred tasks."""
+"""If more tasks are watched, about this many of them at a time are scouts, and only scouts get early polls. That costs
+less than the early polls of a hundred tasks."""
 _SAME = 1e-6
-"""Seconds by which an age may be off: it is the difference of two readings of a clock."""
+"""Tolerance for ages, in seconds: an age is the difference of two readings of a clock."""
 _MOST_EARLY = 1000
-"""Early polls that are counted at the most: a policy may grow as slowly as a program wants."""
+"""The most early polls that are counted, to bound the time: a program's policy may let the pauses grow very slowly."""
 
 
 def one_in(watched: int) -> int:
-    """Of how many new tasks one is a scout: a task of which early polls are made, and from which the others are placed.
+    """One in how many new tasks is a scout. A scout gets early polls, and from its run the client learns when to poll
+    others.
 
     Args:
         watched: How many tasks are watched.
@@ -34,7 +37,7 @@ def one_in(watched: int) -> int:
 
 
 def early_delay(age: float, *, first: float, growth: float) -> float:
-    """Seconds from one early poll to the next: the older a task is, the longer, and never less than to the first."""
+    """Seconds from one early poll to the next. They grow with the task's age, and are at least `first`."""
     return max(first, age * (growth - 1))
 
 
@@ -47,24 +50,25 @@ class Rhythm:
     soonest: float
     """The age at which the first poll may come."""
     growth: float = 1.5
-    """How many times as old a task is at each early poll as at the one before."""
+    """At each early poll, the task is this many times as old as at the poll before."""
     early: bool = True
     """Whether early polls are made, as long as they are less than the interval apart."""
     eager: bool = True
-    """Whether polls may be less than the interval apart at all. Without it there are no early polls either."""
+    """Whether any two polls may be less than the interval apart. If not, there are no early polls either."""
 
     @property
     def follows(self) -> bool:
-        """Whether a task is one of a crowd, and no scout: what it could tell, the scouts tell better."""
+        """Whether a task is one of a crowd and not a scout. The client learns little from such a task: scouts are
+        polled more often."""
         return self.eager and not self.early
 
     def usual(self, age: float) -> float:
-        """Seconds from a poll at this age to the next one, where nothing is known of the tool."""
+        """Seconds from a poll at this age to the next one, if nothing is known of the tool."""
         return min(self.interval, self._early(age)) if self.early else self.interval
 
     def gap(self, age: float) -> float:
-        """The fewest seconds from a poll at this age to the next one. A fifth of the interval, or, where that is less,
-        what early polls keep."""
+        """The fewest seconds from a poll at this age to the next one: a fifth of the interval, or the early polls'
+        distance if that is less."""
         if not self.eager:
             return self.interval
         apart = self.interval / _APART
@@ -76,11 +80,11 @@ class Rhythm:
         return 1 + self._regular(age) + bisect_right(self.early_ages, age + _SAME)
 
     def affordable(self, polls: int) -> float:
-        """The age from which a task may have been polled so often."""
+        """The age from which a task may have had this many polls; see `allowed`."""
         if polls <= self.allowed(0.0):
             return 0.0
         count = len(self.early_ages)
-        # The early polls are few: look between which two of them the age lies, then count intervals.
+        # There are few early polls: find the two between which the age lies, and count the intervals.
         for number in range(count + 1):
             begin = self.early_ages[number - 1] if number else 0.0
             age = max((polls - 1 - number) * self.interval, begin)
@@ -93,8 +97,8 @@ class Rhythm:
         return max(math.ceil(age / self.interval - _SAME), 1)
 
     def worth(self, low: float, high: float) -> float:
-        """How many polls a run is worth on average whose length lies between these: what polling at the interval makes
-        of it, and the early polls before its end."""
+        """How many polls a run may take on average if its length lies between these: the polls at the interval, and the
+        early polls before its end."""
         if self.early:
             middle = (low + high) / 2
             return self.polls(middle) + bisect_right(self.early_ages, middle)
@@ -102,7 +106,8 @@ class Rhythm:
         return (self.polls(low + quarter) + self.polls(high - quarter)) / 2
 
     def worth_of(self, pieces: Sequence[tuple[float, float, float]]) -> float:
-        """The same for a distribution: lengths from one to another, with their mass, which is not nothing."""
+        """The mean of `worth` over a distribution: pieces of (shortest length, longest length, mass), with more mass
+        than 0."""
         return sum(mass * self.worth(low, high) for low, high, mass in pieces) / sum(mass for _, _, mass in pieces)
 
     @cached_property

@@ -19,20 +19,21 @@ from mcptasks._core.polling.rhythm import Rhythm
 from mcptasks._core.progress import Expectation
 
 _TOOLS = 256
-"""Tools that are remembered of one server. The one that ended longest ago makes room."""
+"""How many tools are remembered of one server. Beyond that, the tool whose latest run is the oldest is forgotten."""
 _ENOUGH = 2
-"""Runs of a tool that must be known before programs are told what to expect: one run may have been an exception."""
+"""How many runs of a tool must be known before programs are told what to expect: a single run may have been an
+exception."""
 _SHORTEST = 0.1
-"""Seconds from which on lengths are told apart for that."""
+"""The shortest length, in seconds, that such an expectation distinguishes."""
 _LONGEST = 30 * 86400.0
-"""Seconds that a run counts at the most. A longer one counts as this long."""
+"""The longest run in seconds (30 days). A longer one counts as this long."""
 _SLACK = 0.02
-"""Seconds at both ends of what was seen in which a server's times are not told from the times of the polls."""
+"""Tolerance in seconds: a server's time this close to the time of a poll may be the time of that poll."""
 
 
 @define(eq=False)
 class RunTimes:
-    """What was learned of one server."""
+    """What was learned of the tools of one server."""
 
     _tools: OrderedDict[Tool, History] = field(factory=OrderedDict[Tool, History], init=False)
 
@@ -42,15 +43,15 @@ class RunTimes:
         """Remember a run.
 
         Args:
-            key: What was run.
-            status: How the run ended.
-            low: Seconds after its creation at which it was still seen to run.
-            high: Seconds after its creation at which it was seen to be over.
+            key: The tool, and the arguments.
+            status: The status with which the run ended.
+            low: Seconds from its creation to the latest time at which it was seen to run.
+            high: Seconds from its creation to the time at which it was seen to be over.
             polls: How many polls it took.
-            rhythm: The circumstances in which it was polled; None if its polls are not to be counted.
+            rhythm: The rhythm in which it was polled; None if its polls are not to be counted.
 
         Returns:
-            How many runs of this tool were remembered by now; 0 if this one was not, since scouts tell better.
+            How many runs of this tool were ever remembered; 0 if this run was not, since the scouts tell more.
         """
         run, seen, history = _run(status, low, high), 0, self._tools.get(key.tool)
         if history is None or rhythm is None or not (rhythm.follows and history.scouted):
@@ -76,17 +77,18 @@ class RunTimes:
         return not any(history.runs for history in self._tools.values())
 
     def latest(self, tool: Tool) -> Ended | None:
-        """The run that was remembered last."""
+        """The run of this tool that was remembered last; None if there is none."""
         history = self._tools.get(tool)
         return history.runs[-1] if history is not None and history.runs else None
 
     def runs(self, tool: Tool) -> tuple[float, ...]:
-        """Seconds that the latest runs of a tool took at the most, oldest first."""
+        """The most seconds that each of the latest runs of a tool can have taken, oldest first."""
         history = self._tools.get(tool)
         return () if history is None else tuple(each.run.high for each in history.runs)
 
     def expectation(self, key: CallKey, *, age: float) -> Expectation | None:
-        """How much longer a run may take; None if too few are known, or this one is longer than most. On any thread.
+        """How much longer a run may take; None if too few runs are known, or this run is longer than most. For any
+        thread.
 
         Args:
             key: What is run.
@@ -101,13 +103,13 @@ class RunTimes:
         return Expectation(soonest=timedelta(seconds=found[0] - age), latest=timedelta(seconds=found[1] - age))
 
     def places(self, key: CallKey, rhythm: Rhythm, *, watched: int = 1) -> Places | None:
-        """Where to poll a new run; None where nothing was learned, or nothing is better than the usual polls.
+        """Where to poll a new run; None if nothing was learned, or if the usual polls are better.
 
         Args:
-            key: What is run.
-            rhythm: The circumstances.
-            watched: How many tasks are watched. Of many, few are polled where that tells most, and what they tell is
-                heeded a little later.
+            key: The tool, and the arguments.
+            rhythm: The rhythm in which it may be polled.
+            watched: How many tasks are watched. If there are many, few of them are polled where a poll tells most, and
+                plans are made anew less often.
         """
         history = self._tools.get(key.tool)
         return None if history is None else history.places(key, rhythm, watched)
@@ -126,10 +128,10 @@ class RunTimes:
 
 
 def _run(status: TaskStatus, low: float, high: float) -> Run:
-    """How long a run took, as well as can be told.
+    """How long a run took, as exactly as is known.
 
-    The server's own times tell it best, but some servers put the time of the query there (fastmcp 3 and 4), which is
-    that of the poll, and some count whole seconds.
+    The server's own times are the most exact ones. They are not used if they may be the times of polls (fastmcp 3 and 4
+    send the time of the query), nor if they are in whole seconds.
     """
     created, ended = status.created_at, status.last_updated_at
     if created is not None and ended is not None and (created.microsecond or ended.microsecond):

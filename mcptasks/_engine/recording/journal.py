@@ -1,10 +1,10 @@
-"""What one client and its tasks tell a store, and what they get to know: the seam between the engine and `_store`.
+"""The seam between the engine and `_store`: what one client and its tasks tell a store, and ask it.
 
 Two protocols: a `Journal` for each open client, a `Record` for each call and the task that came of it. A watch has its
-record (`watch.record`). A client without a store has those of `nowhere.py`, which keep nothing and cost nothing.
+record (`watch.record`). A client without a store uses those of `nowhere.py`, which keep nothing.
 
-An async method returns when what it was told is durable: whoever awaits it goes on with the next step only then. A
-plain method returns at once; what it was told is written soon, and may be lost with the process.
+An async method returns when the store has what it was told, so the caller takes the next step only then. A plain method
+returns at once; what it was told is written soon, and may be lost with the process.
 
 | moment | told by | what must wait for it |
 | --- | --- | --- |
@@ -22,7 +22,9 @@ plain method returns at once; what it was told is written soon, and may be lost 
 | a task that exists already gets somebody who waits for it | `Record.taken` | nothing |
 | free tasks are taken, a task is given back | `Pool.take`, `Record.release` | the handle; nothing |
 
-If the store is away, async methods raise `StoreError`, and plain ones lose what they are told.
+If the store is away, most async methods raise `StoreError`, and plain methods lose what they are told. The methods that
+record what became of a call raise nothing: the program gets its task, result or error, and the id of a task and an
+immediate result are written later.
 """
 
 from __future__ import annotations
@@ -52,44 +54,45 @@ class Intent:
 
 @frozen(kw_only=True)
 class Earlier:
-    """The call with the same key that was made before."""
+    """An earlier call with the same key."""
 
     record: Record
     reference: TaskReference
-    """Names its task, or stands for a call that was answered at once."""
+    """The task of the earlier call, or a reference that stands for an immediate answer."""
     created_at: datetime
     """When the call was first recorded."""
     outcome: Outcome | None = field(default=None, repr=False)
-    """What it came to, if the store kept that."""
+    """The outcome of the earlier call, if the store has kept it."""
     traceparent: str | None = field(default=None, repr=False)
     """The span of that call; None if nobody traced."""
 
 
 @frozen
 class Decision:
-    """What is to be sent to a question."""
+    """The answer to send to a question."""
 
     answer: Mapping[str, Any] | None = field(repr=False)
-    """What every client sends: the answer that was decided first. None if nothing is to be sent."""
+    """The answer that was decided first, which every client sends. None if nothing is to be sent."""
     held: bool = True
-    """Whether this client may still act for the task. If not, another one answers, and this answer is dropped."""
+    """Whether this client may still act for the task. If not, another client answers, and this client's answer is
+    dropped."""
 
 
 @frozen(kw_only=True)
 class Taken:
-    """A task that was free, and is this client's to look after from now on."""
+    """A task that was free, and that this client has taken over."""
 
     record: Record
     reference: TaskReference
     questions: Mapping[str, Mapping[str, Any]] = field(factory=dict[str, Mapping[str, Any]], repr=False)
-    """The questions by key to which no answer was decided, as the server sent them."""
+    """The questions without a decided answer, by key, as the server sent them."""
     traceparent: str | None = field(default=None, repr=False)
     """The span of the call that created the task; None if nobody traced."""
 
 
 @frozen
 class Origin:
-    """What a store knows of a task that this client does not look after."""
+    """The part of a store's record that matters for a task that this client has not taken over."""
 
     traceparent: str | None = field(repr=False)
     """The span of the call that created the task; None if nobody traced."""
@@ -97,7 +100,7 @@ class Origin:
 
 @frozen(kw_only=True)
 class Rest:
-    """What a store has beside free tasks."""
+    """The contents of a store besides free tasks."""
 
     uncertain: tuple[Any, ...] = ()
     """The records (`mcptasks.store.TaskRecord`) of calls of which nobody knows whether they were carried out."""
@@ -112,15 +115,15 @@ class Timing:
     kind: Kind
     name: str
     low: float
-    """Seconds after its creation at which it was still seen to run."""
+    """Seconds from the task's creation to the latest time at which it was seen to run."""
     high: float
-    """Seconds after its creation at which it was seen to be over."""
+    """Seconds from the task's creation to the time at which it was seen to be over."""
     least: float
-    """Seconds that it took at least, by what was known of the runs before it."""
+    """The lower bound in seconds if the run was as long as the runs before it; see `lengths.Run.least`."""
     arguments: str | None = field(default=None, repr=False)
-    """What `Journal.keyed` makes of the hash of the arguments; None if that is not known."""
+    """The hash of the arguments, as `Journal.keyed` returns it; None if it is not known."""
     size: int = 0
-    """Size class of the arguments."""
+    """Size class of the arguments; see `CallKey.size`."""
 
 
 MayRepeat: TypeAlias = Callable[[], Awaitable[bool]]
@@ -128,21 +131,23 @@ MayRepeat: TypeAlias = Callable[[], Awaitable[bool]]
 
 
 Recorded: TypeAlias = Callable[[], None]
-"""Is told that this client has written the end of a task into the store, which takes that of one client only."""
+"""Called when this client has written the end of a task into the store. The store takes the end from one client
+only."""
 
 
 class Record(Protocol):
-    """One call, and the task that came of it, as the store knows them. Not of a call without a store: `NO_RECORD`."""
+    """The store's record of one call and its task. A client without a store uses `NO_RECORD`."""
 
     @property
     def id(self) -> str | None:
-        """The store's name for it; None if there is no store."""
+        """The id of the record in the store; None if there is no store."""
         ...
 
     @property
     def holds(self) -> bool:
-        """Whether this client may act for the task, as far as is known without asking: put its questions, decide
-        answers, have it cancelled. Waiting and reading go on without."""
+        """Whether this client may act for the task, as far as it knows without asking the store. To act is to put the
+        task's questions to handlers, decide answers, and have the task cancelled. Waiting and reading need no
+        permission."""
         ...
 
     # ---- the creating call ----
@@ -150,115 +155,115 @@ class Record(Protocol):
     async def created(
         self, status: TaskStatus, era: Era, expires_at: datetime | None, traceparent: str | None = None
     ) -> None:
-        """The server made a task of the call.
+        """Record that the server made a task of the call.
 
         Args:
-            status: Its first status.
-            era: The protocol.
-            expires_at: When the server may forget it; None for never or not known.
+            status: The task's first status.
+            era: The task protocol.
+            expires_at: When the server may forget the task; None for never or not known.
             traceparent: The span of the call, for clients that take the task up; None if nobody traces.
         """
         ...
 
     async def immediate(self, result: Any, era: Era) -> None:
-        """The server answered at once with this result."""
+        """Record that the server answered at once with this result."""
         ...
 
     async def refused(self, error: str) -> None:
-        """The call had no effect: the server answered with an error, or the call cannot have arrived."""
+        """Record that the call had no effect: the server answered with an error, or the call cannot have arrived."""
         ...
 
     async def uncertain(self, error: str) -> None:
-        """The call may have arrived, and no answer came."""
+        """Record that the call may have arrived, and no answer came."""
         ...
 
     def given_up(self, error: str, *, sent: bool) -> None:
-        """The program or the end of the client has cancelled the call.
+        """Record that the program, or the end of the client, has cancelled the call.
 
         Args:
-            error: Why, for people.
-            sent: Whether the call may have arrived: then the server was asked to cancel it.
+            error: The reason, for people.
+            sent: Whether the call may have arrived. If so, the record is "uncertain", otherwise "refused".
         """
         ...
 
     # ---- the life of a task ----
 
     def seen(self, status: TaskStatus, expires_at: datetime | None = None) -> None:
-        """A status was seen that does not end the task. Nothing is written if the program could not tell it from the
-        one before."""
+        """Record a status that does not end the task. A status in which nothing has changed that the store keeps is not
+        written."""
         ...
 
     def over(self, status: TaskStatus | None, outcome: Outcome | None, recorded: Recorded | None = None) -> None:
-        """The work has ended. Told again when the outcome is known, if it was not at first.
+        """Record that the work has ended. Called a second time when the outcome is known, if it was not known at first.
 
         Args:
             status: The latest status, if any; not a terminal one if the outcome came first.
             outcome: The outcome, if it is known.
-            recorded: Called when the end is durable, each time that it is told. Not called if another client holds the
-                task: then the end is for that one to record.
+            recorded: Called when the end is durable, for each call of this method. Not called if another client holds
+            the task, since then that client records the end.
         """
         ...
 
     def forgotten(self, error: str, recorded: Recorded | None = None) -> None:
-        """The server does not know the task any more. See `over` for `recorded`."""
+        """Record that the server does not know the task any more. See `over` for `recorded`."""
         ...
 
     async def settled(self) -> None:
-        """Wait until the end that was told is durable. Raises nothing if the store is away: who waits for a result
-        gets it."""
+        """Wait until the end that was told is durable. Raises nothing if the store is away, so that a waiter gets its
+        result."""
         ...
 
     # ---- questions ----
 
     def noticed(self, key: str, request: Mapping[str, Any], *, lasting: bool) -> None:
-        """A question was seen, whoever may answer it; see `asked` for the arguments."""
+        """Record a question that this client has seen and that any client may answer; see `asked` for the arguments."""
         ...
 
     async def asked(self, key: str, request: Mapping[str, Any], *, lasting: bool) -> Decision | None:
-        """A question is about to be put to a handler.
+        """Record that a question is about to be put to a handler.
 
         Args:
             key: The question's key.
             request: The question as the server sent it.
-            lasting: Whether the key means the same question to every client (2026-07-28). Otherwise it was made up for
-                a request on this client's connection (2025-11-25), and a question that the server asks again is known
-                by its words.
+            lasting: Whether the key means the same question to every client (2026-07-28). If not, this client has made
+            up the key for a request on its connection (2025-11-25), and a question that the server asks again is
+            recognized by its content.
 
         Returns:
-            None if the handler is to be asked. Otherwise what is to be done instead: send the answer that was decided
-            before, or nothing.
+            None to ask the handler. Otherwise the answer to send instead, which was decided before, or a decision to
+            send nothing.
         """
         ...
 
     async def decide(self, key: str, answer: Mapping[str, Any]) -> Decision:
-        """A handler has answered a question; what is to be sent. Told after `asked`."""
+        """Record a handler's answer to a question, after `asked`; returns the answer to send."""
         ...
 
     def acknowledged(self, key: str) -> None:
-        """The server has the answer to a question, or asks it no more."""
+        """Record that the server has the answer to a question, or does not ask the question any more."""
         ...
 
     def answer_refused(self, key: str) -> None:
-        """The server refuses the answer that was decided, and still asks: another one may be decided."""
+        """Note that the server refuses the decided answer and still asks, so that another answer may be decided."""
         ...
 
     async def cancel_asked(self) -> bool:
-        """The server is about to be asked to cancel the task; whether this client may ask."""
+        """Record that the client is about to ask the server to cancel the task; returns whether it may ask."""
         ...
 
     # ---- leases ----
 
     async def taken(self) -> Record:
-        """Take the task if it is free and its record does not say yet who looks after it.
+        """Take the task if it is free and this record, as one from `Journal.resumed`, has not asked for it yet.
 
         Returns:
-            The record to go on with: this one, if there was nothing to take.
+            The record to use from now on; this one if there was nothing to take.
         """
         ...
 
     async def origin(self) -> Origin | None:
-        """Look up a task whose record does not say yet who looks after it; None if the store does not know the task,
-        or the record says it."""
+        """Look up the task of a record from `Journal.resumed`; None if the store does not know the task, and for other
+        records."""
         ...
 
     async def release(self) -> None:
@@ -267,7 +272,7 @@ class Record(Protocol):
 
 
 class Pool(Protocol):
-    """The tasks at one server that clients have left in a store."""
+    """The tasks of one server that clients have left in a store."""
 
     @property
     def closed(self) -> bool:
@@ -275,16 +280,16 @@ class Pool(Protocol):
         ...
 
     async def take(self, labels: Mapping[str, str], limit: int | None) -> list[Taken]:
-        """Take tasks that are free, oldest first. What has begun is finished if the caller is cancelled.
+        """Take tasks that are free, oldest first. A write that has begun is finished even if the caller is cancelled.
 
         Args:
-            labels: Only those that have all of these labels.
-            limit: At most so many; None for all.
+            labels: Take only tasks that have all of these labels.
+            limit: How many tasks to take at most; None for all.
         """
         ...
 
     async def rest(self, labels: Mapping[str, str]) -> Rest:
-        """Find what there is beside free tasks."""
+        """Read what the store has besides free tasks."""
         ...
 
     async def known(self, task_ids: Collection[str]) -> frozenset[str]:
@@ -299,12 +304,12 @@ class Pool(Protocol):
         """Wait until a task may have become free, or the client is closed.
 
         Args:
-            mark: What `mark` said before the latest `take`.
+            mark: The result of `mark` before the latest `take`.
         """
         ...
 
     async def mark(self) -> object:
-        """Where the store stands now, for `freed`."""
+        """The present position in the store's changes, for `freed`."""
         ...
 
 
@@ -318,7 +323,7 @@ class Journal(Protocol):
 
     @property
     def pool(self) -> Pool | None:
-        """The tasks that others have left; None if there is no store."""
+        """The tasks that clients have left in the store; None if there is no store."""
         ...
 
     @property
@@ -327,8 +332,8 @@ class Journal(Protocol):
         ...
 
     def open(self) -> AbstractAsyncContextManager[None]:
-        """Keep the client's lease and carry out what is told, inside the block. At its end what was told is written,
-        and the client's tasks are free.
+        """Inside the block, keep the client's lease, and write what is told. At the end of the block, everything told
+        is written, and the client's tasks become free.
 
         Raises:
             StoreError: The store cannot be opened or written.
@@ -342,7 +347,7 @@ class Journal(Protocol):
         ...
 
     def speaks(self, era: Era) -> None:
-        """The server speaks this one."""
+        """Record which task protocol the server speaks."""
         ...
 
     async def timings(self) -> Sequence[Timing]:
@@ -350,38 +355,39 @@ class Journal(Protocol):
         ...
 
     def keyed(self, arguments: str) -> str:
-        """The hash of a call's arguments as `Timing` has it: made with the store's key, once `timings` was asked."""
+        """The hash of a call's arguments, mixed with the store's secret key, for `Timing`; unchanged before `timings`
+        was called."""
         ...
 
     def learned(self, timing: Timing) -> None:
-        """A run of a tool was seen from its beginning to its end."""
+        """Record a run of a tool that was seen from its beginning to its end."""
         ...
 
     # ---- calls and tasks ----
 
     async def intend(self, intent: Intent, may_repeat: MayRepeat) -> Record | Earlier:
-        """A call is about to be sent. If its key belongs to a call that was made before, nothing is to be sent.
+        """Record that a call is about to be sent. If its key belongs to an earlier call, nothing is to be sent.
 
-        A call with the same key that another client has just under way is waited for, until it has its answer.
+        If another client has a call with the same key under way, this method waits until that call has its answer.
 
         Args:
             intent: The call.
-            may_repeat: Asked if nobody knows whether the call with this key was carried out.
+            may_repeat: Called if nobody knows whether the earlier call was carried out.
 
         Returns:
-            The record of the call, which is to be sent now; or what the call before came to.
+            The record of the call, which is to be sent now; or the earlier call.
 
         Raises:
             TaskKeyError: The key belongs to a call of another tool or with other arguments.
             TaskUncertainError: The call may have been carried out before, and may not be sent again.
-            StoreError: The store cannot be written, or has not kept what the call before came to.
+            StoreError: The store cannot be written, or has not kept the result of the earlier call.
         """
         ...
 
     def resumed(self, reference: TaskReference) -> Record:
-        """The record of a task that exists already, for a handle that somebody may wait for: see `Record.taken`."""
+        """The record of a task that exists already. It takes the task over when somebody waits (`Record.taken`)."""
         ...
 
     async def adopt(self, reference: TaskReference) -> Record:
-        """A task that exists already is to be looked after. It is taken if it is free, and recorded if it is new."""
+        """Take over a task that exists already, if it is free. Record the task if the store does not know it."""
         ...

@@ -1,4 +1,4 @@
-"""What a call with a key comes to, by the record of the call that had the key before. Pure."""
+"""What follows for a call with a key, from the record of the earlier call with that key. Pure."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from mcptasks._store.payloads import Payloads
 from mcptasks._store.records import Row
 
 Step: TypeAlias = Literal["wait", "ask", "repeat", "answered", "task"]
-"""What follows: wait for the client that has the call under way; ask whether a call may be sent again of which nobody
-knows whether it was carried out; send a call again that had no effect; take the answer that was given at once; take the
-task."""
+"""The next step. "wait": another client has the call under way. "ask": nobody knows whether the call was carried out,
+so the program's `on_uncertain` decides whether to send it again. "repeat": the call had no effect, so send it again.
+"answered": take the immediate answer. "task": take the task."""
 
 
 def next_step(row: Row) -> Step:
@@ -34,10 +34,10 @@ def next_step(row: Row) -> Step:
 
 
 def check_same(row: Row, kind: Kind, name: str, digest: str) -> None:
-    """Complain if the earlier call is another one.
+    """Check that the earlier call was the same call.
 
     Raises:
-        TaskKeyError: It is of another tool, or with other arguments.
+        TaskKeyError: The earlier call was of another tool, or had other arguments.
     """
     if (row.kind, row.name) != (kind, name):
         words = f"the key {short(row.key, 80)} belongs to a call of the {row.kind} {short(row.name, 80)}"
@@ -59,7 +59,7 @@ def uncertain(row: Row) -> TaskUncertainError:
 
 
 def reference_of(row: Row) -> TaskReference | None:
-    """Names the task of a call, or stands for one that was answered at once; None if there is neither."""
+    """The reference of a call's task, or one that stands for an immediate answer; None if there is neither."""
     immediate = row.phase == "immediate"
     task_id = f"{IMMEDIATE_PREFIX}{row.id}" if immediate else row.task_id
     if task_id is None:
@@ -77,7 +77,7 @@ def reference_of(row: Row) -> TaskReference | None:
 
 
 def outcome_of(row: Row, result: bytes | None, payloads: Payloads) -> Outcome | None:
-    """What a call came to, as far as the store kept it; None if only the server can tell.
+    """The outcome of a call, as far as the store has kept it; None if only the server can tell.
 
     Args:
         row: The record.

@@ -21,14 +21,15 @@ from mcptasks._store.upkeep import Claim, Claimed
 from mcptasks._store.writes import Held
 
 _LATE = 0.05
-"""Seconds after the end of a lease at which its tasks are looked for: the database may count a little more slowly."""
+"""Seconds from the end of a lease to the search for its tasks, since the database's clock may run a little more
+slowly."""
 _UNCERTAIN = 10_000
-"""Uncertain calls that are found at most, the newest."""
+"""How many uncertain calls are returned at most: the newest. A program cannot settle more than that by hand."""
 
 
 @define(eq=False)
 class StoredPool:
-    """The tasks at one server in a store."""
+    """The tasks of one server in a store."""
 
     _access: Access
     _session: Session = field(repr=False)

@@ -1,9 +1,10 @@
-"""The part of a record that is about questions and the lease: what may be asked, what was decided, who may act.
+"""The part of a record for questions and the lease: which questions may be asked, which answers were decided, who may
+act.
 
-Keys. On 2026-07-28 a key means the same question to every client for as long as the task lives, so the store has the
-question under that key. On 2025-11-25 a question is a request on one connection, and its key is made up there. A client
-that takes such a task over, and is asked again, knows the question by its words as long as its answer is not
-acknowledged; a question that it does not know gets a name that is new to the task.
+On 2026-07-28, a question's key means the same question to every client for as long as the task lives, so the store has
+the question under that key. On 2025-11-25, a question is a request on one connection, and the client there makes up a
+key. A client that takes such a task over and is asked again recognizes the question by its content, as long as its
+answer is not acknowledged. A question that it does not recognize gets a name that is new to the task.
 
 A server may refuse an answer that was decided. The question then goes on under another name, so that another answer can
 be decided.
@@ -33,7 +34,7 @@ AnswerT = TypeVar("AnswerT")
 
 
 class Desk(Protocol):
-    """Where a record's writes go: the journal that has made it."""
+    """The destination of a record's writes: the journal that has made the record."""
 
     @property
     def payloads(self) -> Payloads:
@@ -46,7 +47,7 @@ class Desk(Protocol):
         ...
 
     async def read(self, function: Callable[[Backend], T]) -> T:
-        """Call something that only reads the store."""
+        """Call a function that only reads the store."""
         ...
 
     async def commit(self, write: Write[AnswerT], *, keep: bool = False) -> AnswerT:
@@ -58,15 +59,16 @@ class Desk(Protocol):
         ...
 
     def soon(self, write: Write[AnswerT], told: Callable[[AnswerT], None] | None = None) -> anyio.Event:
-        """Carry out a write at once; an event for when it is durable, or has failed. See `Writer.soon`."""
+        """Begin a write at once; returns an event that is set when the write is durable or has failed. See
+        `Writer.soon`."""
         ...
 
     def leased(self, event: Literal["taken", "lost"], record_id: str) -> None:
-        """Tell those who count that a lease was taken or lost."""
+        """Report to the trace that a lease was taken or lost."""
         ...
 
     def owe(self, write: Callable[[], Write[Any]], done: Callable[[Any], None]) -> None:
-        """Carry out a write as soon as the store can be written again."""
+        """Repeat a write that has failed until the store takes it; then call `done` with the answer."""
         ...
 
 
@@ -86,9 +88,9 @@ class RecordedQuestions:
     _inherited: bool = field(default=False, kw_only=True, alias="inherited")
     """Whether another client may have asked, and answered, before this one."""
     _names: dict[str, str] = field(factory=dict[str, str], init=False, repr=False)
-    """What the store calls the questions that were told, by key."""
+    """The store's names of the questions that were recorded, by key."""
     _noticed: set[str] = field(factory=set[str], init=False, repr=False)
-    """The keys of questions that were told as seen."""
+    """The keys of questions that were recorded as seen."""
     _before: dict[str, Decision] = field(factory=dict[str, Decision], init=False, repr=False)
     """The decisions of other clients, by the store's name."""
 
@@ -100,8 +102,8 @@ class RecordedQuestions:
     # ---- questions ----
 
     def noticed(self, key: str, request: Mapping[str, Any], *, lasting: bool) -> None:
-        """See `Record`. Not of what another client may have been asked over its own connection: `asked` looks that
-        up."""
+        """See `Record`. Skips a question that another client may have got over its own connection (2025-11-25), since
+        `asked` must look it up first."""
         told = key in self._names or key in self._noticed
         if self._held is None or told or (self._inherited and not lasting):
             return
@@ -161,7 +163,7 @@ class RecordedQuestions:
             await self._desk.commit(Release(held=held, at=present()))
 
     def _told(self, holds: bool) -> None:
-        """A write was answered with whether the lease holds."""
+        """Take in whether the lease still holds, by the answer to a write."""
         if not holds and self._held is not None:
             self._held = None
             self._desk.leased("lost", self.id)
@@ -176,7 +178,7 @@ class RecordedQuestions:
         return writes.Asked(held=held, key=name, at=present(), request=sealed)
 
     async def _look_up(self, key: str, request: Mapping[str, Any], *, lasting: bool) -> str:
-        """The store's name for a question that another client may have been asked before; its decision is kept."""
+        """The store's name for a question that another client may have got before. Remembers that client's decision."""
         found = await self._desk.read(lambda backend: backend.questions({self.id}, all_of_them=True))
         payloads = self._desk.payloads
         for each in found:
@@ -189,7 +191,7 @@ class RecordedQuestions:
         return key if lasting or key not in taken else _new_name(key)
 
     def _remember(self, question: Question, payloads: Payloads) -> None:
-        """Keep what another client has decided."""
+        """Remember what another client has decided."""
         if question.acknowledged_at is not None:
             self._before[question.key] = Decision(None)
         elif question.decided_at is not None:
@@ -198,7 +200,7 @@ class RecordedQuestions:
 
 
 def same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two requests ask the same, but for `_meta`, where a server may put something new each time."""
+    """Whether two requests ask the same. Ignores `_meta`, into which a server may put something new each time."""
     return _content(one) == _content(other)
 
 

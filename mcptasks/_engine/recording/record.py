@@ -25,12 +25,12 @@ logger = logging.getLogger("mcptasks")
 
 
 def nothing_came(held: Held, error: bytes | None, *, doubtful: bool) -> writes.Refused | writes.Uncertain:
-    """The write for a call that has had no effect this time.
+    """The write for a call of which the latest attempt had no effect.
 
     Args:
         held: The lease on its record.
-        error: Why.
-        doubtful: Whether an earlier sending may have had one.
+        error: The reason, as the store keeps it.
+        doubtful: Whether an earlier attempt may have had an effect.
     """
     write = writes.Uncertain if doubtful else writes.Refused
     return write(held=held, at=present(), error=error)
@@ -38,25 +38,26 @@ def nothing_came(held: Held, error: bytes | None, *, doubtful: bool) -> writes.R
 
 @define(eq=False)
 class StoredRecord(RecordedQuestions):
-    """One call, and the task that came of it."""
+    """The record of one call and its task."""
 
     _doubtful: bool = False
-    """Whether the call was sent before, and nobody knows what became of that: then a refusal settles nothing."""
+    """Whether an earlier attempt may have had an effect. If so, a refusal now does not prove that the call had none."""
     _told_last: tuple[object, ...] = field(default=(), init=False, repr=False)
-    """What tells the latest status or end that was told from the next one."""
+    """The parts of the latest recorded status or end that are compared with the next one."""
     _ended: anyio.Event | None = field(default=None, init=False, repr=False)
-    """Set when the end that was told last is durable, or could not be written."""
+    """Set when the latest recorded end is durable, or could not be written."""
     _end_recorded: bool = field(default=False, init=False, repr=False)
-    """Whether this client has written an end, by its lease."""
+    """Whether this client has written an end while it held the lease."""
     _recorded: Recorded | None = field(default=None, init=False, repr=False)
-    """Told of that."""
+    """Called when this client has written an end."""
 
     # ---- the creating call ----
 
     async def created(
         self, status: TaskStatus, era: Era, expires_at: datetime | None, traceparent: str | None = None
     ) -> None:
-        """See `Record`. If the store is away, the id is written when it is back: the caller gets the task."""
+        """See `Record`. If the store is away, the id is written when the store is back, and the caller gets its task
+        now."""
         if self._held is None:
             return
         held = self._held
@@ -79,7 +80,8 @@ class StoredRecord(RecordedQuestions):
             self._desk.owe(lambda: write, self._placed)
 
     async def immediate(self, result: Any, era: Era) -> None:
-        """See `Record`. If the store is away, it is written when the store is back: the caller gets the result."""
+        """See `Record`. If the store is away, the result is written when the store is back, and the caller gets it
+        now."""
         if self._held is None:
             return
         failed = reports_error(result)
@@ -98,12 +100,12 @@ class StoredRecord(RecordedQuestions):
             self._desk.owe(lambda: write, self._told)
 
     async def refused(self, error: str) -> None:
-        """See `Record`. The error of the call is told in any case, not that of the store."""
+        """See `Record`. Raises nothing if the store is away: the program gets the error of the call."""
         if self._held is not None:
             await self._end(self._nothing_came(self._held, error))
 
     async def uncertain(self, error: str) -> None:
-        """See `Record`. The error of the call is told in any case, not that of the store."""
+        """See `Record`. Raises nothing if the store is away: the program gets the error of the call."""
         if self._held is not None:
             await self._end(writes.Uncertain(held=self._held, at=present(), error=self._words(error)))
 
@@ -166,7 +168,8 @@ class StoredRecord(RecordedQuestions):
             self._ended = self._desk.soon(write, self._is_recorded)
 
     def _is_told(self, end: tuple[object, ...], recorded: Recorded | None) -> bool:
-        """Whether there is nothing to write about an end: it was told before, or is for another client to record."""
+        """Whether an end need not be written: it was recorded before, or another client holds the task and records
+        it."""
         self._recorded = recorded or self._recorded
         if self._held is not None and end != self._told_last:
             self._told_last = end
@@ -176,7 +179,7 @@ class StoredRecord(RecordedQuestions):
         return True
 
     def _is_recorded(self, held: bool) -> None:
-        """A write about the end was answered with whether the lease held."""
+        """Take in whether the lease held when the end was written."""
         self._end_recorded = self._end_recorded or held
         self._told(self._end_recorded)
         if held and self._recorded is not None:
@@ -200,7 +203,7 @@ class StoredRecord(RecordedQuestions):
     # ---- what is written ----
 
     def _placed(self, placed: writes.Placed) -> None:
-        """The task's id is recorded."""
+        """Take in where the task's id was recorded."""
         self.id = placed.held.id
         self._held = placed.held
         self._told(placed.ours)
@@ -215,7 +218,7 @@ class StoredRecord(RecordedQuestions):
             logger.warning("the end of call %s is not in the store: %s", self.id, line(exc.message))
 
     def _result(self, result: Any) -> bytes | None:
-        """A result as it is kept."""
+        """A result in the form that the store keeps; None if it keeps no results."""
         if not self._desk.payloads.keep.results:
             return None
         if isinstance(result, BaseModel):

@@ -13,8 +13,8 @@ class Resumed(NoRecord):
     """A task that the store may know, and that another client may hold. This client does not act for the task yet.
 
     Args:
-        take: Takes the task if it is free; its record.
-        look_up: Finds what the store knows of it.
+        take: Takes the task if it is free, and returns its record.
+        look_up: Reads the store's record of the task.
     """
 
     __slots__ = ("_look_up", "_take")

@@ -35,10 +35,10 @@ T = TypeVar("T")
 AnswerT = TypeVar("AnswerT")
 
 _BELIEVED = timedelta(days=1)
-"""How long a server is believed to speak the protocol that it said. Then it is asked again: a server that has learned
-2026-07-28 goes on to answer the handshake of before."""
+"""How long the protocol that a server spoke is remembered. After that, the client asks for 2026-07-28 again: a server
+that was updated to 2026-07-28 also answers the older handshake, so nothing else would show the update."""
 _AGAIN_SECONDS = 1.0
-"""Seconds between two attempts to write what the store still has to get: it was away when a server answered."""
+"""Seconds between two attempts to write what the store could not take when a server answered."""
 
 
 class StoredJournal:
@@ -48,7 +48,7 @@ class StoredJournal:
         access: The store.
         endpoint: The server.
         own: Whether nobody else uses the store, so that its connection ends with the client.
-        trace: Is told of leases and transactions.
+        trace: Gets the moments of leases and transactions.
     """
 
     keeps: bool = True
@@ -61,7 +61,7 @@ class StoredJournal:
         self._session = Session(access, lambda seconds, failed: trace.note(Committed(seconds, failed)))
         self._group: TaskGroup | None = None
         self._digests: Digests | None = None
-        """What makes hashes of arguments that may be stored, once it is needed."""
+        """Makes the hashes of arguments that may be stored; None before the first is needed."""
         self.pool: Pool | None = StoredPool(access, self._session, endpoint, self._taken)
 
     @property
@@ -151,7 +151,7 @@ class StoredJournal:
                 return found
 
     async def _met(self, row: Row, may_repeat: MayRepeat) -> StoredRecord | Earlier | None:
-        """Deal with the call that has the key already; None if that has changed meanwhile."""
+        """Act on the earlier call with the same key; None if its record has changed meanwhile."""
         match keys.next_step(row):
             case "wait":
                 await _answered_elsewhere(self._access, self._session, row)
@@ -171,12 +171,14 @@ class StoredJournal:
         return None if held is None else StoredRecord(row.id, self, held, doubtful)
 
     async def _allow(self, write: Write[AnswerT], held: Held, *, doubtful: bool) -> AnswerT:
-        """Carry out a write that allows a call to be sent. A caller that is cancelled meanwhile does not know whether
-        that was carried out, so a write behind it says that the call was not sent.
+        """Carry out a write that allows a call to be sent.
+
+        A caller that is cancelled meanwhile does not know whether the write was carried out, so a second write says
+        that the call was not sent.
 
         Args:
             write: The write.
-            held: The lease that it gives.
+            held: The lease that the write gives.
             doubtful: See `nothing_came`.
         """
         try:
@@ -187,7 +189,7 @@ class StoredJournal:
             raise
 
     async def _earlier(self, row: Row) -> Earlier:
-        """What the call before came to. Its task is taken if nobody looks after it."""
+        """The earlier call and its outcome. Its task is taken if it is free."""
         sealed = await self._access.read(lambda backend: backend.payload(row.id, "result")) if row.has_result else None
         outcome = keys.outcome_of(row, sealed, self.payloads)
         reference = keys.reference_of(row)
@@ -196,7 +198,7 @@ class StoredJournal:
         record: Record = StoredRecord(row.id, self, None)
         if row.phase == "created":
             adopted = await self.adopt(reference)
-            # What another client holds is taken when it is free, if somebody waits for it then.
+            # A task that another client holds is taken when it becomes free, if somebody waits for it then.
             record = adopted if adopted.holds else self.resumed(reference)
         return Earlier(
             record=record, reference=reference, created_at=row.created_at, outcome=outcome, traceparent=row.traceparent
@@ -216,13 +218,13 @@ class StoredJournal:
         return self._taken(adopted.row.id, adopted.held)
 
     def _taken(self, name: str, held: Held | None) -> StoredRecord:
-        """The same as `record`, for a task of which the lease was just asked for."""
+        """The same as `record`, for a lease that was asked for just now: reports the lease if it was given."""
         if held is not None:
             self.leased("taken", name)
         return self.record(name, held)
 
     def record(self, name: str, held: Held | None) -> StoredRecord:
-        """The record of a task that others may have looked after, with its lease or without."""
+        """The record of a task that other clients may have held. `held` is this client's lease on it, or None."""
         return StoredRecord(name, self, held, inherited=True)
 
     # ---- where the records' writes go ----
@@ -290,7 +292,7 @@ def _timing(run: LearnedRun) -> Timing:
 
 
 def _run(endpoint: str, timing: Timing, arguments: str | None) -> LearnedRun:
-    """The same as the store has it."""
+    """A run as the store keeps it."""
     return LearnedRun(
         endpoint=endpoint,
         kind=timing.kind,
@@ -320,7 +322,7 @@ def _adoption(reference: TaskReference, owner: str, endpoint: str) -> Adopt:
 
 
 async def _answered_elsewhere(access: Access, session: Session, row: Row) -> None:
-    """Wait until the client that has a call under way has its answer, or is dead."""
+    """Wait until a call that another client has under way has its answer, or that client's lease has ended."""
     while True:
         seen = await access.read(lambda backend: backend.changes())
         found = await access.read(lambda backend: backend.find(row.id, limit=1))

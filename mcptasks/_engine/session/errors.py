@@ -22,7 +22,7 @@ _CODES: tuple[tuple[type[TaskError], int], ...] = (
     (TaskConnectionError, mcp_types.CONNECTION_CLOSED),
     (TaskInputRequiredError, mcp_types.INVALID_REQUEST),
 )
-"""The codes that the SDK uses for what our errors mean; any other error is an internal one."""
+"""The SDK's codes for our errors; any other error becomes an internal error."""
 
 
 def _sdk_error(error: TaskError) -> mcp.MCPError:

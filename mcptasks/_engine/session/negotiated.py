@@ -16,10 +16,10 @@ from mcptasks._engine.session.errors import speaking_sdk
 
 
 class Negotiated(mcp.ClientSession):
-    """The part of `TaskSession` that tells of the server.
+    """The part of `TaskSession` that describes the server.
 
     Args:
-        engine: Returns the open client's engine; complains if the client is closed or lives on another event loop.
+        engine: Returns the open client's engine; raises if the client is closed or belongs to another event loop.
     """
 
     def __init__(self, engine: Callable[[], Engine]) -> None:
@@ -50,7 +50,7 @@ class Negotiated(mcp.ClientSession):
         )
 
     async def discover(self) -> mcp_types.DiscoverResult:
-        """Return what the server told of itself (2026-07-28). Sends nothing.
+        """Return the server's answer to `server/discover` (2026-07-28). Sends nothing.
 
         Raises:
             mcp.MCPError: The connection speaks an earlier protocol, which has no `server/discover`.
@@ -77,7 +77,7 @@ class Negotiated(mcp.ClientSession):
 
     @property
     def discover_result(self) -> mcp_types.DiscoverResult | None:
-        """What the server told of itself (2026-07-28); None on earlier protocols."""
+        """The server's answer to `server/discover` (2026-07-28); None on earlier protocols."""
         link = self._engine().core.connection.latest
         return None if link is None else link.session.discover_result
 

@@ -27,7 +27,7 @@ _READS = frozenset(
 
 
 class SendsRequests(Negotiated):
-    """The part of `TaskSession` that sends what becomes no task."""
+    """The part of `TaskSession` that sends requests that do not become tasks."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -98,7 +98,8 @@ class SendsRequests(Negotiated):
 
     @asynccontextmanager
     async def _limited(self, limit: float | None) -> AsyncGenerator[Engine]:
-        """A block in which the session works: it ends with the session, with the client, and at the limit."""
+        """A block for a request of the session. It is cancelled at the end of the session or the client, and at the
+        limit."""
         engine = self._engine()
         with speaking_sdk(), engine.core.leaving.bound(math.inf if limit is None else limit) as scope:
             self._scopes.add(scope)

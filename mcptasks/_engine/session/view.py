@@ -1,7 +1,7 @@
 """An open client with the method names, signatures and result types of the SDK's `ClientSession`.
 
-A call that becomes a task is driven to its end unseen. Nobody but the caller knows of such a task, so an exit without a
-result asks the server to cancel it.
+If a call becomes a task, the session waits for the task's end. Only the caller knows of such a task, so the session
+asks the server to cancel the task whenever the call ends without a result.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class TaskSession(SendsRequests):
 
         Args:
             name: The tool.
-            arguments: Its arguments.
-            read_timeout_seconds: Limits the whole call, the work included.
+            arguments: The tool's arguments.
+            read_timeout_seconds: Limits the whole call, including the work.
             progress_callback: Called with the progress that the server reports.
             input_responses: Must be None: the client's handlers answer input requests.
             request_state: Must be None, for the same reason.
@@ -57,9 +57,8 @@ class TaskSession(SendsRequests):
             allow_claimed: Has no effect, for the same reason.
 
         Raises:
-            mcp.MCPError: The server's own error, or the code that the SDK has for a timeout or a lost connection. Its
-                `__cause__` is the error that `mcptasks.Client` raises.
-            ValueError: An argument cannot be sent.
+            mcp.MCPError: The server's own error, or an error with the SDK's code for a timeout or a lost connection.
+            Its `__cause__` is the error that `mcptasks.Client` raises. ValueError: An argument cannot be sent.
         """
         del allow_input_required, allow_claimed
         _own_input(input_responses, request_state)
@@ -78,7 +77,7 @@ class TaskSession(SendsRequests):
         meta: RequestParamsMeta | None = None,
         allow_input_required: bool = False,
     ) -> mcp_types.ReadResourceResult:
-        """Read a resource; see `call_tool`. The server decides whether a task comes of it."""
+        """Read a resource; see `call_tool`. The server decides whether the call becomes a task."""
         del allow_input_required
         _own_input(input_responses, request_state)
         return cast("mcp_types.ReadResourceResult", await self._finished(_prepared("resource", str(uri), None, meta)))
@@ -99,7 +98,7 @@ class TaskSession(SendsRequests):
         return cast("mcp_types.GetPromptResult", await self._finished(_prepared("prompt", name, arguments, meta)))
 
     async def _finished(self, call: Call, limit: float | None = None) -> Any:
-        """Make a call; its finished result in the SDK's type."""
+        """Make a call, and return its finished result in the SDK's type."""
         decoding = Decoding(kind=call.kind, raise_on_error=False, sdk=True)
         async with self._limited(None) as engine:
             return await engine.calling.finish(call, decoding, limit, owned=True)
@@ -154,13 +153,13 @@ def _own_input(responses: object, state: object) -> None:
 
 
 def _prepared(kind: Kind, name: str, arguments: Mapping[str, Any] | None, meta: Any) -> Call:
-    # The SDK leaves an entry that is None out.
+    # The SDK leaves out an entry that is None.
     sent = {key: value for key, value in (as_object(meta) or {}).items() if value is not None}
     return prepared(kind, name, arguments, kind == "tool", None, sent or None)
 
 
 def _reporter(callback: ProgressFnT) -> Callable[[float | None, float | None, str | None], Awaitable[None]]:
-    """Hands reports to a callback of the SDK's kind, which knows of no report without a number."""
+    """Return a function that passes reports to a callback of the SDK's kind, which needs a number in each report."""
 
     async def report(progress: float | None, total: float | None, message: str | None) -> None:
         if progress is not None:

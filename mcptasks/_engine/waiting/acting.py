@@ -1,4 +1,4 @@
-"""What a program does with one task besides waiting: asks for its status, answers its questions, cancels it."""
+"""The acts of a program on one task besides waiting: to ask for its status, answer its questions, cancel it."""
 
 from __future__ import annotations
 

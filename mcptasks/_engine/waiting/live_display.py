@@ -1,4 +1,4 @@
-"""Tasks shown live in a terminal or a pipe while they are waited for: what is shown, and when it is drawn."""
+"""Shows tasks live in a terminal or a pipe while somebody waits for them: what to show, and when to draw."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from mcptasks._engine.waiting.waiter import Waiter
 _PAUSE = 0.25
 """Seconds between two drawings."""
 _SHARE = 50
-"""A pause is at least so many times as long as it took to put together what is drawn: 2 % of a core."""
+"""A pause between two drawings is at least this many times as long as preparing a drawing took: 2 % of a core."""
 
 
 @define(eq=False)
@@ -32,20 +32,20 @@ class Shown:
 
     waiters: Sequence[Waiter]
     errors: dict[Waiter, BaseException] = field(factory=dict[Waiter, BaseException], init=False)
-    """Why no more is waited for some of them that are not over."""
+    """The errors that ended the waits for tasks that are not over."""
 
     def items(self) -> list[Item]:
-        """What there is to show now."""
+        """The items to show now."""
         return [row_of(waiter, self.errors.get(waiter)) for waiter in self.waiters]
 
     def answering(self) -> bool:
-        """Whether a handler is at work, which may ask somebody at this very terminal."""
+        """Whether a handler is at work. It may be asking somebody at the same terminal."""
         return any(is_answered(waiter) for waiter in self.waiters)
 
 
 async def show(waiters: Iterable[Waiter], file: TextIO) -> None:
-    """Show tasks until nothing more is to be waited for; the clients' handlers answer what they ask. Raises nothing of
-    what becomes of the tasks."""
+    """Show tasks until all are over or cannot be waited for; the clients' handlers answer their questions. Does not
+    raise if a task fails."""
     shown = Shown(list(dict.fromkeys(waiters)))
     if not shown.waiters:
         return
@@ -65,12 +65,12 @@ async def show(waiters: Iterable[Waiter], file: TextIO) -> None:
 async def on_screen(
     items: Callable[[], Sequence[Item]], answering: Callable[[], bool], file: TextIO
 ) -> AsyncGenerator[None]:
-    """Show something inside the block, and its end when the block ends.
+    """Show items inside the block, and once more when the block ends.
 
     Args:
-        items: What there is to show at a moment.
-        answering: Whether the terminal is left to somebody else at that moment.
-        file: Where it is written.
+        items: Returns the items to show at a moment.
+        answering: Returns whether a handler may be using the terminal at that moment, so that nothing is drawn.
+        file: Where to write.
     """
     screen = Screen(partial(writer_for, file))
     try:
@@ -96,8 +96,8 @@ def row_of(waiter: Waiter, error: BaseException | None = None) -> Row:
     """A task as a display shows it.
 
     Args:
-        waiter: Of the task.
-        error: Why no more is waited for; None if that is not so, or if the task is over.
+        waiter: The task's waiter.
+        error: The error that ended the wait; None if there was none, or if the task is over.
     """
     watch, reference, progress = waiter.watch, waiter.reference, progress_of(waiter)
     status, verdict = watch.status, watch.state.verdict
@@ -126,5 +126,5 @@ def row_of(waiter: Waiter, error: BaseException | None = None) -> Row:
 
 
 def is_answered(waiter: Waiter) -> bool:
-    """Whether a handler is answering what a task asks."""
+    """Whether a handler is answering a question of a task."""
     return bool(waiter.watch.state.questions.reserved)

@@ -1,7 +1,7 @@
-"""Writes what a live display shows: to a terminal, with rich or without, or to a pipe; in a thread of its own.
+"""Writes a live display to a terminal, with rich or without, or to a pipe. A thread of its own does the writing.
 
-A terminal may be slow, or stopped with Ctrl-S. The thread waits for it then, and nobody else: it is a daemon, and what
-it has not written when something newer comes is left out.
+A terminal may be slow, or stopped with Ctrl-S. Then only this thread waits for the terminal. It is a daemon thread, and
+it skips a frame that it has not written when a newer one comes.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ logger = logging.getLogger("mcptasks")
 _EVERY = 10.0
 """Seconds between two lines in a pipe, which may be a log file that somebody reads later."""
 _CLOSE_SECONDS = 1.0
-"""How long the end of a display waits for the last frame. A terminal that was stopped would hold up the program."""
+"""Seconds that the end of a display waits for the last frame; then the program goes on, since the terminal may be
+stopped."""
 _FAILED = 10
 """How many failed tasks are named below the last line of a display that shows one line."""
 _SIZE = os.terminal_size((80, 24))
-"""What is assumed of a terminal that does not tell its size."""
+"""The size of a terminal that does not report one."""
 _STYLES: dict[Tone, str] = {"": "", "over": "green", "failed": "red", "asks": "yellow"}
 _DUMB = ("dumb", "unknown")
 """Values of TERM for a terminal that cannot move its cursor up."""
@@ -39,21 +40,21 @@ class Writer(Protocol):
     """One way to show a live display."""
 
     def draw(self, items: Sequence[Item], *, last: bool) -> None:
-        """Show this in place of what was shown before.
+        """Show these items in place of the earlier ones.
 
         Args:
-            items: What is shown.
-            last: Whether nothing comes after this.
+            items: The items to show.
+            last: Whether this is the last drawing.
         """
         ...
 
     def rest(self) -> None:
-        """Leave the terminal to somebody else, until the next drawing."""
+        """Leave the terminal to a handler until the next drawing."""
         ...
 
 
 def writer_for(file: TextIO) -> Writer:
-    """The way that suits a file."""
+    """The writer that suits a file."""
     plain = not _can_draw(file)
     if not file.isatty():
         return PipeWriter(file)
@@ -82,12 +83,12 @@ class PipeWriter:
         self._file.flush()
 
     def rest(self) -> None:
-        """There is nothing to leave: lines of others stand between ours."""
+        """Do nothing: other lines may stand between ours."""
 
 
 @define(eq=False)
 class LineWriter:
-    """One line of a fixed width that is written over itself."""
+    """One line of a fixed width that is overwritten by each drawing."""
 
     _file: TextIO
     _is_plain: bool
@@ -124,7 +125,7 @@ class RichWriter:
 
         size = _size(self._file)
         lines = frame(items, width=size.columns, height=size.lines, plain=self._is_plain)
-        # Not from markup: what a server says is shown as it is.
+        # Without markup, so that a server's text is shown as it is.
         texts = [Text(line.text, style=_STYLES[line.tone], no_wrap=True, overflow="crop") for line in lines]
         self._begun(size).update(Text("\n").join(texts), refresh=True)
         if last:
@@ -142,7 +143,7 @@ class RichWriter:
 
         if self._live is None:
             console = Console(file=self._file, highlight=False)
-            # Redirected, `input()` would show no prompt.
+            # rich must not redirect the streams, or `input()` would show no prompt.
             self._live = Live(console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
             self._live.start()
         self._live.console.size = (size.columns, size.lines)
@@ -153,7 +154,7 @@ class Screen:
     """The thread that writes. Made on the event loop.
 
     Args:
-        make: Makes the writer, in that thread: to import rich takes a while.
+        make: Makes the writer, in the thread, since importing rich takes a while.
     """
 
     def __init__(self, make: Callable[[], Writer]) -> None:
@@ -161,21 +162,21 @@ class Screen:
         self._ready = threading.Condition()
         self._items: Sequence[Item] = ()
         self._what: Literal["draw", "rest", "last"] | None = None
-        """What is to be done next; None for nothing."""
+        """The next thing to do; None for nothing."""
         self._written = anyio.Event()
         self._soon = _eventloop.finalizer()
         threading.Thread(target=self._work, name="mcptasks display", daemon=True).start()
 
     def draw(self, items: Sequence[Item]) -> None:
-        """Have this shown."""
+        """Have the thread show these items."""
         self._give("draw", items)
 
     def rest(self) -> None:
-        """Have the terminal left to somebody else."""
+        """Have the thread leave the terminal to a handler."""
         self._give("rest", ())
 
     async def close(self, items: Sequence[Item]) -> None:
-        """Have this shown as the last, and wait a moment until it is."""
+        """Have the thread show these items as the last ones, and wait up to `_CLOSE_SECONDS` for that."""
         self._give("last", items)
         with anyio.move_on_after(_CLOSE_SECONDS, shield=True):
             await self._written.wait()
@@ -198,7 +199,7 @@ class Screen:
                 else:
                     writer.draw(items, last=what == "last")
         except Exception:
-            # A file that is closed, a pipe that nobody reads: the display ends there, and nothing else does.
+            # The file is closed, or nobody reads the pipe. That ends the display, and nothing else.
             logger.debug("a live display ended early", exc_info=True)
         finally:
             self._soon(self._written.set)
@@ -225,7 +226,7 @@ def _plain(text: str) -> str:
 
 
 def _endings(items: Sequence[Item]) -> str:
-    """Lines about the failed ones among several tasks."""
+    """Lines about the failed tasks among several."""
     failed = [item for item in items if isinstance(item, Row) and item.failed] if len(items) > 1 else []
     lines = [_plain(summary([item])) for item in failed[:_FAILED]]
     if len(failed) > _FAILED:

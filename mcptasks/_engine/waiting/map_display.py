@@ -1,4 +1,4 @@
-"""How far an iteration over the results of many calls is, shown live: in a terminal, a pipe or a notebook."""
+"""Shows live how far an iteration over the results of many calls is: in a terminal, a pipe or a notebook."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from mcptasks._engine.waiting.mapping_work import Work
 from mcptasks._engine.waiting.waiter import Waiter
 
 _LOOKED_AT = 500
-"""How many calls under way are looked at for one drawing: there may be any number."""
+"""How many calls under way are read for one drawing; the rest is ignored, since there may be any number."""
 _ROWS = 20
 """How many calls under way have a line in a notebook."""
 
 
 @define(eq=False)
 class MapDisplay:
-    """What is to be seen of the calls of one tool. It knows the work, not the iterator, so that an iterator that is
-    given up is noticed."""
+    """The display of the calls of one tool. It refers to the work and not to the iterator, so that a dropped iterator
+    can be collected."""
 
     _name: str
     _work: Work
     _total: int | None
-    """How many calls there will be; None if the input does not know."""
+    """How many calls there will be; None if the input has no length."""
     _began: float = field(factory=time.monotonic, init=False)
     _ended: timedelta | None = field(default=None, init=False)
-    """How long it took."""
+    """How long all calls took; None while some are under way."""
 
     def begin(self, file: TextIO) -> None:
         """Show the work from now on until it ends: in the present cell of a notebook, or else in a file."""
@@ -96,5 +96,5 @@ class MapDisplay:
         return {"text/plain": summary(items), "text/html": page}
 
     def _waiters(self) -> Iterator[Waiter]:
-        """What waits for some of the calls that are under way."""
+        """The waiters of some of the calls that are under way."""
         return islice((member.waiter for member in self._work.by_member), _LOOKED_AT)

@@ -19,8 +19,8 @@ from mcptasks._engine.waiting.map_display import MapDisplay
 from mcptasks._engine.waiting.mapping_work import Create, Prepare, Slot, Work, closed
 
 _NOTES = 20
-"""Most notes on one error. A handler may raise the same error object again and again, and each time would add a
-note."""
+"""The most notes on one error; no further ones are added. A handler may raise the same error object again and again,
+and each time would add a note."""
 
 
 @define

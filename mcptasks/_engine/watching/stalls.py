@@ -48,7 +48,7 @@ class Stalls:
     def news(self, watch: Watch) -> None:
         """Take in that a task was polled, or has changed."""
         before = self._of(watch)
-        after = self._known[watch] = before.looked(watch.status, anyio.current_time())
+        after = self._known[watch] = before.looked(watch.status, _asked(watch), anyio.current_time())
         limit = self._policy.rounds
         if limit is not None and after.rounds > max(before.rounds, limit):
             self._tell(watch, "rounds")
@@ -76,7 +76,7 @@ class Stalls:
                     self._judge(watch, now)
 
     def _of(self, watch: Watch) -> Suspense:
-        suspense = self._known.get(watch) or Suspense(anyio.current_time(), watch.status)
+        suspense = self._known.get(watch) or Suspense(anyio.current_time(), watch.status, _asked(watch))
         # Asked for when the time may be up: a task may report its progress 10,000 times a second.
         return suspense if watch.progress is None else suspense.progressed(watch.progress.moved)
 
@@ -112,3 +112,7 @@ class Stalls:
         if self._policy.raises:
             watch.polling.fail(error)
             watch.wake()
+
+
+def _asked(watch: Watch) -> int:
+    return len(watch.state.questions.asked)

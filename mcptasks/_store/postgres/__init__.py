@@ -3,7 +3,7 @@
 psycopg is used synchronously: its asynchronous connections do not work on trio.
 
     backend.py    the backend: batches of writes in one transaction, reads, notifications
-    session.py    one connection, and transactions that are carried out once, whatever is lost
+    session.py    one connection, and transactions that are carried out once even if the connection is lost
     failures.py   what an error means: whether to try again, and what a person can do
     address.py    the connection string
     tables.py     making and migrating the tables

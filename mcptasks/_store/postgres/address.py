@@ -1,4 +1,4 @@
-"""Where a PostgreSQL is: a connection string that was read once, with what to show of it and what to add to it."""
+"""The address of a PostgreSQL database: a connection string, read once, with defaults added and secrets hidden."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from mcptasks._core.exceptions import StoreError
 _DEFAULTS = {
     "application_name": "mcptasks",
     "connect_timeout": "10",
-    # A host that is gone without a word is noticed after 10 + 3 * 5 seconds, and not by the next statement after hours.
+    # A host that vanishes is noticed after 10 + 3 * 5 seconds, instead of by the next statement after hours.
     "keepalives_idle": "10",
     "keepalives_interval": "5",
     "keepalives_count": "3",
-    # The same for a host that is lost while it owes an answer. Milliseconds.
+    # The same for a host that vanishes before it has answered. Milliseconds.
     "tcp_user_timeout": "25000",
 }
-"""libpq's settings that a connection string may leave out. Seconds, if nothing else is said."""
+"""libpq's settings that a connection string may leave out. In seconds unless said otherwise."""
 _SECRETS = ("password", "sslpassword", "oauth_client_secret")
 _UNREADABLE = (
     "the address of the store is no connection string of PostgreSQL; "

@@ -27,9 +27,9 @@ from mcptasks._store.upkeep import Beat
 from mcptasks._store.writes import Write
 
 _SILENT = (Beat, Next, Told)
-"""Writes that change nothing for other processes. Lazy ones do not either."""
+"""Writes for which no other process waits. Nobody waits for lazy writes either."""
 _DEAF = 600.0
-"""Seconds until notifications that did not arrive are tried again; each try takes 2 seconds."""
+"""Seconds until the client tries again to listen, after notifications did not arrive. Each attempt takes 2 seconds."""
 _SCHEMA_BYTES = 63
 """The longest name that PostgreSQL keeps whole."""
 
@@ -39,9 +39,9 @@ class PostgresBackend(SqlBackend):
 
     Args:
         target: A connection string of libpq: `postgresql://...` or `host=... dbname=...`.
-        schema: The schema of the tables, made if it is not there.
+        schema: The schema of the tables; made if it does not exist.
         migrate: Whether tables of an older version are migrated; if not, opening such a store raises an error.
-        patience: Seconds for which a server that cannot be reached is tried.
+        patience: For how many seconds to try a server that cannot be reached.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class PostgresBackend(SqlBackend):
 
     @property
     def key_file(self) -> Path | None:
-        """None: processes on many machines share the key, so that it lies in the database."""
+        """None: processes on many machines share the key, so the key lies in the database."""
         return None
 
     def write(self, work: Callable[[SqlConnection], T]) -> T:
@@ -98,7 +98,7 @@ class PostgresBackend(SqlBackend):
         yield _Reading(self._session, self._translated)
 
     def changes(self) -> object:
-        """See `Backend.changes`: how many transactions there were that others may wait for."""
+        """See `Backend.changes`: the number of transactions that others may wait for."""
         with self.reading() as connection:
             return connection.all("SELECT CAST(COALESCE(sum(changes), 0) AS bigint) FROM mark")[0][0]
 

@@ -1,4 +1,4 @@
-"""The shared SQL as PostgreSQL and psycopg take it."""
+"""Translates the shared SQL into the form for PostgreSQL and psycopg."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from mcptasks._store.sql.dialect import NOTHING, Dialect, Values
 _POSTGRESQL = Dialect(
     # `now()` would be the beginning of the transaction, and every lease that waits for a lock would be too short.
     now="EXTRACT(EPOCH FROM clock_timestamp())::double precision",
-    # That clock goes on over a restart.
+    # That clock continues after a restart, so there are no runs of it to distinguish.
     boot="''",
     margin="0",
     blob="bytea",
     float="double precision",
-    # Rows that another process is just taking are left to that process.
+    # A row that another process is taking is left to that process.
     claim="FOR UPDATE OF t SKIP LOCKED",
 )
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z]\w*)")
@@ -66,12 +66,12 @@ class Transaction:
         return [cursor.fetchall() for cursor in self._cursors(statement, values)]
 
     def _cursors(self, statement: str, values: Sequence[Values]) -> list[psycopg.Cursor[tuple[Any, ...]]]:
-        """Carry out a statement for each of several values, on one way to the server and back. libpq can do that from
-        version 14 on."""
+        """Carry out a statement for each of several values, in one round trip if libpq is 14 or newer."""
         text, connection = self._translated(statement), self._connection
         together = len(values) > 1 and psycopg.Pipeline.is_supported()
         with connection.pipeline() if together else nullcontext():
             return [connection.execute(text, each) for each in values]
 
     def wiped(self) -> None:
-        """Nothing: what was removed stays in dead rows until VACUUM, and in the log, out of the reach of a client."""
+        """Do nothing. Removed payloads stay in dead rows until VACUUM, and in the write-ahead log; a client cannot
+        change that."""

@@ -12,14 +12,15 @@ from mcptasks._store.postgres.address import Address
 
 
 class Remedy(Enum):
-    """What a store does about an error by itself, after the transaction has come to nothing."""
+    """What a store does by itself about an error, after the transaction was undone."""
 
     REPEAT = "repeat"
     """Run the transaction again on the same connection: another transaction was in the way."""
     RECONNECT = "reconnect"
-    """Make the connection again, and go on trying for a while: the server restarts, or has no room at present."""
+    """Make a new connection, and go on trying for a while: the server restarts, or has no free connection at
+    present."""
     RECONNECT_ONCE = "reconnect once"
-    """Make the connection again, once: the address may lead to another server now."""
+    """Make a new connection, once: the address may lead to another server now."""
     NONE = "none"
     """Only a person can help."""
 
@@ -30,9 +31,9 @@ class Failure:
 
     remedy: Remedy
     sentence: str
-    """For the person if no remedy helps; without secrets."""
+    """The error message if no remedy helps; without secrets."""
     refused: bool = False
-    """Whether the database does not take a value, so that another transaction may well succeed."""
+    """Whether the database rejects a value, so that a transaction without that value may succeed."""
 
 
 _FOREIGN = "the schema holds tables that are not the store's; choose another one with schema="
@@ -62,7 +63,7 @@ _ADVICE: dict[str, tuple[Remedy, str]] = {
     "53100": (Remedy.NONE, "the server's disk is full; make room there"),
     "54000": (
         Remedy.NONE,
-        "a value is larger than PostgreSQL takes; the store shortens what it indexes, so that this is an error of it",
+        "a value is larger than PostgreSQL takes, although the store shortens what it indexes: please report this bug",
     ),
     "57P03": (Remedy.RECONNECT, "the server is starting up or shutting down; try again when it is up"),
     "28P01": (Remedy.NONE, "the server refuses the password; correct the address of the store, or PGPASSWORD"),
@@ -95,7 +96,8 @@ _REFUSED_WITHOUT_STATE = (
     ("remaining connection slots", "53300"),
     ("the database system is ", "57P03"),
 )
-"""libpq keeps the SQLSTATE of a refused connection to itself. These words stand in an English server's refusal."""
+"""libpq does not pass on the SQLSTATE of a refused connection. The refusal of a server with English messages has these
+words."""
 _REFUSALS = (psycopg.DataError, psycopg.IntegrityError, psycopg.InterfaceError, psycopg.NotSupportedError)
 _TOO_LARGE = frozenset({"54000", "54001", "54011", "54023"})
 """Limits of the program (class 54): of an index, a stack, columns, arguments."""
@@ -126,7 +128,7 @@ def failure(error: psycopg.Error, address: Address, *, connected: bool) -> Failu
     # The other lines of the text (DETAIL, CONTEXT) may show values of the tasks.
     words = safe_text.line(address.scrubbed(error.diag.message_primary or text), 300)
     sentence = f"the store on {address.shown}: {advice} ({state + ': ' if state else ''}{words})"
-    # What psycopg cannot put into words for the server it does not send, so that there is no state.
+    # psycopg does not send a value that it cannot convert, so there is no SQLSTATE then.
     unspoken = not state and isinstance(error, psycopg.ProgrammingError)
     refused = (connected and (unspoken or isinstance(error, _REFUSALS))) or state in _TOO_LARGE
     return Failure(remedy, sentence, refused)

@@ -1,7 +1,7 @@
 """LISTEN on a connection of its own: commits of other processes make its socket readable.
 
-A notification carries the name of the session that committed, and nothing of a task: all users of a database can
-listen, and at most 8,000 bytes fit (PostgreSQL's documentation, NOTIFY).
+A notification carries the name of the session that committed, and nothing about a task: all users of a database can
+listen, and a notification holds less than 8,000 bytes (PostgreSQL's documentation, NOTIFY).
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from mcptasks._store.postgres.session import Connection, Session, connect
 from mcptasks._store.sql.dialect import Connection as SqlConnection
 
 HEARD_WITHIN = 2.0
-"""Seconds within which a listener has to hear the notification that tests it. One takes about a millisecond."""
+"""Seconds within which a new listener must hear a test notification. A notification takes about a millisecond."""
 _TEST = "test "
 
 
 def channel(schema: str) -> str:
-    """The channel of the stores in a schema. The names of channels end after 63 bytes, as those of schemas do."""
+    """The channel of the stores in a schema. A digest stands for the schema, since a channel's name has at most 63
+    bytes."""
     return f"mcptasks_{sha256(schema.encode()).hexdigest()[:16]}"
 
 
@@ -42,11 +43,12 @@ class PostgresListener:
     _connection: Connection
     _address: Address
     _own: str
-    """The name of the session whose commits are no news."""
+    """The name of this client's own session, whose notifications are ignored."""
     _pid: int = field(factory=os.getpid, init=False)
 
     def __attrs_post_init__(self) -> None:
-        """An event loop that ends takes its listener along. A connection of the parent's is left alone after a fork."""
+        """Close the connection when the listener is dropped, as at the end of an event loop. A forked child leaves the
+        parent's connection open."""
         when_dropped(self, self._connection.close)
 
     def __del__(self) -> None:

@@ -1,10 +1,10 @@
 """One connection of a store: made when it is first needed, made again when it is lost, with transactions that repeat.
 
-A transaction that ended before its COMMIT was sent has changed nothing, and is repeated. If the answer to the COMMIT
-gets lost, nobody knows at first whether the transaction stands. Therefore each transaction of a session has a number,
-and writes that number to the session's row of the table `mark`. The repetition waits there for the end of the first
-attempt, and does nothing if it finds its own number. (`pg_xact_status` would not do: PostgreSQL gives the id of a
-transaction that a crash took back to another transaction.)
+A transaction that failed before its COMMIT was sent has changed nothing, and is repeated. If the answer to the COMMIT
+is lost, the client does not know whether the transaction was committed. Therefore each transaction of a session has a
+number, and writes it to the session's row of the table `mark`. The repetition waits at that row for the end of the
+first attempt, and does nothing if it finds its own number there. (`pg_xact_status` would not help: after a crash,
+PostgreSQL may reuse the id of a transaction that was undone.)
 
 The rows of `mark` also count the transactions that others may wait for.
 """
@@ -32,21 +32,21 @@ T = TypeVar("T")
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 PATIENCE = 5.0
-"""Seconds for which a transaction is tried while the server cannot be reached. A restart takes about one; an owner that
-waits for longer risks its lease (30 s, renewed every 10)."""
+"""Seconds for which a transaction is tried while the server cannot be reached. A restart takes about a second. An owner
+that waited for much longer would risk its lease (30 s, renewed every 10 s)."""
 STUCK = 10.0
-"""Seconds after which a transaction whose process does nothing is taken back. Statements follow one another within
-milliseconds, and a lease is 30 s."""
+"""Seconds after which the server undoes a transaction whose process sends nothing. Usually statements follow one
+another within milliseconds; a lease is 30 s."""
 _PAUSES = (0.0, 0.05, 0.1, 0.2, 0.4)
-"""Seconds before the first repetitions after a lost connection; the last one is that before all others."""
+"""Seconds before each repetition after a lost connection; the last pause stands before all further ones."""
 _CONFLICTS = 20
-"""How often a transaction is repeated because others were in its way. Each conflict lets one of them through, so that
-so many in a row mean a fault."""
+"""How often a transaction is repeated because of conflicts with others. In each conflict another transaction succeeds,
+so this many in a row mean a fault."""
 _BEGIN = sql.SQL(
     # Settings of a whole session would reach other sessions behind PgBouncer, so each transaction has its own.
     "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT set_config('search_path', {path}, true), "
-    # A process that was stopped (SIGSTOP) in its transaction loses its connection, and with that its locks, so that
-    # others can take its tasks over. They wait for longer than that.
+    # A process that was stopped (SIGSTOP) within a transaction loses its connection and its locks, so that others can
+    # take its tasks over. `lock_timeout` is longer than this, so the others wait long enough.
     "set_config('idle_in_transaction_session_timeout', {idle}, true), set_config('lock_timeout', {lock}, true), "
     # "off" would let a crash of the server take back what the store has reported as stored.
     "CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', true) END"
@@ -57,7 +57,7 @@ _NUMBERED = sql.SQL(
     "at = excluded.at WHERE mark.number < excluded.number RETURNING number"
 )
 _FOLD = (
-    # The row without a name has the changes of those that are gone, so that the sum of all rows only grows.
+    # The row without a name gets the changes of deleted rows, so that the sum of all rows only grows.
     "WITH gone AS (DELETE FROM {mark} WHERE {which} RETURNING changes) "
     "INSERT INTO {mark} AS mark (session, number, changes, at) "
     "SELECT '', 0, sum(changes), 'infinity' FROM gone HAVING count(*) > 0 "
@@ -65,12 +65,12 @@ _FOLD = (
 )
 _FOLD_ONE = sql.SQL(_FOLD.replace("{which}", "session = {session}"))
 _FOLD_OLD = sql.SQL("; " + _FOLD.replace("{which}", "at < clock_timestamp() - interval '1 day'"))
-"""For sessions that ended without a word. A session asks for its row within seconds, or not at all."""
+"""Deletes the rows of sessions that were not closed. A session needs its row for seconds only, so a day is enough."""
 
 
 @define
 class _Attempts:
-    """How often and for how long one piece of work has been tried."""
+    """The attempts of one piece of work so far."""
 
     deadline: float
     lost: int = 0
@@ -90,10 +90,10 @@ class _Attempts:
 
 @define
 class _Process:
-    """What a session has in one process: a connection must not cross a fork."""
+    """The part of a session that belongs to one process: a connection must not cross a fork."""
 
     inherited: _Process | None
-    """What was there before the fork. It is kept, since to end it would end the session of the parent."""
+    """The part from before the fork. It is kept alive, since closing its connection would end the parent's session."""
     pid: int = field(factory=os.getpid)
     name: str = field(factory=lambda: secrets.token_hex(8))
     """The name of the session in the table `mark`."""
@@ -114,10 +114,10 @@ class Session:
 
     Args:
         address: Where the server is.
-        schema: The schema that transactions find their tables in.
-        prepare: Called with each new connection before anything else is done with it.
-        patience: Seconds for which a server that cannot be reached is tried.
-        stuck: Seconds for which a transaction may do nothing before the server ends its session.
+        schema: The schema of the tables.
+        prepare: Called with each new connection before its first use.
+        patience: For how many seconds to try a server that cannot be reached.
+        stuck: For how many seconds a transaction may send nothing before the server ends its session.
     """
 
     address: Address
@@ -128,7 +128,8 @@ class Session:
     _process: _Process = field(factory=lambda: _Process(None), init=False)
 
     def __attrs_post_init__(self) -> None:
-        """A store needs no closing: psycopg would warn of a connection that nobody has closed."""
+        """Close the connection when the session is dropped. A program need not close a store, and psycopg would
+        warn."""
         when_dropped(self, self._process.end)
 
     def __del__(self) -> None:
@@ -138,11 +139,11 @@ class Session:
 
     @property
     def name(self) -> str:
-        """What tells this session from all others."""
+        """The unique name of this session."""
         return self._mine().name
 
     def read(self, work: Callable[[Connection], T]) -> T:
-        """Do what only reads; each statement sees what is committed when it begins.
+        """Call a function that only reads; each of its statements sees what was committed when the statement began.
 
         Raises:
             StoreError: The server cannot be reached, or reports an error.
@@ -157,11 +158,11 @@ class Session:
         return self._persist(run, unknown=lambda: False)
 
     def write(self, work: Callable[[Connection], T], *, changes: bool = True) -> T:
-        """Do what writes, in one transaction: all of it, or nothing. The work may run several times.
+        """Call a function that writes, in one transaction: all of it, or nothing. The function may run several times.
 
         Args:
-            work: What is done.
-            changes: Whether others may wait for that, so that it counts among the `changes`.
+            work: The function.
+            changes: Whether others may wait for these writes, so that the transaction counts among the `changes`.
 
         Raises:
             StoreError: Nothing was written, unless `unknown` is True.
@@ -195,7 +196,7 @@ class Session:
         )
 
     def _persist(self, work: Callable[[Connection], T], *, unknown: Callable[[], bool]) -> T:
-        """Do something on the connection, and again for as long as that helps."""
+        """Call a function with the connection, and repeat it as long as a repetition may help."""
         process = self._mine()
         attempts = _Attempts(time.monotonic() + self.patience)
         with process.lock:
@@ -232,13 +233,13 @@ class Session:
         return self._process
 
     def _forget(self, process: _Process, connection: Connection) -> None:
-        """Delete the session's row, which nobody asks for again."""
+        """Delete the session's row, which is no longer needed, and take a new name."""
         mark = sql.Identifier(self.schema, "mark")
         try:
             connection.execute(_FOLD_ONE.format(mark=mark, session=sql.Literal(process.name)))
         except psycopg.Error:
-            return  # whoever opens the store tomorrow deletes it
-        # A late COMMIT must not be taken for one of the transactions to come.
+            return  # A later session deletes the row (`_FOLD_OLD`).
+        # A COMMIT that arrives late must not look like a later transaction.
         process.name, process.number = secrets.token_hex(8), 0
 
     def _drop(self, process: _Process) -> None:
@@ -248,7 +249,7 @@ class Session:
 
 
 class _Transaction(Generic[T]):
-    """One transaction and its repetitions, of which one is carried out."""
+    """One transaction and its repetitions, of which exactly one is committed."""
 
     def __init__(self, begin: sql.Composed, work: Callable[[Connection], T]) -> None:
         self._begin = begin
@@ -258,7 +259,7 @@ class _Transaction(Generic[T]):
         """Whether a COMMIT was sent whose answer did not come."""
 
     def run(self, connection: Connection) -> T:
-        """Begin, work, commit; or give the answer of an earlier attempt that turns out to stand."""
+        """Begin, work, commit; or return the answer of an earlier attempt that was committed after all."""
         try:
             if not self._begun(connection):
                 connection.execute("ROLLBACK")
@@ -274,7 +275,7 @@ class _Transaction(Generic[T]):
         return answer
 
     def _begun(self, connection: Connection) -> bool:
-        """Begin. Says whether there is anything to do: not if an earlier attempt was committed."""
+        """Begin. Returns False if an earlier attempt was committed, so that there is nothing to do."""
         cursor = connection.execute(self._begin)
         while cursor.nextset():
             pass
@@ -292,5 +293,5 @@ class _Transaction(Generic[T]):
 
 def connect(address: Address) -> Connection:
     """A new connection, outside of any transaction."""
-    # What is prepared or set for a session breaks behind a PgBouncer that hands sessions out by transaction.
+    # Prepared statements and settings of a session break behind a PgBouncer in transaction mode.
     return psycopg.connect(address.conninfo(), autocommit=True, prepare_threshold=None)

@@ -1,4 +1,4 @@
-"""The tables in their schema: whether they are there, and making or migrating them under a lock of the database."""
+"""Finds the tables in their schema, and makes or migrates them under a lock of the database."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MARK = (
     "CREATE TABLE IF NOT EXISTS mark (session TEXT PRIMARY KEY, number BIGINT NOT NULL, changes BIGINT NOT NULL, "
     "at TIMESTAMPTZ NOT NULL)"
 )
-"""The sessions with the number of their latest transaction; see `session.py`."""
+"""One row for each session, with the number of its latest transaction; see `session.py`."""
 
 
 def prepare(connection: Connection, address: Address, schema: str, *, may: bool) -> None:
@@ -29,7 +29,7 @@ def prepare(connection: Connection, address: Address, schema: str, *, may: bool)
         may: Whether tables that exist may be migrated (`migrate="auto"`).
 
     Raises:
-        StoreVersionError: The tables are of a newer version, or of an older one and must not be migrated.
+        StoreVersionError: The tables are of a newer version, or of an older version and must not be migrated.
         StoreError: The database does not store text as UTF-8.
     """
     encoding = connection.execute("SHOW server_encoding").fetchall()[0][0]
@@ -41,11 +41,11 @@ def prepare(connection: Connection, address: Address, schema: str, *, may: bool)
     place = f"on {address.shown}, schema {schema!r}"
     transaction = Transaction(connection, Translator())
     with connection.transaction():
-        # Tables that are up to date are only read, so that the role needs no right to make any.
+        # Tables that are up to date are only read, so that the role needs no right to make tables.
         if not pending(_version(connection, schema), place, may=may):
             return
     with connection.transaction():
-        # Of the transaction, not of the session: PgBouncer gives each transaction any session.
+        # A lock of the transaction, not of the session: PgBouncer may give each transaction another session.
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [_lock_number(schema)])
         steps = pending(_version(connection, schema), place, may=may)
         if not steps:
@@ -66,7 +66,7 @@ def _version(connection: Connection, schema: str) -> Found:
     ).fetchall()
     if not there:
         return Found(0)
-    # With the schema's name, so that a role without a right to the schema learns that. A search path leaves it out.
+    # With the schema's name, so that a role without a right to the schema gets an error. A search path would skip it.
     connection.execute(sql.SQL("SELECT FROM {} LIMIT 0").format(sql.Identifier(schema, "meta")))
     return found_in(Transaction(connection, Translator()))
 

@@ -2,8 +2,8 @@
 
 A database brings its connection, its transactions and its dialect; everything else is here.
 
-    dialect.py     what the databases say differently, and what a connection can do
-    values.py      times and text in the form that columns have
+    dialect.py     where the databases differ, and what a connection can do
+    values.py      times and text in their form in the columns
     migrations.py  the tables, version by version
     migrating.py   which version a database has, and bringing it up to date
     reading.py     tasks and questions out of their columns, and the queries for them
@@ -11,5 +11,5 @@ A database brings its connection, its transactions and its dialect; everything e
     tasks.py       the writes of a task's life and of its questions
     upkeep.py      the writes about owners, leases, people's orders and what was learned
     telling.py     the writes behind `Store.finished`
-    backend.py     a backend, but for the database itself
+    backend.py     the parts of a backend that do not depend on the database
 """

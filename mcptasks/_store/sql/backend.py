@@ -1,4 +1,4 @@
-"""A backend, but for the database itself: which function carries a write out, and the reads."""
+"""The parts of a backend that do not depend on the database: the function for each write, and the reads."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ TOGETHER: Mapping[type[Write[Any]], Callable[[Connection, Any], list[Any]]] = {
     Acknowledged: tasks.acknowledged,
     Learned: upkeep.learned,
 }
-"""The function for each kind of write of which many are carried out at once, each about one task, or about none."""
+"""The functions for kinds of writes of which many are carried out at once, each about one task or none."""
 ALONE: Mapping[type[Write[Any]], Callable[[Connection, Any], Any]] = {
     Retry: calls.retry,
     Adopt: calls.adopt,
@@ -66,14 +66,14 @@ ALONE: Mapping[type[Write[Any]], Callable[[Connection, Any], Any]] = {
     Next: telling.next_,
     Told: telling.told,
 }
-"""The function for each other kind."""
+"""The functions for the other kinds."""
 _APART = (EraKnown,)
-"""Writes that are carried out alone and touch no task, so that it does not matter what is carried out before them."""
+"""Writes that are carried out alone and touch no task, so that their place in the order does not matter."""
 
 
 def groups(writes: Sequence[Write[Any]]) -> Iterator[list[int]]:
-    """The places of writes in a batch, in the order in which they are carried out: those of one kind together, as far
-    as that changes nothing. Two writes about one task stay in their order. Pure."""
+    """The indexes of the writes in a batch, in the order in which they are carried out: writes of one kind together if
+    that changes no result. Two writes about one task stay in their order. Pure."""
     waiting: dict[type[Write[Any]], list[int]] = {}
     kinds: dict[str, type[Write[Any]]] = {}
     for place, write in enumerate(writes):
@@ -91,7 +91,7 @@ def groups(writes: Sequence[Write[Any]]) -> Iterator[list[int]]:
 
 
 def _task(write: Any) -> str:
-    """The record that a write is about; a name that no record has if it is about none."""
+    """The id of the record that a write is about; for a write about none, a name that no record has."""
     if isinstance(write, Learned):
         return "learned"
     name: str = write.id if isinstance(write, Intend) else write.held.id
@@ -102,7 +102,7 @@ def carry_out(connection: Connection, writes: Sequence[Write[Any]]) -> list[Any]
     """Carry out a batch; the answer to each write.
 
     Raises:
-        StoreError: A write holds a value that has no place in a database (`refused`).
+        StoreError: A write holds a value that no database can hold (`refused` is True).
     """
     answers: list[Any] = [None] * len(writes)
     try:
@@ -120,16 +120,16 @@ def carry_out(connection: Connection, writes: Sequence[Write[Any]]) -> list[Any]
 
 
 class SqlBackend(ABC):
-    """What the backends have in common. A database says how to write in a transaction, and how to read."""
+    """The common base of the backends. A subclass says how to write in a transaction, and how to read."""
 
     @abstractmethod
     def write(self, work: Callable[[Connection], T]) -> T:
-        """Do something in a transaction, which is committed durably, or undone if the work raises. One thread at a time
-        is at it. A database that loses its connection may do the work again, in a new transaction."""
+        """Call a function in a transaction, which is committed durably, or undone if the function raises. Threads take
+        turns. If the connection is lost, the function may be called again, in a new transaction."""
 
     @abstractmethod
     def reading(self) -> AbstractContextManager[Connection]:
-        """A connection for one statement that reads, or for several that need not agree."""
+        """A connection for one statement that reads, or for several that need not see the same state."""
 
     def apply(self, writes: Sequence[Write[Any]]) -> list[Any]:
         """See `Backend.apply`."""

@@ -29,7 +29,7 @@ from mcptasks._store.writes import (
 )
 
 HELD = "id = :id AND owner = :owner AND fence = :fence"
-"""The fence. No row changed: the lease is lost."""
+"""The condition that the lease holds. If a change with this condition changes no row, the lease is lost."""
 OWNER_LIVES = "EXISTS (SELECT 1 FROM owner o WHERE o.owner = task.owner AND o.boot = {boot} AND o.alive_until > {now})"
 _INSERT = (
     "INSERT INTO task (id, endpoint, era, kind, name, label, key, labels, digest, arguments, phase, task_id, "
@@ -61,7 +61,7 @@ def change(
 
     Args:
         connection: The transaction.
-        changes: What is set, such as "phase = 'over'".
+        changes: The assignments, such as "phase = 'over'".
         phases: The phases in which the change makes sense, as an SQL list.
         values: For each task its lease, and the parameters, with `at`.
     """
@@ -73,7 +73,7 @@ def change(
 
 
 def intend(connection: Connection, writes: Sequence[Intend]) -> list[Intended]:
-    """Insert the records, but of calls whose key has one at the endpoint."""
+    """Insert the records, except for calls whose key has a record at the endpoint already."""
     values = [_intended(write) for write in writes]
     done = connection.each(f"{_INSERT} (endpoint, key) DO NOTHING", values)
     answers = [
@@ -128,7 +128,7 @@ def _taken_key(connection: Connection, write: Intend, values: Values) -> Intende
 
 
 def retry(connection: Connection, write: Retry) -> Held | None:
-    """Make a call that may have come to nothing an intended one again, for a new owner."""
+    """Mark a call that had no effect, or perhaps none, as intended again, for a new owner."""
     done = connection.run(
         "UPDATE task SET phase = 'intended', owner = :owner, fence = fence + 1, updated_at = :at, over_at = NULL, "
         "error = NULL, status = NULL WHERE id = :id AND fence = :fence AND (phase IN ('refused', 'uncertain') OR "
@@ -186,7 +186,7 @@ def _by_id(connection: Connection, task: str) -> Row:
 
 
 def created(connection: Connection, writes: Sequence[Created]) -> list[Placed]:
-    """Record the ids of tasks, by their leases or without."""
+    """Record the ids of tasks, even if the lease on a record is lost."""
     values = [_created(write) for write in writes]
     names, ids = listed("task", {str(each["task_id"]) for each in values})
     twins = connection.all(f"SELECT id FROM task WHERE phase = 'created' AND task_id IN ({names})", ids)
@@ -227,7 +227,7 @@ def _created(write: Created) -> dict[str, Any]:
 
 
 def _forget_twin(connection: Connection, twin: str, values: Values) -> None:
-    """Give up the task that had an id before: a server that has lost its memory hands out an id again."""
+    """Mark the earlier task with the same id as forgotten: a server that has lost its memory may use an id again."""
     # The endpoints are compared here, since PostgreSQL would look for the endpoint first, which most tasks share.
     connection.run(
         "UPDATE task SET phase = 'forgotten', over_at = :at, updated_at = :at WHERE phase = 'created' AND id = :twin "
@@ -237,7 +237,7 @@ def _forget_twin(connection: Connection, twin: str, values: Values) -> None:
 
 
 def _without_lease(connection: Connection, write: Created, values: Values) -> Placed:
-    """Record the id of a task whose lease is lost. The id must not be."""
+    """Record the id of a task whose lease is lost, so that the id is not lost too."""
     held = write.held
     if connection.run(f"UPDATE task SET {_CREATED} WHERE id = :id AND phase IN ('uncertain', 'refused')", values):
         return _taken_back(connection, write)
@@ -258,7 +258,7 @@ def _without_lease(connection: Connection, write: Created, values: Values) -> Pl
 
 
 def _taken_back(connection: Connection, write: Created) -> Placed:
-    """The lease on a task whose id came late, if nobody else has it by now."""
+    """Take the lease on a task whose id came late, unless another live owner has it."""
     held = write.held
     free = f"id = :id AND NOT {OWNER_LIVES}"
     ours = connection.run(
@@ -269,7 +269,7 @@ def _taken_back(connection: Connection, write: Created) -> Placed:
 
 
 def immediate(connection: Connection, writes: Sequence[Immediate]) -> list[bool]:
-    """The server answered at once."""
+    """Record that the server answered at once."""
     return change(
         connection,
         "phase = 'immediate', over_at = :at, status = :status, result = :result, error = :error, "
@@ -292,14 +292,14 @@ def immediate(connection: Connection, writes: Sequence[Immediate]) -> list[bool]
 
 
 def refused(connection: Connection, writes: Sequence[Refused]) -> list[bool]:
-    """The calls had no effect."""
+    """Record that the calls had no effect."""
     return change(
         connection, "phase = 'refused', over_at = :at, error = :error", "'intended', 'uncertain'", _failed(writes)
     )
 
 
 def uncertain(connection: Connection, writes: Sequence[Uncertain]) -> list[bool]:
-    """Nobody knows whether the calls arrived."""
+    """Record that nobody knows whether the calls arrived."""
     return change(connection, "phase = 'uncertain', error = :error", "'intended'", _failed(writes))
 
 

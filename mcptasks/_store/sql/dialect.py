@@ -1,4 +1,4 @@
-"""What the databases say differently, and what a connection must be able to do for the shared SQL.
+"""Where the databases differ, and what a connection must be able to do for the shared SQL.
 
 Statements are written in the SQL that SQLite (3.34 and newer) and PostgreSQL have in common, with parameters as `:name`
 and these words in braces:
@@ -6,8 +6,8 @@ and these words in braces:
 | word | means |
 | --- | --- |
 | `{now}` | the time by which leases are measured, in seconds |
-| `{margin}` | seconds that a lease lasts longer than it says, if its clock is a poor one |
-| `{boot}` | which run of that clock this is: leases of an earlier one have ended |
+| `{margin}` | seconds by which leases are prolonged if the clock is unreliable |
+| `{boot}` | identifies the present run of that clock: leases of earlier runs have ended |
 | `{blob}`, `{float}` | column types |
 | `{claim}` | locks the rows of `t` that are read, and leaves out those that others have locked |
 """
@@ -61,5 +61,5 @@ class Connection(Protocol):
         ...
 
     def wiped(self) -> None:
-        """Payloads were removed: after the commit no file of the database may hold a byte of them any longer."""
+        """Note that payloads were removed: after the commit, no file of the database may hold a byte of them."""
         ...

@@ -1,6 +1,6 @@
-"""Which version a database has, what follows from that, and bringing the database up to date.
+"""Reads the version of a database, decides which steps it needs, and carries them out.
 
-Called with the lock held that keeps other processes from migrating at the same time.
+The caller of `migrate` holds a lock that keeps other processes from migrating at the same time.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from mcptasks._version import __version__
 
 @frozen
 class Found:
-    """What the table `meta` says."""
+    """The version of a database, from its table `meta`."""
 
     version: int
     """0 for a database without tables."""
     reads_from: int = 0
-    """The oldest version that can live with these tables."""
+    """The oldest version of the schema whose code can use these tables."""
 
 
 def found_in(connection: Connection) -> Found:
@@ -36,7 +36,7 @@ def pending(found: Found, place: str, *, may: bool, steps: Sequence[Migration] =
 
     Args:
         found: The version of the database.
-        place: Where it is, for the error.
+        place: The place of the database, for the error.
         may: Whether this process may migrate (`migrate="auto"`). A new database is always made.
         steps: All steps that there are.
 
@@ -87,7 +87,7 @@ def read_meta(connection: Connection, name: str) -> str | None:
 
 
 def keep_meta(connection: Connection, name: str, value: str) -> str:
-    """Set a value of the table `meta` unless there is one; the one that stands."""
+    """Set a value of the table `meta` unless it is set; returns the value that the table has then."""
     connection.run(
         "INSERT INTO meta (name, value) VALUES (:name, :value) ON CONFLICT (name) DO NOTHING",
         {"name": name, "value": value},

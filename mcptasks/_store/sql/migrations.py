@@ -1,7 +1,7 @@
-"""The tables of a store, version by version. Forward only: a version that was released is not changed any more.
+"""The tables of a store, version by version. There is no way back, and a released version must not be changed.
 
-`reads_from` is the oldest version of this package's schema whose code can live with the tables, so that old and new
-processes work side by side while a fleet is updated.
+`reads_from` is the oldest version of the schema whose code can use the tables, so that old and new processes can work
+side by side while a fleet is updated.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _TASK = """CREATE TABLE task (
     whole_key TEXT,
     whole_task_id TEXT
 )"""
-"""The last three have what is too long for an index: see `values.indexed`."""
+"""The last three columns hold texts that are too long for an index; see `values.indexed`."""
 
 _QUESTION = """CREATE TABLE question (
     task TEXT NOT NULL REFERENCES task (id) ON DELETE CASCADE,
@@ -120,12 +120,11 @@ MIGRATIONS: tuple[Migration, ...] = (
         statements=(
             _TASK,
             "CREATE UNIQUE INDEX task_key ON task (endpoint, key)",
-            # A server that lost its memory may hand out an id again, so only tasks that are under way have ids of their
-            # own.
+            # A server that lost its memory may use an id again, so ids are unique only among tasks that are under way.
             "CREATE UNIQUE INDEX task_live ON task (endpoint, task_id) WHERE phase = 'created'",
             "CREATE INDEX task_id ON task (task_id)",
             "CREATE INDEX task_age ON task (created_at, id)",
-            # What a claim looks for, in its order.
+            # For claims, in the order in which they take tasks.
             "CREATE INDEX task_queue ON task (endpoint, created_at, id) WHERE phase = 'created'",
             "CREATE INDEX task_phase ON task (phase, over_at)",
             "CREATE INDEX task_owner ON task (owner)",

@@ -1,4 +1,4 @@
-"""Tasks and questions out of their columns, and the queries that find them."""
+"""The queries for tasks and questions, and their values read from columns."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ COLUMNS = (
     f"CASE WHEN {ALIVE} THEN o.alive_until - {{now}} END"
 )
 WIDTH = 25
-"""How many columns these are."""
+"""The number of `COLUMNS`."""
 QUESTION = (
     "q.task, COALESCE(q.whole_key, q.key), q.request, q.answer, q.asked_at, q.decided_at, q.decided_by, "
     "q.acknowledged_at"
@@ -102,7 +102,7 @@ def _bytes(value: Any) -> bytes | None:
 
 
 def condition(query: Query) -> tuple[str, dict[str, Any]]:
-    """The condition of a query, but for its page."""
+    """The condition of a query, without its page, and the parameters."""
     parts = ["TRUE"]
     values: dict[str, Any] = {}
     if query.endpoint is not None:
@@ -115,7 +115,7 @@ def condition(query: Query) -> tuple[str, dict[str, Any]]:
         parts.append("t.created_at >= :since")
         values["since"] = micros(query.since)
     if query.phases == _CREATED:
-        # As the index for claims says it. The phase of such a task does not depend on its owner.
+        # In the form that the index `task_queue` needs. The phase of such a task does not depend on its owner.
         parts.append("t.phase = 'created'")
     elif query.phases is not None:
         names, phases = listed("phase", sorted(query.phases))
@@ -159,7 +159,7 @@ def several(connection: Connection, condition: str, values: dict[str, Any], *, l
 
 
 def find(connection: Connection, which: str, *, limit: int) -> list[Row]:
-    """The tasks whose id, key or task id is that, or else whose id begins so."""
+    """The tasks whose record id, key or task id is `which`; if there are none, those whose record id begins with it."""
     for where in ("t.id = :which", "t.key = :which", "t.task_id = :which", "substr(t.id, 1, length(:which)) = :which"):
         found = several(connection, where, {"which": indexed(which)}, limit=limit)
         if found:

@@ -1,5 +1,5 @@
-"""The writes of the lives of tasks and of their questions. Each needs the lease on its task. See `calls.py` on many
-writes at once."""
+"""The writes about the life of a task and about its questions. Each needs the lease on its task. Most functions take
+many writes at once; see `calls.py`."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ from mcptasks._store.writes import (
 )
 
 _ALIVE = "'created', 'over', 'forgotten'"
-"""The phases of a task that the server made: its end may be told in two steps, the status before the result."""
+"""The phases in which the end of a task may be recorded. It may come in two steps: the status first, and the result
+later."""
 _WIPED = (
     "acknowledged_at = COALESCE(acknowledged_at, :at), "
     "request = CASE WHEN :keep = 1 THEN request END, answer = CASE WHEN :keep = 1 THEN answer END"
 )
-"""What becomes of a question when nothing more is to be sent."""
+"""The assignments that close a question."""
 
 
 def status_seen(connection: Connection, writes: Sequence[StatusSeen]) -> list[bool]:
-    """The latest status."""
+    """Record the latest status of tasks."""
     return change(
         connection,
         "status = :status, message = :message, expires_at = :expires_at",
@@ -52,7 +53,7 @@ def status_seen(connection: Connection, writes: Sequence[StatusSeen]) -> list[bo
 
 
 def over(connection: Connection, writes: Sequence[Over]) -> list[bool]:
-    """The end of the work."""
+    """Record the end of the work, and close the questions."""
     done = change(
         connection,
         "phase = 'over', over_at = COALESCE(over_at, :at), status = :status, message = COALESCE(:message, message), "
@@ -77,7 +78,7 @@ def over(connection: Connection, writes: Sequence[Over]) -> list[bool]:
 
 
 def forgotten(connection: Connection, writes: Sequence[Forgotten]) -> list[bool]:
-    """The server does not know the tasks any more."""
+    """Record that the server does not know the tasks any more, and close their questions."""
     done = change(
         connection,
         "phase = 'forgotten', over_at = COALESCE(over_at, :at), error = :error",
@@ -89,7 +90,7 @@ def forgotten(connection: Connection, writes: Sequence[Forgotten]) -> list[bool]
 
 
 def _close_questions(connection: Connection, writes: Sequence[Over | Forgotten], held: Sequence[bool]) -> None:
-    # Most tasks ask nothing. Whoever adds a question writes to the row of its task first, which is locked by now.
+    # Most tasks ask nothing. No question can be added meanwhile, since that needs the row of the task, which is locked.
     names, ids = listed("task", {write.held.id for write in writes})
     asked = {task for (task,) in connection.all(f"SELECT DISTINCT task FROM question WHERE task IN ({names})", ids)}
     ended = [write for write, holds in zip(writes, held, strict=True) if holds and write.held.id in asked]
@@ -102,7 +103,7 @@ def _close_questions(connection: Connection, writes: Sequence[Over | Forgotten],
 
 
 def cancel_asked(connection: Connection, writes: Sequence[CancelAsked]) -> list[bool]:
-    """The server is asked to cancel the tasks."""
+    """Record that the server is asked to cancel the tasks."""
     return change(
         connection,
         "cancel_asked_at = COALESCE(cancel_asked_at, :at)",
@@ -118,7 +119,7 @@ _ASK = (
 
 
 def asked(connection: Connection, writes: Sequence[Asked]) -> list[bool]:
-    """Questions, but those that are known."""
+    """Record questions, except those that are recorded already."""
     held = _touched(connection, writes)
     connection.each(
         _ASK, [{**_of(write), "request": write.request} for write, ours in zip(writes, held, strict=True) if ours]
@@ -127,7 +128,7 @@ def asked(connection: Connection, writes: Sequence[Asked]) -> list[bool]:
 
 
 def decide(connection: Connection, writes: Sequence[Decide]) -> list[Decision | None]:
-    """The answers to questions: the first one of each stands."""
+    """Record the answers to questions. The first answer to a question stays."""
     held = _touched(connection, writes)
     values = [
         {**_of(write), "request": None, "answer": write.answer, "owner": write.held.owner}
@@ -151,7 +152,7 @@ def _decision(columns: tuple[Any, ...], *, ours: bool) -> Decision:
 
 
 def acknowledged(connection: Connection, writes: Sequence[Acknowledged]) -> list[bool]:
-    """Nothing more is to be sent to questions."""
+    """Close questions that need no answer any more."""
     held = _touched(connection, writes)
     ended = [write for write, ours in zip(writes, held, strict=True) if ours]
     connection.each(
@@ -173,7 +174,8 @@ def _of(write: Asked | Decide | Acknowledged) -> dict[str, Any]:
 
 
 def _touched(connection: Connection, writes: Sequence[Asked | Decide | Acknowledged]) -> list[bool]:
-    """Whether each lease holds, and nobody takes it before the end of this transaction: the row is written to."""
+    """Whether each lease holds. The row of the task is written to, so nobody can take the lease before the transaction
+    ends."""
     done = connection.each(
         f"UPDATE task SET updated_at = :at WHERE {HELD}",
         [{**lease(write.held), "at": micros(write.at)} for write in writes],

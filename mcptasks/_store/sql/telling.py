@@ -1,4 +1,4 @@
-"""The writes behind `Store.finished`: what a consumer was not told yet, and that it was told."""
+"""The writes behind `Store.finished`: the events that a consumer was not told yet, and that it was told."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _ENDED = "t.phase IN ('over', 'immediate', 'refused', 'forgotten')"
 
 
 def next_(connection: Connection, write: Next) -> list[Pending] | None:
-    """What a consumer was not told yet, oldest first."""
+    """The events that a consumer was not told yet, oldest first; None if the consumer belongs to another live owner."""
     return pending(connection, write.consumer, write.limit) if _taken(connection, write) else None
 
 
 def pending(connection: Connection, consumer: str, limit: int) -> list[Pending]:
-    """What a consumer was not told yet, oldest first, whoever tells this consumer."""
+    """The events that a consumer was not told yet, oldest first, whatever owner the consumer belongs to."""
     values = {"consumer": indexed(consumer), "limit": most(limit)}
     found = [*_ends(connection, values), *_doubts(connection, values), *_questions(connection, values)]
     return sorted(found, key=_since)[:limit]
 
 
 def _taken(connection: Connection, write: Next) -> bool:
-    """Whether the consumer belongs to the owner now."""
+    """Give the consumer to the owner unless it belongs to another live one; returns whether it belongs to the owner."""
     alive(connection, write.owner, write.lease)
     values = {"consumer": indexed(write.consumer), "owner": write.owner.owner}
     connection.run(
@@ -90,7 +90,7 @@ def _select(connection: Connection, where: str, order: str, values: Values) -> l
 
 
 def _since(pending: Pending) -> tuple[datetime, str]:
-    """When something came to be that a consumer is told."""
+    """When the event happened, and the record's id, for the order of events."""
     question: Question | None = pending.question
     at = question.asked_at if question is not None else pending.row.over_at or pending.row.updated_at
     return at, pending.row.id
@@ -103,7 +103,7 @@ def _mark(mark: str) -> str:
 
 
 def told(connection: Connection, write: Told) -> bool:
-    """A consumer has dealt with an event."""
+    """Record that a consumer has dealt with an event."""
     values = {
         "consumer": indexed(write.consumer),
         "owner": write.owner,

@@ -1,4 +1,4 @@
-"""The writes about owners and leases, what people ask for, and what was learned."""
+"""The writes about owners and leases, the writes that people ask for, and the writes about run times and protocols."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from mcptasks._store.upkeep import Beat, Claim, Claimed, EraKnown, Forget, Learn
 from mcptasks._store.writes import Held
 
 _RUNS = 8
-"""Runs of one tool that stay: as many as `RunTimes` remembers."""
+"""How many runs of one tool stay, the newest. `RunTimes` remembers 16 in memory."""
 _TOOLS = 256
-"""Tools of one endpoint that stay: as many as `RunTimes` remembers."""
+"""How many tools of one endpoint stay: as many as `RunTimes` remembers."""
 _OLD = 3600
-"""Seconds after the end of its lease at which the row of an owner is deleted. Until then `Store.check` names the owner.
+"""Seconds from the end of an owner's lease to the deletion of its row. Until then `Store.check` names the owner.
 """
 
 
 def beat(connection: Connection, write: Beat) -> None:
-    """An owner is alive."""
+    """Record a sign of life of an owner."""
     alive(connection, write.owner, write.lease)
 
 
@@ -44,7 +44,7 @@ def alive(connection: Connection, owner: Owner, lease: float) -> None:
 
 
 def retire(connection: Connection, write: Retire) -> int:
-    """An owner is gone."""
+    """Delete an owner, and free its tasks; returns how many tasks and calls these were."""
     values = {"owner": write.owner}
     connection.run("DELETE FROM owner WHERE owner = :owner", values)
     calls = connection.run(
@@ -77,8 +77,8 @@ def claim(connection: Connection, write: Claim) -> list[Claimed]:
 
 
 def _taken(connection: Connection, found: list[Row], write: Claim) -> list[Row]:
-    """Take tasks that a query found free; those that were. PostgreSQL finds a task also if another process took it
-    while the query ran. Since then its row is locked, so that the next statement sees its owner."""
+    """Take tasks that a query found free; returns the tasks that were still free. In PostgreSQL, another process may
+    have taken a task while the query ran. The query has locked the row, so the next statement sees the right owner."""
     taken: list[Row] = []
     for start in range(0, len(found), AT_ONCE):
         rows = found[start : start + AT_ONCE]
@@ -109,7 +109,7 @@ def release(connection: Connection, write: Release) -> bool:
 
 
 def settle(connection: Connection, write: Settle) -> Literal["settled", "certain", "taken"]:
-    """What a person found out about an uncertain call."""
+    """Record what a person has found out about an uncertain call."""
     values = {
         "id": write.id,
         "at": micros(write.at),
@@ -165,11 +165,12 @@ def purge(connection: Connection, write: Purge) -> int:
 
 
 def learned(connection: Connection, writes: Sequence[Learned]) -> list[None]:
-    """Runs of tools, and the bounds. Of each tool only the newest runs are written, since no others would stay."""
+    """Record runs of tools, and delete runs above the bounds. Only the newest runs of each tool are written, since no
+    others would stay."""
     tools = dict[tuple[str, str, str], dict[datetime, LearnedRun]]()
     for write in writes:
         run = write.run
-        # Names that an index has in another form are not learned.
+        # A name that is too long for an index is not learned.
         if fits(run.name) and all(map(math.isfinite, (run.low, run.high, run.least))):
             tools.setdefault((run.endpoint, run.kind, run.name), {}).setdefault(run.at, run)
     newest = [[runs[at] for at in sorted(runs)[-_RUNS:]] for runs in tools.values()]
@@ -193,7 +194,7 @@ def _run_values(run: LearnedRun) -> dict[str, Any]:
 
 
 def _learn(connection: Connection, tools: Sequence[Sequence[Values]]) -> None:
-    """Insert runs, several of each tool, and delete what is too much then."""
+    """Insert runs, several of each tool, and delete runs above the bounds."""
     connection.each(
         "INSERT INTO run (endpoint, kind, name, at, low, high, least, arguments, size) VALUES (:endpoint, :kind, "
         ":name, :at, :low, :high, :least, :arguments, :size) ON CONFLICT (endpoint, kind, name, at) DO NOTHING",
@@ -213,7 +214,7 @@ def _learn(connection: Connection, tools: Sequence[Sequence[Values]]) -> None:
 
 
 def era_known(connection: Connection, write: EraKnown) -> None:
-    """Which protocol an endpoint speaks."""
+    """Record which protocol an endpoint speaks."""
     connection.run(
         "INSERT INTO endpoint (endpoint, era, at) VALUES (:endpoint, :era, :at) ON CONFLICT (endpoint) DO UPDATE SET "
         "era = excluded.era, at = excluded.at",

@@ -1,12 +1,12 @@
-"""Times, numbers and text in the form that columns have. Pure.
+"""Times, numbers and text in their form in the columns. Pure.
 
-Times are whole microseconds since 1970 (UTC). Text that a server chose (task ids, the keys of questions) may hold what
-a database refuses: half a surrogate pair, or U+0000 in PostgreSQL. Such characters are written as U+FDD0, which stands
-for no character, and four hexadecimal digits.
+Times are whole microseconds since 1970 (UTC). Text that a server chose (task ids, the keys of questions) may hold
+characters that a database refuses: half a surrogate pair, or U+0000 in PostgreSQL. Such characters are
+written as U+FDD0, which stands for no character, and four hexadecimal digits.
 
-PostgreSQL refuses rows whose indexed columns have more than 2,704 bytes together. A column of an index therefore has
-the digest of a text that is longer than `LONGEST` (`indexed`); the text itself is in a column beside, if it is to be
-read (`beyond`).
+PostgreSQL refuses rows whose indexed columns have more than 2,704 bytes together. Therefore an indexed column has a
+digest in place of a text that is longer than `LONGEST` (`indexed`). If the text is needed again, another column has it
+(`beyond`).
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ MARK = "\ufdd0"
 """Stands before the digits of a character that a database refuses, and in no other place."""
 
 AT_ONCE = 500
-"""Ids in one statement. SQLite takes 999 parameters before version 3.32."""
+"""How many ids one statement has at most. SQLite before version 3.32 takes 999 parameters."""
 LONGEST = 800
-"""Bytes of a text that an index has as it is. Three fit into one row of an index."""
+"""How many bytes of a text an index holds unchanged. Three such texts fit into one row of an index."""
 _MOST = 2**31 - 1
 """The largest number of rows that a statement asks for: more than any store has, and a number to every database."""
 
@@ -54,7 +54,7 @@ def _is_refused(character: str) -> bool:
 
 
 def indexed(value: str | None) -> str | None:
-    """Text as a column of an index has it: the same for the same text, and short enough."""
+    """Text for an indexed column: the text itself or a digest, so short enough, and equal for equal texts."""
     stored = text(value)
     if stored is None or _fits(stored):
         return stored
@@ -65,18 +65,18 @@ def indexed(value: str | None) -> str | None:
 
 
 def beyond(value: str | None) -> str | None:
-    """Text as it is stored, if the column of an index has another form of it; None otherwise."""
+    """Text as it is stored, if the indexed column has only its digest; None otherwise."""
     stored = text(value)
     return None if stored is None or _fits(stored) else stored
 
 
 def fits(value: str) -> bool:
-    """Whether a column of an index has a text as it is."""
+    """Whether an indexed column holds a text unchanged."""
     return beyond(value) is None
 
 
 def for_index(value: str | None) -> tuple[str | None, str | None]:
-    """What `indexed` and `beyond` return."""
+    """The results of `indexed` and `beyond`."""
     if value is None or (len(value) * 4 <= LONGEST and value.isascii() and "\x00" not in value):
         return value, None
     return indexed(value), beyond(value)

@@ -2,8 +2,8 @@
 
 backend.py     the backend: one connection, used by one thread at a time
 connection.py  statements in SQLite's dialect, and SQLite's errors in our words
-opening.py     making and opening the file, and refusing what is no store
-glance.py      the tasks at a glance, for completion and for `mcptasks list`
+opening.py     making and opening the file; files that are no store are refused
+glance.py      a quick read of the tasks, for completion and for `mcptasks list`
 files.py       where the file may lie: the default place, modes, network file systems
 clock.py       the clock by which leases are measured
 memory.py      a store without a file and without a thread, for tests

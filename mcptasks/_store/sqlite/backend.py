@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class OneConnection(SqlBackend):
-    """What stores in files and in memory have in common."""
+    """The common base of stores in files and in memory."""
 
     _busy = 30.0
 
@@ -177,8 +177,8 @@ class FileBackend(OneConnection):
             super().__del__()
 
     def _after_fork(self) -> None:
-        """Let go of the parent's connection: https://www.sqlite.org/howtocorrupt.html, "Carrying an open database
-        connection across a fork()". It is not closed either, since closing works on the file."""
+        """Stop using the parent's connection in a forked child: https://www.sqlite.org/howtocorrupt.html, "Carrying an
+        open database connection across a fork()". The connection is not closed, since closing works on the file."""
         if self._pid == os.getpid():
             return
         self._pid = os.getpid()

@@ -1,8 +1,8 @@
 """The clock by which leases in a file are measured.
 
-On Linux it is the time since the machine was started, which goes on while the machine sleeps and which nobody sets. The
-boot's id ends every lease of before a restart at once. Elsewhere, and if several machines share the file, the clock is
-the wall clock, and leases get a margin.
+On Linux the clock is the time since the machine was started, which runs on while the machine sleeps and which nobody
+can set. The boot's id makes every lease from before a restart end at once. On other systems, and if several machines
+share the file, the clock is the wall clock, and leases get a margin.
 """
 
 from __future__ import annotations
@@ -15,17 +15,18 @@ from attrs import frozen
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _MARGIN = 15.0
-"""Seconds that a lease lasts longer if it is measured by wall clocks, which jump and differ between machines."""
+"""Seconds by which a lease is prolonged if wall clocks measure it, since wall clocks jump and differ between
+machines."""
 
 
 @frozen
 class LeaseClock:
-    """Tells the time, and which run of the clock it is."""
+    """A clock for leases, and the identity of its present run."""
 
     now: Callable[[], float]
     boot: str
     margin: float = 0.0
-    """Seconds that every lease lasts longer than it says."""
+    """Seconds by which every lease is prolonged."""
 
 
 def lease_clock(*, shared: bool) -> LeaseClock:
@@ -45,5 +46,5 @@ def lease_clock(*, shared: bool) -> LeaseClock:
 
 
 def wall_clock() -> LeaseClock:
-    """The clock that all machines have."""
+    """The wall clock, which all machines have."""
     return LeaseClock(time.time, "", _MARGIN)

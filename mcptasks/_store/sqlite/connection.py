@@ -15,7 +15,8 @@ DIALECT = Dialect(now=":now", boot=":boot", margin=":margin", blob="BLOB", float
 """The time is a parameter. A transaction that writes has the only lock from its beginning, so no row needs one."""
 
 _TEXTS = 256
-"""Statements whose text is remembered. There are some 60; those with lists have a text for each length."""
+"""How many translated statements are remembered; with more, all are dropped. There are some 60 statements; one with a
+list has a text for each length of the list."""
 APPLICATION_ID = 0x4D435054
 """Bytes 68 to 71 of a store's file: "MCPT"."""
 
@@ -44,7 +45,7 @@ class SqliteConnection:
         return self._execute(statement, values).fetchall()
 
     def each(self, statement: str, values: Sequence[Values]) -> list[int]:
-        """See `Connection.each`. There is no way to a server to save."""
+        """See `Connection.each`. One by one, since there is no server and no round trip to save."""
         return [self._execute(statement, each).rowcount for each in values]
 
     def all_each(self, statement: str, values: Sequence[Values]) -> list[list[tuple[Any, ...]]]:
@@ -91,14 +92,14 @@ def in_our_words(place: str, busy: float) -> Generator[None]:
 
 
 def is_refusal(exc: sqlite3.Error) -> bool:
-    """Whether SQLite does not take a value, so that to try again does not help. Pure."""
+    """Whether SQLite rejects a value, so that another attempt would fail too. Pure."""
     if isinstance(exc, sqlite3.DataError | sqlite3.IntegrityError | sqlite3.InterfaceError | sqlite3.ProgrammingError):
         return True
     return getattr(exc, "sqlite_errorcode", 0) & 0xFF in _REFUSED
 
 
 def words(exc: sqlite3.Error, place: str, busy: float) -> str:
-    """What an error of SQLite means, and what to do. Pure."""
+    """The message for an error of SQLite: what it means, and what to do. Pure."""
     # Extended codes have further bits above these: https://www.sqlite.org/rescode.html
     code = getattr(exc, "sqlite_errorcode", 0) & 0xFF
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):

@@ -46,8 +46,8 @@ def mounts(text: str) -> Iterator[Mount]:
 
 
 def file_system(path: str, text: str) -> str:
-    """The type of the file system that a path lies on: that of the longest mount point above, and of those the latest.
-    Empty if there is none. Pure."""
+    """The type of the file system on which a path lies: that of the longest mount point above the path; of equal ones,
+    the latest. Empty if there is none. Pure."""
     best = Mount("", "")
     for mount in mounts(text):
         point = mount.point.rstrip("/")
@@ -62,7 +62,8 @@ def is_network(kind: str) -> bool:
 
 
 def network_file_system(path: Path) -> str | None:
-    """The type of the network file system that a path lies on; None if it lies on another one, or that is unknown."""
+    """The type of the network file system on which a path lies; None if it lies on a local one, or if that is not
+    known."""
     try:
         text = _MOUNTS.read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -72,7 +73,7 @@ def network_file_system(path: Path) -> str | None:
 
 
 def make_file(path: Path) -> bool:
-    """Make an empty file that only its user can read, and its folder if there is none. Whether the file is new.
+    """Make an empty file that only its user can read, and its folder if there is none. Returns whether the file is new.
 
     Raises:
         StoreError: The folder cannot be made or written.

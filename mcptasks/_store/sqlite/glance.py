@@ -1,7 +1,8 @@
-"""A glance at the tasks of a file: for a shell that completes their ids while somebody types, and for `mcptasks list`.
+"""A quick read of the tasks in a file: for a shell that completes task ids while somebody types, and for `mcptasks
+list`.
 
-A person notices the time that importing an event loop takes. So this reads the file without one, and without the
-classes that write. It makes no file, brings none up to date, and waits for nobody.
+A person notices how long the import of an event loop takes. So this module reads the file without an event loop, and
+without the classes that write. It makes no file, migrates none, and waits for a lock for at most 0.05 s.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _NEWEST = (
 
 
 class Glance(NamedTuple):
-    """What a glance shows of a task: the fields of `TaskRecord` that have these names."""
+    """The fields of a task that a glance reads; their names are those of `TaskRecord`."""
 
     id: str
     endpoint: str
@@ -42,7 +43,7 @@ class Glance(NamedTuple):
     name: str | None
     labels: Mapping[str, str]
     phase: str
-    """As the row holds it: a call whose owner has died is still "intended"."""
+    """The phase in the row: a call whose owner has died is still "intended"."""
     status: str | None
     has_error: bool
 
@@ -136,12 +137,11 @@ def tasks(
             questions = reading.open_questions(connection) if rows else []
         return task_records(rows, questions, payloads, datetime.now(UTC))
     except (sqlite3.Error, StoreError, ArithmeticError, TypeError, ValueError):
-        return None  # What is wrong with the file is the store's to say.
+        return None  # The caller then opens a store, whose error says what is wrong.
 
 
 def _readable(target: str | os.PathLike[str] | None) -> Path | None:
-    """The path of a store's file, if there is one on this machine. An address is that of a database, to which nothing
-    connects at a glance."""
+    """The path of a store's file, if there is one on this machine; None for the address of a database."""
     if isinstance(target, str) and "://" in target:
         return None
     path = files.default_place() if target is None else Path(os.path.abspath(os.fspath(target)))  # noqa: PTH100

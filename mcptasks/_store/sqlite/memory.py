@@ -1,6 +1,6 @@
 """A store without a file and without a thread: it ends with the process. For tests, also on a virtual clock.
 
-An autojumping clock passes hours while a thread works, so this backend is called on the event loop itself.
+A virtual clock would jump hours ahead while a thread works, so this backend is called on the event loop itself.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from mcptasks._store.sqlite.opening import connect, set_up
 
 
 class LoopClock:
-    """The clock of the event loop that runs, in seconds. The time goes on evenly from one event loop to the next, since
-    trio begins each run at another time. On one event loop it follows a virtual clock."""
+    """The clock of the running event loop, in seconds; a virtual clock if the loop has one. The time continues from one
+    event loop to the next, although trio begins each run at another time."""
 
     def __init__(self) -> None:
         self._shift: RunVar[float] = RunVar(f"mcptasks_loop_clock_{id(self)}")
@@ -70,4 +70,4 @@ class MemoryBackend(OneConnection):
         return connection
 
     def close(self) -> None:
-        """Nothing: what was closed would be gone."""
+        """Do nothing: closing would delete the data."""

@@ -1,4 +1,4 @@
-"""Making and opening the file of a store. What is no store of ours is refused, and not touched.
+"""Makes and opens the file of a store. A file that is no store is refused, and not touched.
 
 The header of the file is read before SQLite sees it (https://www.sqlite.org/fileformat2.html#the_database_header):
 opening alone can write to a file, if a journal lies beside it.
@@ -25,7 +25,7 @@ from mcptasks._store.sqlite.connection import APPLICATION_ID, SqliteConnection, 
 Journal: TypeAlias = Literal["wal", "truncate"]
 
 _OLDEST = (3, 34, 0)
-"""The oldest SQLite whose SQL this package has been written for; that of RHEL 9."""
+"""The oldest SQLite that this package's SQL works with: the version in RHEL 9."""
 _SOUND_WAL = (3, 51, 3)
 """Before this version, two connections that checkpoint and write at the same instant can damage a file in WAL mode:
 https://www.sqlite.org/wal.html#walresetbug. Version 3.52.0 has the bug too, and was withdrawn."""
@@ -45,7 +45,7 @@ class Options:
     busy: float = 30.0
     """Seconds to wait for the lock of another process."""
     journal: Journal | None = None
-    """The journal of a new file; None for the best that is sound."""
+    """The journal of a new file; None for the best one without known bugs."""
 
 
 @frozen
@@ -156,10 +156,10 @@ def _is_empty(path: Path) -> bool:
 
 
 def check_header(path: Path) -> None:
-    """Look at a file that exists, without opening it as a database.
+    """Check the header of a file that exists, without opening it as a database.
 
     Raises:
-        StoreError: The file is no store of ours, or part of it is missing.
+        StoreError: The file is no store of mcptasks, or its end is missing.
     """
     try:
         if path.is_dir():
@@ -187,7 +187,7 @@ def check_header(path: Path) -> None:
 
 
 def _has_journal(path: Path) -> bool:
-    """Whether SQLite will mend the file from a journal, or has pages of it in one."""
+    """Whether a journal lies beside the file, from which SQLite will repair or complete the file."""
     beside = (path.with_name(path.name + suffix) for suffix in ("-journal", "-wal"))
     return any(each.exists() and each.stat().st_size for each in beside)
 

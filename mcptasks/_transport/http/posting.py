@@ -18,8 +18,8 @@ from mcptasks._transport.http.exchange import POST_HEADERS
 logger = logging.getLogger("mcptasks")
 
 ANSWER_ATTEMPTS = 3
-"""How often an answer to the server's request is sent, until the server accepts it. Repeating does no harm, since the
-server knows an answer by its id; not to repeat could leave the server waiting."""
+"""How many times an answer to a server's request is sent until the server accepts the answer. Without repetition the
+server could wait for ever; a repetition does no harm, since the server knows an answer by its id."""
 
 _ACCEPT_SECONDS = 10.0
 """Seconds that a server has to accept a message; then the attempt has failed."""

@@ -148,22 +148,16 @@ async def test_it_is_watched_as_any_task(plain: TaskServer) -> None:
 async def test_where_only_this_one_cannot(server: TaskServer, kind: str) -> None:
     """A tool that forbids it, and a resource or prompt that the server refuses as a task, run in the client too, on a
     server that has tasks. Nothing is carried out twice."""
-    gate = threading.Event()
-
-    def script(_: Any) -> list[Any]:
-        gate.set()
-        return [Complete("the value", after=0.05)]
-
-    server.add_tool("work", script, support="forbidden")
-    server.add_resource("file:///x", script, support="forbidden")
-    server.add_prompt("ask", script, support="forbidden")
+    server.add_tool("work", support="forbidden")
+    server.add_resource("file:///x", support="forbidden")
+    server.add_prompt("ask", support="forbidden")
     async with connected(server) as client:
-        task = await call(client, kind)
+        task, steered = await begin(client, server, kind=kind)
         assert (task.returned_immediately, task.done) == (True, False)
+        steered.complete("the value")
         await task
         sent = ["task" in request.params for request in server.requests.of(METHODS[kind])]
         assert sent == ([False] if kind == "tool" else [True, False])
-    assert gate.is_set()
 
 
 @modern_only

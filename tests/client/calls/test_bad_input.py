@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 import sys
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +19,7 @@ from pydantic import FileUrl
 from mcptasks import PollingPolicy, TaskConnectionError
 from mcptasks.testing import TaskServer
 from tests.helpers.support import (
+    LIMIT,
     asked,
     begin,
     connected,
@@ -236,11 +236,9 @@ async def test_not_there(target: Any, named: str) -> None:
     with pytest.raises(TaskConnectionError):
         async with make_client("http://127.0.0.1:9/mcp"):
             raise AssertionError("connected")
-    begun = time.monotonic()
-    with anyio.fail_after(15), pytest.raises(TaskConnectionError) as caught:
+    with anyio.fail_after(LIMIT), pytest.raises(TaskConnectionError) as caught:  # Less than its patience of a minute.
         async with make_client(target):
             raise AssertionError("connected")
-    assert time.monotonic() - begun < 10  # far below its patience of a minute
     assert named in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -250,7 +248,7 @@ async def test_no_mcp_server(server: TaskServer) -> None:
     """A web server that is no MCP server is a `TaskConnectionError` that says what it answered."""
     with http(server) as url:
         elsewhere = url.replace("/mcp", "/elsewhere")
-        with anyio.fail_after(15), pytest.raises(TaskConnectionError, match="elsewhere"):
+        with anyio.fail_after(LIMIT), pytest.raises(TaskConnectionError, match="elsewhere"):
             async with make_client(elsewhere):
                 raise AssertionError("connected")
 

@@ -135,7 +135,7 @@ async def test_an_abandoned_plain_call(server: TaskServer, era: Era) -> None:
 
         async def abandon() -> None:
             taken.append(await server.next_task())
-            await settle()
+            await server.requests.wait_for("tasks/get")  # The client has the answer, and follows the task.
             calls.cancel_scope.cancel()
 
         async with anyio.create_task_group() as calls:

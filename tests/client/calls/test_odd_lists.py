@@ -54,8 +54,9 @@ async def listed(client: Any, kind: str) -> list[Any]:
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """What the program's log was told."""
-    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    """What the program's log was told by the client."""
+    ours = [record for record in caplog.records if record.name.startswith("mcptasks")]
+    return [record.getMessage() for record in ours if record.levelno >= logging.WARNING]
 
 
 ODD_ENTRIES: list[tuple[Any, str]] = [
@@ -186,7 +187,7 @@ async def test_the_called_tool_itself_is_malformed(server: TaskServer, support: 
     schema = {"type": 5, "x-fastmcp-wrap-result": True}
     entry = {"name": "work", "inputSchema": {}, "outputSchema": schema, "execution": {"taskSupport": support}}
     serve(server, "tools", {"tools": [entry]})
-    async with connected(server, limit=10) as client:
+    async with connected(server) as client:
         task = await client.call_tool("work", task=True) if support in ("optional", "required") else None
         if task is None:
             server.add_tool("work", [Complete([7])], wrap_result=False)

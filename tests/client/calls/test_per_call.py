@@ -314,17 +314,15 @@ async def test_answers_have_the_headers(era: Era, task: bool) -> None:
             loose: Any = client
             answer = await loose.call_tool("ask", task=task, headers=HEADERS)
             assert ((await answer.result()) if task else answer).data == "done"
-            with anyio.move_on_after(10) as scope:
-                async with anyio.create_task_group() as group:
+            async with anyio.create_task_group() as group:
 
-                    async def cancelled() -> None:
-                        await server.next_call()
-                        group.cancel_scope.cancel()
+                async def cancelled() -> None:
+                    await server.next_call()
+                    group.cancel_scope.cancel()
 
-                    if not task:
-                        group.start_soon(cancelled)
-                        await loose.call_tool("work", task="forbid", headers=HEADERS)
-            assert not scope.cancelled_caught
+                if not task:
+                    group.start_soon(cancelled)
+                    await loose.call_tool("work", task="forbid", headers=HEADERS)
     assert ("an answer", SECRET) in sent
     assert {header for method, header in sent if method in ("tools/call", "notifications/cancelled")} == {SECRET}
     assert {header for method, header in sent if method in ("initialize", "tools/list")} == {None}

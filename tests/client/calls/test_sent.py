@@ -31,7 +31,7 @@ from mcptasks._core.sendable import sendable
 from mcptasks.testing import TaskServer, elicit, sample
 from tests.helpers import blocking as portal
 from tests.helpers.samples import json_values
-from tests.helpers.support import ERAS, Era, asked, begin, connected, http, legacy_only, make_server
+from tests.helpers.support import ERAS, LIMIT, Era, asked, begin, connected, http, legacy_only, make_server
 from tests.helpers.worlds import async_only, both_worlds
 
 pytestmark = both_worlds
@@ -160,7 +160,7 @@ async def test_arguments_over_stdio(era: Era, tmp_path: Path) -> None:
     """The same over stdio; the process stays the same."""
     script = tmp_path / "server.py"
     script.write_text(textwrap.dedent(SCRIPT))
-    async with connected([sys.executable, str(script), era], limit=60, reconnect_timeout=40.0) as client:
+    async with connected([sys.executable, str(script), era], limit=180, reconnect_timeout=60.0) as client:
         await try_arguments(client, None, lambda result: result.structured_content)
 
 
@@ -176,7 +176,7 @@ def test_any_arguments(era: Era, backend: portal.Backend) -> None:
 
     with http(server) as url, portal.connected(url, backend) as client:
         held = portal.Aside(lambda: client.call_tool("hold"))
-        steered = server.next_call_blocking()
+        steered = server.next_call_blocking(LIMIT)
 
         @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
         @given(st.dictionaries(st.text(st.characters(), max_size=5), values, max_size=3))

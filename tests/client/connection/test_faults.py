@@ -10,7 +10,7 @@ import pytest
 from mcptasks import Client, TaskConnectionError, TaskError, TaskFailedError, TaskProtocolError
 from mcptasks.testing import Drop, Fault, Garbage, RpcError, TaskServer
 from tests.helpers.pairs import pairwise
-from tests.helpers.support import POLLED, Era, begin, call_tool, connected, make_server, virtual_clock
+from tests.helpers.support import LIMIT, POLLED, Era, begin, call_tool, connected, make_server, virtual_clock
 from tests.helpers.worlds import both_worlds
 
 # What a fault means is decided from the answer alone (tests/core/test_faults.py tries all), and what follows by the
@@ -132,9 +132,9 @@ async def test_bad_answers_to_cancel(era: Era, fault: str) -> None:
 @pytest.mark.parametrize("after", [False, True], ids=["not-run", "answer-lost"])
 async def test_bad_answers_to_a_creating_call(server: TaskServer, fault: str, after: bool) -> None:
     """A creating call is sent once, whatever comes back, and ends in an error of ours or in the result."""
-    async with connected(server, reconnect_timeout=3.0) as client:
+    async with connected(server, reconnect_timeout=10.0) as client:
         server.faults.add("tools/call", ALL[fault], times=None, after=after)
-        with anyio.move_on_after(4) as scope:
+        with anyio.fail_after(LIMIT / 2):
             try:
                 task = await client.call_tool("work", task=True)
             except TaskError:
@@ -143,7 +143,6 @@ async def test_bad_answers_to_a_creating_call(server: TaskServer, fault: str, af
                 # Nonsense about another task, or an empty result, which a server may give.
                 assert fault in NONSENSE
                 assert task.returned_immediately or task.task_id == "another"
-        assert not scope.cancelled_caught
         assert server.requests.count("tools/call") == 1
         server.faults.clear()
         assert (await call_tool(client, "work", task=True)).task_id in server.tasks
@@ -169,21 +168,33 @@ async def test_bad_answers_to_the_tool_list(era: Era, fault: str, times: int | N
 
 @pytest.mark.parametrize("odd", ODD_BUT_WELL)
 async def test_odd_but_not_wrong(era: Era, odd: str) -> None:
-    """Nonsense in fields that one can do without changes neither the result nor how often one looks."""
+    """Nonsense in fields that one can do without does not change the result."""
     server = make_server(era, **POLLED)
     async with connected(server, polling=None) as client:
         for method in ("tools/call", "tasks/get"):
             server.faults.add(method, Garbage(change=ODD_BUT_WELL[odd]), times=None)
         task, steered = await begin(client, server)
         told = [await task.status()]
-        with anyio.move_on_after(0.25):
-            await task.wait()
-        assert server.requests.count("tasks/get") <= 6
         steered.complete("done")
         assert (await task).data == "done"
         for status in told:
             assert status.poll_interval is None or status.poll_interval.total_seconds() >= 0
             assert status.ttl is None or status.ttl.total_seconds() >= 0
+
+
+@virtual_clock()
+@pytest.mark.parametrize("odd", ODD_BUT_WELL)
+async def test_odd_fields_cause_no_polls(era: Era, odd: str) -> None:
+    """Nor does such nonsense make the client poll more often."""
+    server = make_server(era, **POLLED)
+    async with connected(server, polling=None) as client:
+        for method in ("tools/call", "tasks/get"):
+            server.faults.add(method, Garbage(change=ODD_BUT_WELL[odd]), times=None)
+        task, _ = await begin(client, server)
+        await task.status()
+        with anyio.move_on_after(0.25):
+            await task.wait()
+        assert server.requests.count("tasks/get") <= 6
 
 
 @pytest.mark.parametrize("changes", [{"result": None}, {"result": [1]}, {"result": "done"}, {"drop": True}])

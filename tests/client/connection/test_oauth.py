@@ -15,6 +15,7 @@ from mcp.client.auth.extensions.client_credentials import ClientCredentialsOAuth
 from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
 
 from mcptasks import Client, TaskConnectionError
+from tests.helpers.support import LIMIT
 
 pytestmark = pytest.mark.anyio
 
@@ -154,12 +155,12 @@ def client_of(server: Guarded) -> Client:
     """A client with the SDK's provider for programs without a person."""
     url = f"{server.origin}/mcp"
     auth = ClientCredentialsOAuthProvider(url, Storage(), client_id="me", client_secret="s3cret", issuer=server.origin)
-    return Client(url, auth=auth, mode="legacy", reconnect_timeout=5)
+    return Client(url, auth=auth, mode="legacy", reconnect_timeout=20)
 
 
 async def test_a_token_that_ends_in_the_midst_of_a_task(server: Guarded) -> None:
     """A 401 while a task runs gets a new token, and the wait goes on unseen."""
-    with anyio.fail_after(20):
+    with anyio.fail_after(LIMIT):
         async with client_of(server) as client:
             task = await client.call_tool("work", task=True)
             assert server.given == 1
@@ -173,7 +174,7 @@ async def test_a_token_that_ends_in_the_midst_of_a_task(server: Guarded) -> None
 
 async def test_many_requests_that_need_a_new_token(server: Guarded) -> None:
     """Requests that are refused at the same moment get one new token for all of them."""
-    with anyio.fail_after(20):
+    with anyio.fail_after(LIMIT):
         async with client_of(server) as client:
             task = await client.call_tool("work", task=True)
             server.revoked = True
@@ -185,7 +186,7 @@ async def test_many_requests_that_need_a_new_token(server: Guarded) -> None:
 
 async def test_no_new_token(server: Guarded) -> None:
     """Where no new token is given, the wait ends in an error that says so; the task can be taken up again."""
-    with anyio.fail_after(30):
+    with anyio.fail_after(LIMIT):
         async with client_of(server) as client:
             task = await client.call_tool("work", task=True)
             server.revoked = server.refusing = True

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import socket
-import time
 
 import anyio
 import pytest
+from mcp.shared import jsonrpc_dispatcher
 
 from mcptasks import Client, TaskConnectionError, TaskStateError
 from mcptasks.testing import TaskServer
@@ -96,7 +96,7 @@ async def test_opened_once(server: TaskServer) -> None:
 
 async def test_no_server() -> None:
     """Opening fails like `async with`, once, and the client is closed after that."""
-    client = Client("http://127.0.0.1:9/mcp", reconnect_timeout=0.1)
+    client = Client("http://127.0.0.1:9/mcp", reconnect_timeout=20)
     with anyio.fail_after(LIMIT):
         with pytest.raises(TaskConnectionError, match="cannot reach"):
             await client.open()
@@ -116,15 +116,14 @@ async def test_opening_is_cancelled() -> None:
             await client.list_tools()
 
 
-async def test_closing_while_streams_are_open(server: TaskServer, caplog: pytest.LogCaptureFixture) -> None:
+async def test_closing_while_streams_are_open(
+    server: TaskServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A client of a server in this process is closed at once and silently, also while statuses are pushed to it."""
-    took: list[float] = []
+    monkeypatch.setattr(jsonrpc_dispatcher, "_SHUTDOWN_WRITE_TIMEOUT", 2 * LIMIT)  # The patience with a blocked write.
     with anyio.fail_after(LIMIT), caplog.at_level(logging.WARNING):
         for _ in range(3):
             async with Client(server) as client:
                 for _ in range(3):
                     await follow_pushed(client, server)
-                started = time.monotonic()
-            took.append(time.monotonic() - started)
-    assert min(took) < 0.9  # the SDK's patience with a blocked write is 1 s; the machine may be busy once
     assert not caplog.records

@@ -33,9 +33,9 @@ MOST = 25
 @contextmanager
 def closed_port() -> Generator[Any]:
     """A URL where nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    yield f"http://127.0.0.1:{port}/mcp"
+    with socket.socket() as taken:  # Kept from others: without `listen`, connections are refused.
+        taken.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}/mcp"
 
 
 @contextmanager
@@ -89,7 +89,7 @@ def check(error: TaskConnectionError) -> None:
 async def test_one_error_with_one_cause(wrong: Callable[[], Any], how: str) -> None:
     """`async with` and `open()` fail with one error that has one cause: no groups, none of our own lines."""
     with anyio.fail_after(LIMIT), wrong() as target:
-        client = Client(target, reconnect_timeout=5)
+        client = Client(target, reconnect_timeout=40)
         with pytest.raises(TaskConnectionError) as caught:
             await (client.open() if how == "open" else client.__aenter__())
         check(caught.value)
@@ -121,7 +121,7 @@ async def test_the_programs_own_fault() -> None:
     mistakes = 1
     with anyio.fail_after(LIMIT):
         with pytest.raises(TaskConnectionError) as caught:
-            await Client(broken(), reconnect_timeout=5).open()
+            await Client(broken(), reconnect_timeout=40).open()
         check(caught.value)
         words = "".join(traceback.format_exception(caught.value))
         assert "# the program's mistake" in words
@@ -133,7 +133,7 @@ def test_blocking(wrong: Callable[[], Any], backend: Any) -> None:
     """So does the blocking client."""
     with wrong() as target:
         with pytest.raises(TaskConnectionError) as caught:
-            mcptasks.sync.Client(target, reconnect_timeout=5, backend=backend).open()
+            mcptasks.sync.Client(target, reconnect_timeout=40, backend=backend).open()
         check(caught.value)
 
 
@@ -176,7 +176,7 @@ def test_what_a_script_prints(world: str, tmp_path: Path) -> None:
 @pytest.mark.anyio
 async def test_a_failure_to_connect_is_no_group() -> None:
     """A client that cannot connect raises the error itself, in no exception group."""
-    with anyio.fail_after(10), pytest.raises(TaskConnectionError, match=r"127\.0\.0\.1:9"):
+    with anyio.fail_after(LIMIT), pytest.raises(TaskConnectionError, match=r"127\.0\.0\.1:9"):
         async with make_client("http://127.0.0.1:9/mcp"):
             raise AssertionError("connected")
 

@@ -42,7 +42,7 @@ async def picky(
         script = tmp_path / "server.py"
         script.write_text(textwrap.dedent(SCRIPT))
         target: Any = [sys.executable, str(script), refusal, *versions]
-        async with connected(target, mode=mode, limit=40, reconnect_timeout=20.0) as client:
+        async with connected(target, mode=mode, limit=120, reconnect_timeout=60.0) as client:
             yield client
         return
     options = Options(poll_interval_ms=20, versions=versions, version_refusal=refusal)

@@ -83,10 +83,11 @@ async def test_resource_templates(era: Era) -> None:
 async def test_stats(era: Era) -> None:
     """Numbers come for each server whose client is open."""
     up = named_server(era, "up")
-    async with grouped({"up": up, "down": f"http://127.0.0.1:{free_port()}/mcp"}) as group:
-        await group.call_tool("up_who")
-        numbers = group.stats()
-        assert {name: each.calls for name, each in numbers.items()} == {"up": 1}
+    with free_port() as port:
+        async with grouped({"up": up, "down": f"http://127.0.0.1:{port}/mcp"}) as group:
+            await group.call_tool("up_who")
+            numbers = group.stats()
+            assert {name: each.calls for name, each in numbers.items()} == {"up": 1}
     with pytest.raises(TaskConnectionError, match="closed"):
         group.stats()
 
@@ -135,11 +136,9 @@ async def test_two_entries_of_one_server(era: Era) -> None:
 
 async def test_a_server_that_is_down(era: Era) -> None:
     """The others work. What needs the server says its name, and it is used as soon as it is up."""
-    port = free_port()
     up, late = named_server(era, "up"), named_server(era, "late")
-    servers = {"mcpServers": {"late": {"url": f"http://127.0.0.1:{port}/mcp"}, "up": {"url": ""}}}
-    with http(up) as url:
-        servers["mcpServers"]["up"]["url"] = url
+    with http(up) as url, free_port() as port:
+        servers = {"mcpServers": {"late": {"url": f"http://127.0.0.1:{port}/mcp"}, "up": {"url": url}}}
         async with grouped(servers) as group:
             assert list(group.down) == ["late"]
             assert "late (down)" in repr(group)
@@ -161,11 +160,11 @@ async def test_a_server_that_goes(era: Era) -> None:
     up, gone = named_server(era, "up"), named_server(era, "gone")
     with ExitStack() as serving:
         url = serving.enter_context(http(up))
-        port = free_port()
+        port = serving.enter_context(free_port())
         running = ExitStack()
         running.enter_context(serve_http(gone, port=port))
         servers = {"up": url, "gone": f"http://127.0.0.1:{port}/mcp"}
-        async with grouped(servers, reconnect_timeout=3.0) as group:
+        async with grouped(servers, reconnect_timeout=6.0) as group:
             assert len(await group.list_tools()) == 6
             running.close()
             assert [tool.name for tool in await group.list_tools()] == ["up_who", "up_work", "up_ask"]
@@ -178,12 +177,13 @@ async def test_a_server_that_goes(era: Era) -> None:
 
 async def test_all_servers_down(era: Era) -> None:
     """Opening says of each server why it is down."""
-    servers = {name: f"http://127.0.0.1:{free_port()}/mcp" for name in "ab"}
-    group = make(servers)
-    with pytest.raises(
-        TaskConnectionError, match=r"no server of the group can be reached: server 'a': .*; server 'b': "
-    ):
-        await group.open()
+    with ExitStack() as ports:
+        servers = {name: f"http://127.0.0.1:{ports.enter_context(free_port())}/mcp" for name in "ab"}
+        group = make(servers)
+        with pytest.raises(
+            TaskConnectionError, match=r"no server of the group can be reached: server 'a': .*; server 'b': "
+        ):
+            await group.open()
     with pytest.raises(TaskConnectionError, match="closed"):
         await group.list_tools()
 
@@ -263,7 +263,7 @@ async def test_life_of_a_group(era: Era) -> None:
             {"git": "https://a.b", "git_hub": "https://b.c"},
             {},
             ValueError,
-            "'git_' may be of the server 'git'",
+            "'git_' may belong to server 'git'",
         ),
         ({"a": "https://a.example"}, {"separator": ""}, ValueError, "separator"),
         ({"a": "https://a.example"}, {"open_timeout": 0}, ValueError, "open_timeout"),

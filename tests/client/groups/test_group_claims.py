@@ -102,17 +102,17 @@ async def test_the_iteration_ends_with_the_group(era: Era, store: Store) -> None
 async def test_a_server_that_is_down(era: Era, store: Store) -> None:
     """The tasks of the servers that are up come; those of a server that is down stay for whoever reaches it."""
     a, b = named_server(era, "a"), named_server(era, "b")
-    port = free_port()
-    servers = {"a": a, "b": f"http://127.0.0.1:{port}/mcp"}
-    with serve_http(b, port=port):
-        ids = await left(servers, store)
-    async with grouped(servers, store=store) as group:
-        claims = group.claims()
-        assert (await anext(claims)).task_id == ids[0]
-        assert list(group.down) == ["b"]
+    with free_port() as port:
+        servers = {"a": a, "b": f"http://127.0.0.1:{port}/mcp"}
         with serve_http(b, port=port):
-            await group.list_tools()  # Opens the server; otherwise the iteration does, in a while.
-            assert (await anext(claims)).task_id == ids[1]
+            ids = await left(servers, store)
+        async with grouped(servers, store=store) as group:
+            claims = group.claims()
+            assert (await anext(claims)).task_id == ids[0]
+            assert list(group.down) == ["b"]
+            with serve_http(b, port=port):
+                await group.list_tools()  # Opens the server; otherwise the iteration does, in a while.
+                assert (await anext(claims)).task_id == ids[1]
 
 
 @legacy_only

@@ -12,6 +12,7 @@ import pytest
 import mcptasks
 from mcptasks import Client, Task, TaskFailedError, TaskTimeoutError, ToolError, ToolResult
 from mcptasks.testing import Complete, Drop, NeedInput, ServerTask, TaskServer, elicit
+from tests.helpers.pushing import until
 from tests.helpers.support import (
     LIMIT,
     POLLED,
@@ -24,6 +25,7 @@ from tests.helpers.support import (
     settle,
     virtual_clock,
 )
+from tests.helpers.virtual_time import on_frozen_clocks
 
 pytestmark = pytest.mark.anyio
 
@@ -188,14 +190,10 @@ async def test_what_gather_leaves(server: TaskServer, how: str) -> None:
 
 
 async def test_what_wait_leaves(server: TaskServer) -> None:
-    """`wait` that is cancelled, or has a call that fails or is not answered in time, has cancelled what was made."""
+    """`wait` that is cancelled, or has a call that fails, has cancelled what was made."""
     async with connected(server) as client:
         with pytest.raises(TaskFailedError, match="refused"):
             await mcptasks.wait([call(client), late_failure(server)])
-        assert await over(await server.next_task()) == "cancelled"
-        server.faults.add("tools/call", Drop(), skip=1)
-        with pytest.raises(TaskTimeoutError, match="1 of 2 calls"):
-            await mcptasks.wait([call(client), call(client)], timeout=2)
         assert await over(await server.next_task()) == "cancelled"
         made: list[ServerTask] = []
         async with anyio.create_task_group() as group:
@@ -204,6 +202,16 @@ async def test_what_wait_leaves(server: TaskServer) -> None:
             await server.requests.wait_for("tasks/get", task_id=made[0].task_id)
             group.cancel_scope.cancel()
         assert await over(made[0]) == "cancelled"
+
+
+@on_frozen_clocks
+async def test_what_wait_leaves_at_its_deadline(server: TaskServer) -> None:
+    """`wait` has cancelled what was made where a call is not answered in time; a task that was made in time goes on."""
+    async with connected(server) as client:
+        server.faults.add("tools/call", Drop(), skip=1)
+        with pytest.raises(TaskTimeoutError, match="1 of 2 calls"):
+            await mcptasks.wait([call(client), call(client)], timeout=2)
+        assert await over(await server.next_task()) == "cancelled"
         done, pending = await mcptasks.wait([call(client)], timeout=2)
         (steered,) = [await server.next_task()]
         assert (done, {task.task_id for task in pending}, steered.done) == (set(), {steered.task_id}, False)
@@ -211,7 +219,7 @@ async def test_what_wait_leaves(server: TaskServer) -> None:
 
 async def late_failure(server: TaskServer) -> Task[ToolResult]:
     """A call that fails when another one has made its task."""
-    await server.requests.wait_for("tools/call")
+    await until(lambda: bool(server.tasks))
     await settle()
     raise TaskFailedError("refused")
 
@@ -253,6 +261,7 @@ async def test_as_completed_with_a_call_that_fails(server: TaskServer) -> None:
             await anext(iterator)
 
 
+@on_frozen_clocks
 async def test_as_completed_in_time(server: TaskServer) -> None:
     """At the deadline, a call without an answer counts as not finished and is given up; what was made goes on."""
     server.faults.add("tools/call", Drop(), skip=1)
@@ -268,6 +277,7 @@ async def test_as_completed_in_time(server: TaskServer) -> None:
 
 
 @modern_only
+@on_frozen_clocks
 async def test_as_completed_gives_up_at_its_deadline(server: TaskServer) -> None:
     """A call that the server has not answered by the deadline is cancelled there, while the iterator is kept."""
     server.add_tool("slow", [Complete("slow", after=60)], support="none")

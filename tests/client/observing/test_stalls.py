@@ -179,6 +179,34 @@ async def test_too_many_rounds(server: TaskServer) -> None:
 
 
 @pytest.mark.slow
+async def test_a_round_during_an_answer(server: TaskServer) -> None:
+    """The round beyond the limit ends the wait, also if it begins while a handler still answers the one before."""
+    told, asked, go = Told(), Signal(), Signal()
+
+    async def think() -> dict[str, str]:
+        asked.set()
+        await go.wait()
+        return {"value": "Ada"}
+
+    patience = Patience(rounds=1, on_stall=told, raises=True)
+    async with connected(server, patience=patience, elicitation_handler=Oracle(**{"Who?": think})) as client:
+        task, steered = await begin(client, server)
+
+        async def ask() -> None:
+            steered.need_input({"first": elicit("Who?")})
+            await asked.wait()
+            steered.need_input({"first": elicit("Who?"), "second": elicit("How old?")})
+            await told.first.wait()
+            go.set()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask)
+            with pytest.raises(TaskStalledError) as caught:
+                await task
+            assert caught.value.reason == "rounds"
+
+
+@pytest.mark.slow
 async def test_failed_looks(era: Era) -> None:
     """Polls that fail in a row are told, though the client goes on trying."""
     told = Told()
