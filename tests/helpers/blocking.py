@@ -28,7 +28,7 @@ BACKENDS: tuple[Backend, ...] = ("asyncio", "trio")
 
 @contextmanager
 def connected(target: Any, backend: Backend = "asyncio", **options: Any) -> Generator[Client]:
-    """A blocking client that polls often and gives up soon, in a `with` block that cannot hang."""
+    """A blocking client that polls often, in a `with` block that cannot hang."""
     client = make_client(target, backend, **options)
     with ExitStack() as stack:
         client.__enter__()
@@ -44,7 +44,7 @@ def connected(target: Any, backend: Backend = "asyncio", **options: Any) -> Gene
 
 def make_client(target: Any, backend: Backend = "asyncio", **options: Any) -> Client:
     """Such a client, not opened yet."""
-    settings: dict[str, Any] = {"polling": QUICK, "reconnect_timeout": 5.0, **options}
+    settings: dict[str, Any] = {"polling": QUICK, "reconnect_timeout": 30.0, **options}
     return Client(target, backend=backend, **settings)
 
 

@@ -154,7 +154,7 @@ def test_question(server: TaskServer, url: str, backend: str, capsys: pytest.Cap
         return  # The server has asked the client that is gone, and does not ask again.
     with Client(url, elicitation_handler=lambda _context, _params: {"value": "yes"}) as client:
         reference = lines[-1].partition("client.resume('")[2].partition("')")[0]
-        assert client.resume(reference).result(timeout=30).data == "deleted"
+        assert client.resume(reference).result(timeout=120).data == "deleted"
 
 
 def test_no_such_tool(server: TaskServer, url: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -75,7 +75,7 @@ def those(*manners: Manner) -> list[Any]:
 @pytest.mark.parametrize("example", those("async"))
 async def test_async_example(example: Example) -> None:
     """An example with `await` runs on asyncio and on trio, as it is printed."""
-    with anyio.fail_after(30):
+    with anyio.fail_after(120):
         if example.raises:
             with pytest.raises(expected_error(example)):
                 await run_async(example)

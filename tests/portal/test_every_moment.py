@@ -22,6 +22,7 @@ import mcptasks
 from mcptasks.sync import Client, Task
 from mcptasks.testing import TaskServer
 from tests.helpers.blocking import Backend, begin, connected, make_client
+from tests.helpers.support import POLLED, make_server
 from tests.helpers.threads import LIMIT, eventually, loop_tasks, threads
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")]
@@ -32,6 +33,12 @@ one_backend = pytest.mark.parametrize("backend", ["asyncio"])
 PORTAL = str(Path(mcptasks.__file__).parent / "_portal")
 NO_MOMENT = ("with ", "try:", "except ")
 """How the lines begin that are left out."""
+
+
+@pytest.fixture
+def server() -> TaskServer:
+    """A server that never pushes: no stream of pushes is opened on the event loop while its tasks are counted."""
+    return make_server("modern", **POLLED)
 
 
 def interrupted_at(number: int, call: Callable[[], object]) -> str | None:

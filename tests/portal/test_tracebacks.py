@@ -58,7 +58,7 @@ FAILING: Ways = {
     "not-open": (TaskConnectionError, lambda client, task: Client("http://127.0.0.1:9/").list_tools()),
     "not-there": (
         TaskConnectionError,
-        lambda client, task: make_client("http://127.0.0.1:9/mcp", reconnect_timeout=0.1).open(),
+        lambda client, task: make_client("http://127.0.0.1:9/mcp").open(),
     ),
 }
 
@@ -138,7 +138,7 @@ def test_in_futures(server: TaskServer, backend: Backend) -> None:
 
 def test_causes_are_kept(backend: Backend) -> None:
     """What an error was caused by is still said, and nothing of the machinery has become its context."""
-    error = raised(make_client("http://127.0.0.1:9/mcp", backend, reconnect_timeout=0.1).open)
+    error = raised(make_client("http://127.0.0.1:9/mcp", backend).open)
     assert isinstance(error, TaskConnectionError)
     assert error.__cause__ is not None
     chain: list[BaseException] = []

@@ -17,4 +17,4 @@ __all__ = ["era", "server"]
 def connect(server: TaskServer) -> Generator[Connect]:
     """The way to that server."""
     with serve_http(server) as url:
-        yield Connect(url, reconnect_timeout=5.0)
+        yield Connect(url, reconnect_timeout=30.0)

@@ -125,7 +125,7 @@ async def test_a_used_client_stays(server: TaskServer, connect: Connect, monkeyp
 
 async def test_a_server_that_is_away(era: Era) -> None:
     """Nobody keeps a client that could not connect, and the next call tries again."""
-    connect = Connect("http://127.0.0.1:9/mcp", reconnect_timeout=0.1)
+    connect = Connect("http://127.0.0.1:9/mcp", reconnect_timeout=30.0)
     with anyio.fail_after(LIMIT):
         for _ in range(2):
             with pytest.raises(TaskConnectionError):
@@ -219,7 +219,7 @@ async def test_heartbeats(server: TaskServer, connect: Connect) -> None:
 
     async def beat(told: Beat) -> None:
         beats.append(pickle.loads(pickle.dumps(told)))
-        if told.status is not None and told.status.status_message == "half":
+        if len(beats) > 1 and told.status is not None and told.status.status_message == "half":
             enough.set()
 
     with anyio.fail_after(LIMIT):
@@ -233,7 +233,6 @@ async def test_heartbeats(server: TaskServer, connect: Connect) -> None:
             steered.set_working("half")
             await enough.wait()
             steered.complete(1)
-    assert len(beats) >= 2
     assert {each.reference.task_id for each in beats if each.reference} == set(server.tasks)
     assert await afollow(connect, beats[0].reference or "") == 1
 
@@ -257,7 +256,7 @@ async def test_a_call_without_a_task(era: Era) -> None:
     server = make_server(era, tasks=False)
     beats = list[Beat]()
     with serve_http(server) as url, anyio.fail_after(LIMIT):
-        connect = Connect(url, reconnect_timeout=5.0)
+        connect = Connect(url, reconnect_timeout=30.0)
         async with anyio.create_task_group() as group:
 
             @group.start_soon

@@ -10,12 +10,19 @@ from pathlib import Path
 import pytest
 
 from mcptasks._store.backend import Backend
+from mcptasks._store.postgres import listening
 from mcptasks._store.postgres.backend import PostgresBackend
 from tests.helpers.stores import MAKERS, Place
 from tests.store.postgres import PostgresServer, installations
 
 POSTGRES = {f"postgres-{programs.parent.name}": programs for programs in installations()}
 """Each PostgreSQL that is installed here."""
+
+
+@pytest.fixture(autouse=True)
+def patient_listeners(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine is, no listener is taken for one that hears nothing."""
+    monkeypatch.setattr(listening, "HEARD_WITHIN", 60.0)
 
 
 @pytest.fixture(scope="session")

@@ -55,6 +55,7 @@ class Relay:
         self._lock = threading.Lock()
         self._count = 0
         self._cut: tuple[int, Cut] | None = None
+        self._for_good = self._closed = False
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
 
@@ -72,11 +73,18 @@ class Relay:
         """The same database, reached through the relay."""
         return make_conninfo(dsn, host=self._own.name)
 
-    def cut(self, number: int, kind: Cut) -> None:
-        """Cut the connection that carries the message with that number, counted from now."""
+    def cut(self, number: int, kind: Cut, *, for_good: bool = False) -> None:
+        """Cut the connection that carries the message with that number, counted from now.
+
+        Args:
+            number: The number of the message.
+            kind: What becomes of the message.
+            for_good: Whether nobody is connected after that.
+        """
         with self._lock:
             self._count = 0
             self._cut = (number, kind)
+            self._for_good = for_good
 
     @property
     def has_cut(self) -> bool:
@@ -90,6 +98,9 @@ class Relay:
                 client, _ = self._listening.accept()
             except OSError:
                 return
+            if self._closed:
+                client.close()
+                continue
             server = socket.socket(socket.AF_UNIX)
             try:
                 server.connect(str(self._server))
@@ -127,4 +138,5 @@ class Relay:
             if self._cut is None or self._count != self._cut[0]:
                 return None
             kind, self._cut = self._cut[1], None
+            self._closed = self._for_good
             return kind

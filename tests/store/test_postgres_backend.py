@@ -22,6 +22,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from mcptasks import StoreError, StoreVersionError
 from mcptasks._store.backend import Listener
+from mcptasks._store.postgres import listening as module
 from mcptasks._store.postgres.backend import PostgresBackend
 from mcptasks._store.postgres.listening import channel, listen
 from mcptasks._store.records import Owner, Query, new_id
@@ -36,7 +37,7 @@ AT = datetime(2026, 7, 28, tzinfo=UTC)
 SERVER = "https://mcp.example/mcp"
 LONGEST = 60
 """More messages than a backend needs to make its tables and carry out one batch."""
-WITHIN = 20.0
+WITHIN = 60.0
 """Seconds within which a listener has to hear of a commit. It takes about a millisecond."""
 
 
@@ -184,6 +185,28 @@ def test_a_session_keeps_nothing(backend: PostgresBackend) -> None:
         assert connection.execute(query).fetchall() == [], query
 
 
+def test_a_claim_waits_for_no_transaction(dsn: str) -> None:
+    """A task that another process is just writing to is left out of a claim, which does not wait for that process."""
+    with several(dsn, 2) as (writer, other):
+        make_tasks(writer, 1, "dead")
+        writer._session.stuck = 120.0
+        inside, go_on = threading.Event(), threading.Event()
+
+        def work(connection: Any) -> int:
+            changed: int = connection.run("UPDATE task SET label = 'new' WHERE owner = 'dead'")
+            inside.set()
+            assert go_on.wait(60)
+            return changed
+
+        with ThreadPoolExecutor(1) as pool:
+            writing = pool.submit(writer.write, work)
+            assert inside.wait(60)
+            (taken,) = other.apply([Claim(owner="me", endpoint=SERVER, at=AT)])
+            go_on.set()
+            assert writing.result(60) == 1
+        assert taken == []
+
+
 def test_a_process_that_stops_in_a_transaction_gives_its_locks_back(dsn: str) -> None:
     """Others take a task over although the process that was just writing to it was stopped: the server ends its
     session. Nothing of its transaction stands until it goes on."""
@@ -204,12 +227,9 @@ def test_a_process_that_stops_in_a_transaction_gives_its_locks_back(dsn: str) ->
         with ThreadPoolExecutor(1) as pool:
             writing = pool.submit(stopped.write, work)
             assert inside.wait(60)
-            claim = Claim(owner="me", endpoint=SERVER, at=AT)
-            (first,) = other.apply([claim])
-            # A claim does not wait for the row; a write about the task does.
-            assert first == []
+            # A write about the task waits for the row, and so for the end of that session.
             changed = other.write(lambda connection: connection.run("UPDATE task SET owner = NULL"))
-            ((claimed,),) = other.apply([claim])
+            ((claimed,),) = other.apply([Claim(owner="me", endpoint=SERVER, at=AT)])
             go_on.set()
             assert writing.result(60) == 0
         assert changed == 1
@@ -328,8 +348,11 @@ def test_a_notification_shows_nothing_of_a_task(dsn: str, backend: PostgresBacke
     assert found.payload == backend._session.name
 
 
-def test_no_listener_where_notifications_get_lost(postgres: PostgresServer, dsn: str) -> None:
+def test_no_listener_where_notifications_get_lost(
+    postgres: PostgresServer, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """There is no listener if notifications do not arrive, as behind PgBouncer; then `changes` tells of commits."""
+    monkeypatch.setattr(module, "HEARD_WITHIN", 0.5)
     with Relay(postgres.folder, deaf=True) as relay, closing(PostgresBackend(relay.dsn(dsn))) as backend:
         assert backend.listener() is None
         before = backend.changes()

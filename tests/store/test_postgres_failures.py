@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from typing import Any
 
 import psycopg
 import pytest
@@ -20,6 +22,8 @@ from tests.store.postgres import PASSWORD, PostgresServer
 WRONG = "sentinel-of-a-wrong-password"
 PATIENCE = 0.3
 """Seconds for which these tests try a server that cannot be reached."""
+WITHIN = 60.0
+"""Seconds within which a server has to have room again."""
 
 
 def opened(dsn: str, schema: str, use: Callable[[PostgresBackend], object]) -> None:
@@ -158,13 +162,24 @@ def small() -> Iterator[PostgresServer]:
         yield server
 
 
+def connected(dsn: str) -> psycopg.Connection[Any]:
+    """A connection, as soon as there is room: the server is done with a session a moment after its client."""
+    limit = time.monotonic() + WITHIN
+    while True:
+        try:
+            return psycopg.connect(dsn)
+        except psycopg.OperationalError:
+            assert time.monotonic() < limit
+            time.sleep(0.02)
+
+
 def test_a_server_without_a_free_connection(small: PostgresServer) -> None:
     """A full server is named as that; the store works as soon as a connection is free."""
     dsn = small.database()
-    backend = PostgresBackend(dsn, patience=PATIENCE)
+    backend = PostgresBackend(dsn, patience=WITHIN)
     with ExitStack() as connections:
         for _ in range(6):
-            connections.enter_context(psycopg.connect(dsn))
+            connections.enter_context(connected(dsn))
         assert "no free connection slot" in refusal(dsn)
     assert backend.apply([]) == []
     backend.close()
@@ -173,7 +188,7 @@ def test_a_server_without_a_free_connection(small: PostgresServer) -> None:
 def test_a_standby(small: PostgresServer) -> None:
     """A standby serves readers, and a write says that it needs the primary."""
     dsn = small.database()
-    backend = PostgresBackend(dsn, patience=PATIENCE)
+    backend = PostgresBackend(dsn, patience=WITHIN)
     backend.apply([])
     small.become_standby()
     assert backend.owners() == []

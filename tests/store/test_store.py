@@ -223,7 +223,7 @@ async def test_closing(store: Store) -> None:
 async def next_of(events: Any) -> TaskEvent:
     """The next event, which must be there soon."""
     event: TaskEvent | None = None
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         event = await anext(events)
     assert event is not None
     return event

@@ -65,7 +65,7 @@ async def test_http(served: subprocess.Popen[str]) -> None:
     async with connect(streamable_http_client(url), "modern") as client:
         assert (await client.start("slow_computation", duration=30))["status"] == "working"
     served.send_signal(signal.SIGTERM)
-    assert served.wait(timeout=10) == 0
+    assert served.wait(timeout=60) == 0
 
 
 def test_help_and_wrong_arguments() -> None:

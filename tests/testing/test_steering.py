@@ -24,6 +24,7 @@ from mcptasks.testing import (
     demo_server,
     elicit,
 )
+from tests.helpers.virtual_time import on_frozen_clocks
 from tests.testing.wire import HALF_READ, JSON, Era, WireClient, connect, connected, in_process, refused
 
 ERAS: list[Era] = ["modern", "legacy"]
@@ -208,6 +209,7 @@ async def test_a_script_may_depend_on_the_arguments() -> None:
 
 
 @pytest.mark.anyio
+@on_frozen_clocks
 async def test_work_outlives_connections() -> None:
     """A script goes on in the next connection; a function too where the server is kept running."""
     server = TaskServer()
@@ -280,6 +282,7 @@ def test_time_can_be_virtual() -> None:
 
 
 @pytest.mark.anyio
+@on_frozen_clocks
 @both_eras
 async def test_the_demo_server(era: Era) -> None:
     """The demonstration server has a slow, a failing and an immediate tool, a resource and a prompt."""

@@ -13,6 +13,7 @@ from attrs.exceptions import FrozenInstanceError
 
 from mcptasks import PollingPolicy
 from mcptasks._core.polling.policy import LookContext, next_look
+from tests.helpers.logs import ours
 from tests.helpers.polling_samples import NOT_EARLY, PLAIN, look
 
 
@@ -154,7 +155,7 @@ def test_custom_rule_is_held_within_bounds(answer: float, expected: float) -> No
 def test_custom_rule_that_returns_nonsense(answer: Any, caplog: pytest.LogCaptureFixture) -> None:
     """Where a rule returns no number, that is logged with the value, and the default counts."""
     assert ask(lambda _: answer) == 5.0
-    (record,) = caplog.records
+    (record,) = ours(caplog)
     assert record.levelname == "ERROR"
     assert f"must return seconds, got {answer!r}" in record.getMessage()
 
@@ -166,7 +167,7 @@ def test_custom_rule_that_raises(caplog: pytest.LogCaptureFixture) -> None:
         raise KeyError(context.name)
 
     assert ask(rule) == 5.0
-    (record,) = caplog.records
+    (record,) = ours(caplog)
     assert "raised" in record.getMessage()
     assert record.exc_info is not None
 

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from mcptasks.sync import Task, as_completed, gather, wait
@@ -65,15 +66,17 @@ with make_client(url, backend, elicitation_handler=handler) as client:
         if way == "stranger":
             threading.Thread(target=stranger).start()
             continue
-        try:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            say_when_still("waiting")
-            ways[way]()
-            say("returned")
-        except KeyboardInterrupt:
-            # On a busy machine a second interrupt may come when the call of the first is already left.
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            say("interrupted", time.monotonic())
+        with suppress(KeyboardInterrupt):
+            try:
+                signal.signal(signal.SIGINT, signal.default_int_handler)
+                say_when_still("waiting")
+                ways[way]()
+                say("returned")
+            except KeyboardInterrupt:
+                # On a busy machine a second interrupt may come when the call of the first is already left, also here.
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        say("interrupted", time.monotonic())
         if hear() == "check":
             eventually(lambda: loop_tasks(client) <= living, "a task of the interrupted call is left on the loop")
             eventually(lambda: len(threads()) <= alive, "a thread of the interrupted call is left")

@@ -83,7 +83,7 @@ async def ask(library: Any, handler: Handler, **settings: Any) -> Any:
     """What comes of one request: its result, the server's own error, or a fault."""
     async with opened(library, handler, **settings) as transport:
         try:
-            with anyio.fail_after(5):
+            with anyio.fail_after(60):
                 return await transport.ask("tasks/get", {"taskId": "t-1"}, HEADERS)
         except MCPError as exc:
             return exc.data if isinstance(exc.data, Fault) else exc

@@ -25,6 +25,7 @@ from mcp_types import (
 from mcptasks._core.faults import Fault, broken
 from mcptasks._transport.stdio.conversation import Conversation
 from mcptasks._transport.stdio.open_requests import OpenRequests
+from tests.helpers.logs import ours
 
 SECRET = "s3cr3t"
 LIMIT = 300_000
@@ -97,7 +98,7 @@ def test_noise(line: bytes, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG, "mcptasks"):
         found = [message for message in read(made, line + b"\n") if not isinstance(message, JSONRPCResponse)]
     assert not found
-    assert all(len(record.getMessage()) < 400 and not record.exc_info for record in caplog.records)
+    assert all(len(record.getMessage()) < 400 and not record.exc_info for record in ours(caplog))
     (answer,) = read(made, b'{"jsonrpc":"2.0","id":1,"result":{}}\n')
     assert isinstance(answer, JSONRPCResponse)
 
