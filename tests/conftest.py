@@ -34,8 +34,10 @@ INTERPRETER = (TESTS / "portal", TESTS / "notebooks")
 on the oldest Python and on the newest."""
 
 
-# A slow machine is no bug, so hypothesis sets no deadline for an example.
-hypothesis.settings.register_profile("mcptasks", deadline=None, print_blob=True)
+# A slow machine is no bug: hypothesis sets no deadline for an example, and does not complain of slow ones.
+hypothesis.settings.register_profile(
+    "mcptasks", deadline=None, print_blob=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("mcptasks")
 
 

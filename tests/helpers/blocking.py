@@ -52,7 +52,7 @@ def begin(client: Client, server: TaskServer, **options: Any) -> tuple[Task[Tool
     """A task that waits to be steered: the client's handle and the server's."""
     loose: Any = client
     task: Task[ToolResult] = loose.call_tool("work", task=True, **options)
-    return task, server.next_task_blocking()
+    return task, server.next_task_blocking(LIMIT)
 
 
 class Aside(Generic[T]):

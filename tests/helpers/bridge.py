@@ -40,7 +40,7 @@ T = TypeVar("T")
 CALLER = "a blocking caller"
 """The name of the threads that call the blocking client."""
 
-_SOON = 20.0
+_SOON = 40.0
 """Seconds that an interrupted call may take to end. This only keeps a test from hanging; tests/portal measures what a
 person expects."""
 

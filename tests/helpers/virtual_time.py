@@ -2,8 +2,9 @@
 loopback.
 
 Sockets between parts of one process are ready almost at once. So the clock jumps when for a few real milliseconds no
-socket was ready and no task could run. Worker threads do not hold the clock up: code that uses them must not have a
-deadline here.
+socket was ready and no task could run. It stands still otherwise: a slow machine, or a process that was stopped for
+seconds, makes no deadline pass. Worker threads do not hold the clock up: code that uses them must not have a deadline
+here.
 """
 
 from __future__ import annotations
@@ -26,33 +27,6 @@ PATIENCE = 0.004
 """Real seconds without any activity before the clock jumps."""
 
 
-class _JumpingSelector(selectors.DefaultSelector):
-    """Waits for sockets for a moment, and then skips the rest of the time."""
-
-    ahead = 0.0
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Wait like `selectors`, but at most `PATIENCE` if a timer is due later."""
-        if timeout is None or timeout <= PATIENCE:
-            return super().select(timeout)
-        ready = super().select(PATIENCE)
-        if not ready:
-            self.ahead += timeout - PATIENCE
-        return ready
-
-
-class _JumpingLoop(asyncio.SelectorEventLoop):
-    """An event loop on the clock of that selector."""
-
-    def __init__(self) -> None:
-        self._jumping = _JumpingSelector()
-        super().__init__(self._jumping)
-
-    def time(self) -> float:
-        """Real seconds plus skipped seconds."""
-        return super().time() + self._jumping.ahead
-
-
 class _FrozenSelector(selectors.DefaultSelector):
     """Waits for sockets for a moment, and then skips all of the time."""
 
@@ -62,7 +36,8 @@ class _FrozenSelector(selectors.DefaultSelector):
         """Wait like `selectors`, but for no real time that the clock knows of."""
         if timeout is None or timeout <= 0:
             return super().select(timeout)
-        ready = super().select(min(timeout, PATIENCE))
+        # The system may let the time pass without a look at the sockets if this process was stopped meanwhile.
+        ready = super().select(min(timeout, PATIENCE)) or super().select(0)
         if not ready:
             self.now += timeout
         return ready
@@ -96,7 +71,7 @@ def run_virtually(backend: str, function: Callable[..., Awaitable[ValueT]], *arg
     if backend == "trio":
         # Not by `anyio.run`: the oldest supported anyio (4.10) drops the clock, and a virtual hour would be a real one.
         return trio.run(function, *args, clock=trio.testing.MockClock(autojump_threshold=PATIENCE))
-    return anyio.run(function, *args, backend=backend, backend_options={"loop_factory": _JumpingLoop})
+    return anyio.run(function, *args, backend=backend, backend_options={"loop_factory": _FrozenLoop})
 
 
 def virtual() -> Callable[[TestT], TestT]:
