@@ -87,7 +87,7 @@ class RequestLog(Sequence[ReceivedRequest]):
         return await self._bell.until(lambda: self._nth(method, n, task_id))
 
     def wait_for_blocking(
-        self, method: str, n: int = 1, task_id: str | None = None, timeout: float | timedelta = 5.0
+        self, method: str, n: int = 1, task_id: str | None = None, timeout: float | timedelta = 30.0
     ) -> ReceivedRequest:
         """Like `wait_for`, for a thread without an event loop. Raises `TimeoutError` after `timeout`, seconds or a
         `timedelta`."""

@@ -101,7 +101,7 @@ class TaskServer(Server[Host]):
         """Wait for a task that no `next_task` has returned yet, and return the oldest."""
         return await self.tasks.next()
 
-    def next_task_blocking(self, timeout: float | timedelta = 5.0) -> ServerTask:
+    def next_task_blocking(self, timeout: float | timedelta = 30.0) -> ServerTask:
         """Like `next_task`, for a thread without an event loop. Raises `TimeoutError` after `timeout`, seconds or a
         `timedelta`."""
         return self.tasks.next_blocking(timeout)
@@ -110,7 +110,7 @@ class TaskServer(Server[Host]):
         """Like `next_task`, for calls without a task: returns the handle that completes or fails the call."""
         return await self.tasks.next(plain=True)
 
-    def next_call_blocking(self, timeout: float | timedelta = 5.0) -> ServerTask:
+    def next_call_blocking(self, timeout: float | timedelta = 30.0) -> ServerTask:
         """Like `next_call`, for a thread without an event loop. Raises `TimeoutError` after `timeout`, seconds or a
         `timedelta`."""
         return self.tasks.next_blocking(timeout, plain=True)

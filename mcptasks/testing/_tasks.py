@@ -290,7 +290,7 @@ class ServerTask:
         """Wait until `condition(task)` is true, which is checked after every change."""
         await self._bell.until(lambda: True if condition(self) else None)
 
-    def wait_for_blocking(self, condition: Callable[[ServerTask], object], timeout: float | timedelta = 5.0) -> None:
+    def wait_for_blocking(self, condition: Callable[[ServerTask], object], timeout: float | timedelta = 30.0) -> None:
         """Like `wait_for`, for a thread without an event loop. Raises `TimeoutError` after `timeout`, seconds or a
         `timedelta`."""
         self._bell.until_blocking(lambda: True if condition(self) else None, timeout)

@@ -31,7 +31,7 @@ ADDRESS = "https://example.com/mcp"
 SERVER_NAME = "_demo_server"
 SHORTER = 100
 """By what factor durations and sleeps of examples are shortened."""
-SECONDS = 60
+SECONDS = 180
 """Seconds that a script may take; after that its test fails."""
 MARK = re.compile(r"<!--\s*(given|raises|warns|compile-only|server|stdin|prints):\s*(.*?)\s*-->")
 GIVEN = {"blocking", "client", "task"}

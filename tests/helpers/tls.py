@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 import threading
@@ -87,8 +88,22 @@ def _serve(listener: socket.socket, context: ssl.SSLContext, first: bytes) -> No
             try:
                 if connection.recv(1, socket.MSG_PEEK) == b"\x16":  # A TLS handshake (RFC 8446, 5.1).
                     context.wrap_socket(connection, server_side=True).close()
-                else:
-                    connection.recv(65536)
+                elif _read_request(connection):
                     connection.sendall(first)
             except OSError:
                 pass
+
+
+def _read_request(connection: socket.socket) -> bool:
+    """Read a whole request. If a part were left unread, closing would reset the connection, and the client might never
+    see the answer."""
+    read = b""
+    while True:
+        head, ending, body = read.partition(b"\r\n\r\n")
+        length = re.search(rb"content-length: *(\d+)", head, re.IGNORECASE)
+        if ending and len(body) >= (int(length[1]) if length else 0):
+            return True
+        piece = connection.recv(65536)
+        if not piece:
+            return False
+        read += piece

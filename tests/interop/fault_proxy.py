@@ -153,7 +153,7 @@ class FaultProxy:
         with self._lock:
             return self._passed_on
 
-    def wait_for(self, condition: Callable[["FaultProxy"], bool], timeout: float = 60.0) -> None:
+    def wait_for(self, condition: Callable[["FaultProxy"], bool], timeout: float = 120.0) -> None:
         """Block until `condition(proxy)` holds. For blocking tests; async ones call it in a worker thread."""
         deadline = time.monotonic() + timeout
         while not condition(self):

@@ -10,7 +10,7 @@ from mcp import StdioServerParameters
 
 from tests.interop.processes import server_command, server_settings
 
-LONG = 60.0
+LONG = 120.0
 """Seconds that no step of a test takes unless something hangs."""
 
 _numbers = itertools.count()

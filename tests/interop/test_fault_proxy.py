@@ -36,7 +36,7 @@ class _Upstream(BaseHTTPRequestHandler):
         self.send_header("transfer-encoding", "chunked")
         self.end_headers()
         self._chunk(b"data: one\n\n")
-        if self.second_event.wait(10):
+        if self.second_event.wait(60):
             self._chunk(b"data: two\n\n")
         self._chunk(b"")
 
@@ -66,7 +66,7 @@ def upstream() -> Iterator[str]:
     server.server_close()
 
 
-def _post(proxy: FaultProxy, method: str, timeout: float = 5.0) -> tuple[int, dict[str, str], bytes]:
+def _post(proxy: FaultProxy, method: str, timeout: float = 60.0) -> tuple[int, dict[str, str], bytes]:
     connection = HTTPConnection("127.0.0.1", urlsplit(proxy.url).port or 0, timeout=timeout)
     try:
         body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": {"taskId": "t"}})

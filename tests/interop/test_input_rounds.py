@@ -29,7 +29,7 @@ async def main():
         task = await client.call_tool("book_trip", task=True)
         await task.wait(state="input_required")
         print(task.reference.to_json(), flush=True)
-        time.sleep(60)
+        time.sleep(600)
 
 anyio.run(main, backend=sys.argv[2])
 """

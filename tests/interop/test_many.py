@@ -61,5 +61,5 @@ async def test_reads_that_are_given_up(fastmcp_url: str, monkeypatch: pytest.Mon
         return chance.uniform(0.0, 0.05)
 
     monkeypatch.setattr("mcptasks._engine.connection.time_limits.attempt_limit", hasty)
-    await add_at_once(fastmcp_url, FEWER, 120)
+    await add_at_once(fastmcp_url, FEWER, 300)
     assert given_up > FEWER

@@ -37,7 +37,7 @@ async def _expect(task: Task[ToolResult], text: str) -> None:
 async def test_server_that_keeps_its_tasks(restartable: StartServer, number: int, anyio_backend: object) -> None:
     """Twenty waiters survive a server that drops every connection and session and listens again a little later."""
     server = await anyio.to_thread.run_sync(restartable, number)
-    async with Client(server.url) as client:
+    async with Client(server.url, reconnect_timeout=LONG) as client:
         tasks, keys = await _twenty(client)
         with anyio.fail_after(LONG):
             async with anyio.create_task_group() as waiters:
@@ -54,7 +54,7 @@ async def test_server_that_keeps_its_tasks(restartable: StartServer, number: int
 async def test_callbacks_go_on_after_a_restart(restartable: StartServer, number: int, anyio_backend: object) -> None:
     """A status callback that nobody waits beside hears of what happens after the restart."""
     server = await anyio.to_thread.run_sync(restartable, number)
-    async with Client(server.url) as client:
+    async with Client(server.url, reconnect_timeout=LONG) as client:
         key = new_key("gate")
         task = await client.call_tool("gated", {"key": key}, task=True)
         over = anyio.Event()
@@ -71,7 +71,7 @@ async def test_callbacks_go_on_after_a_restart(restartable: StartServer, number:
 async def test_server_that_forgot_its_tasks(restartable: StartServer, number: int, anyio_backend: object) -> None:
     """When the server comes back without its tasks every waiter learns it, and new calls work."""
     server = await anyio.to_thread.run_sync(restartable, number)
-    async with Client(server.url) as client:
+    async with Client(server.url, reconnect_timeout=LONG) as client:
         tasks, _ = await _twenty(client)
         with anyio.fail_after(LONG):
             async with anyio.create_task_group() as waiters:

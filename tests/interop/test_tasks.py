@@ -282,7 +282,18 @@ async def test_leaving_a_task_block_by_an_error_cancels(client: Client) -> None:
 
 async def test_callbacks(client: Client) -> None:
     """Sync and async callbacks get each change once, in order and to the end, while nobody awaits the task."""
-    task = await client.call_tool("slow_computation", {"duration": 1}, task=True)
+    # If the machine stands still while the tool works, no step is seen.
+    for duration in (1, 10):
+        messages = await _told(client, duration)
+        assert messages - {None} <= {f"step {step} of 4" for step in range(1, 5)}
+        if messages - {None}:
+            return
+    raise AssertionError("no step was seen")
+
+
+async def _told(client: Client, duration: float) -> set[str | None]:
+    """The messages before the end of a task in steps."""
+    task = await client.call_tool("slow_computation", {"duration": duration}, task=True)
     plainly: list[TaskStatus] = []
     slowly: list[TaskStatus] = []
     over = anyio.Event()
@@ -306,10 +317,8 @@ async def test_callbacks(client: Client) -> None:
     assert [status.status for status in plainly] == ["working"] * (len(plainly) - 1) + ["completed"]
     visible = [(status.status, status.status_message) for status in plainly]
     assert all(one != next_one for one, next_one in itertools.pairwise(visible))
-    messages = {message for _, message in visible[:-1]}
     # fastmcp 2 and 3 push the state and the message of a step apart, so an empty message may come between two.
-    assert messages - {None} <= {f"step {step} of 4" for step in range(1, 5)}
-    assert messages != {None}
+    return {message for _, message in visible[:-1]}
 
 
 async def test_callback_on_a_finished_task(client: Client) -> None:
@@ -404,8 +413,8 @@ async def test_pushed_status_is_faster_than_the_interval(
 
 async def _run_rarely_polled(client: Client) -> None:
     took: list[float] = []
-    # A busy machine may hold up a task; each of three would come late only without push.
-    while len(took) < 3 and min(took, default=math.inf) > 4:
+    # A busy machine may hold up a task; each of six would come late only without push.
+    while len(took) < 6 and min(took, default=math.inf) > 4:
         task = await client.call_tool("rarely_polled", {"duration": 0.3}, task=True)
         begun = anyio.current_time()
         assert (await task.result(LONG)).data == "done"

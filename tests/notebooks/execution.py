@@ -16,7 +16,7 @@ _nbformat: Any = nbformat
 """It is not annotated."""
 FOLDER = ROOT / "docs" / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
-CELL_LIMIT = 120
+CELL_LIMIT = 240
 """Seconds that a cell may take."""
 
 

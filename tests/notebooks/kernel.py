@@ -22,7 +22,7 @@ from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 
 ROOT = Path(__file__).parent.parent.parent
-LIMIT = 60.0
+LIMIT = 180.0
 """The longest that a cell may take, which none should come near."""
 SETTLED = 0.4
 """Seconds until a cell that waits does nothing else any more. To stop it earlier would only be easier for it."""

@@ -185,7 +185,8 @@ def test_what_it_raises_is_logged(server: TaskServer, backend: Backend, caplog: 
         assert task.result(LIMIT).data is None
     assert "ZeroDivisionError: at one" in caplog.text
     assert "ZeroDivisionError: at two" in caplog.text
-    assert {record.name for record in caplog.records if record.exc_info} == {"mcptasks"}
+    raised = [record for record in caplog.records if record.exc_info and record.exc_info[0] is ZeroDivisionError]
+    assert {record.name for record in raised} == {"mcptasks"}
 
 
 def test_registering_late(server: TaskServer, backend: Backend) -> None:

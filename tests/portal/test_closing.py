@@ -145,7 +145,7 @@ def test_closed_more_than_once(server: TaskServer, backend: Backend) -> None:
 
 def test_never_opened(server: TaskServer, backend: Backend) -> None:
     """A client that was never opened says so when it is used, and closing it is no error and starts no thread."""
-    before = len(threads())
+    before = threads()
     client = make_client(server, backend)
     with pytest.raises(TaskConnectionError, match="not open"):
         client.list_tools()
@@ -154,7 +154,7 @@ def test_never_opened(server: TaskServer, backend: Backend) -> None:
     with pytest.raises(TaskConnectionError, match="not open"):
         _ = client.protocol_version
     client.close()
-    assert len(threads()) == before
+    assert threads() <= before
 
 
 def test_a_server_that_is_not_there(backend: Backend) -> None:

@@ -22,8 +22,8 @@ SOON = 4.0
 """Within how many seconds a program ends whose servers end when they are asked to."""
 STUBBORN = 9.0
 """The same with a server that the SDK has to terminate after 2 s."""
-CHANCES = 3
-"""How often programs are run until they end in time."""
+CHANCES = 5
+"""How often programs are run until they end in time. Only a slow machine needs more than one."""
 
 
 class Way:
@@ -104,7 +104,7 @@ SLOW = ("exit", "block", "atexit-before", "daemon", "closed")
 
 def assert_ends(name: str, folder: Path, manner: str, limit: float) -> None:
     """Programs on both backends, side by side, end in time and in the way that they should, with no more on stderr than
-    they should. If the machine is slow for a while, they get another chance, and a third."""
+    they should. If the machine is slow for a while, they get further chances."""
     took = list[float]()
     while len(took) < CHANCES and min(took, default=limit) >= limit:
         took.append(ended(name, folder, manner))
@@ -164,15 +164,23 @@ def test_servers_that_do_not_go(name: str, tmp_path: Path) -> None:
 def test_interrupted_while_it_ends(server: TaskServer, backend: Backend, manner: str, tmp_path: Path) -> None:
     """Ctrl-C while a program ends is heard when its clients are closed: a stdio server does not outlive it."""
     file = tmp_path / "pid"
-    with http(server) as url, Program("leave.py", url, backend, "hurried", file, manner) as program:
-        work(program, server)
-        program.expect("end")
-        if manner == "stubborn":
-            program.expect("ending")
-            program.interrupt(group=True)
-        program.ends()
-        assert ("KeyboardInterrupt" in program.errors) == (manner == "stubborn"), program.errors
-        eventually(partial(has_ended, int(file.read_text(encoding="utf-8"))), "the server outlives the program")
+
+    def heard() -> bool:
+        """Whether a program has heard of the interrupt. On a slow machine it may have ended before."""
+        with http(server) as url, Program("leave.py", url, backend, "hurried", file, manner) as program:
+            work(program, server)
+            program.expect("end")
+            if manner == "stubborn":
+                program.expect("ending")
+                program.interrupt(group=True)
+            program.ends()
+            eventually(partial(has_ended, int(file.read_text(encoding="utf-8"))), "the server outlives the program")
+            return "KeyboardInterrupt" in program.errors
+
+    if manner == "stubborn":
+        assert any(heard() for _ in range(CHANCES))
+    else:
+        assert not heard()
 
 
 def test_dropped_at_the_end(server: TaskServer, backend: Backend, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import pytest
@@ -270,11 +271,16 @@ def test_a_deadline_that_passes_in_a_handler(backend: Backend, era: Era) -> None
     with connected(server, backend, elicitation_handler=handler) as client:
         task, steered = begin(client, server)
         steered.need_input(QUESTION)
-        waiting = Aside(lambda: task.result(timeout=0.3))
-        waiting.thread.join(0.6)
+        limit, waits = 0.3, list[Aside[Any]]()
+        while not asked:  # On a slow machine the time may be over before the handler is called.
+            waits.append(Aside(partial(task.result, timeout=limit)))
+            eventually(lambda: asked or not waits[-1].thread.is_alive(), "nobody is asked")
+            limit *= 2
+        waits[-1].thread.join(limit)
         release.set()
-        waiting.join()
-        assert isinstance(waiting.error, TaskTimeoutError)
+        for waiting in waits:
+            waiting.join()
+            assert isinstance(waiting.error, TaskTimeoutError)
         eventually(lambda: client.list_tools(), "the client is stuck")
         again = Aside(lambda: task.result(LIMIT).data)
         assert answered(steered)["name"]["content"] == {"value": "late"}
@@ -331,10 +337,10 @@ def test_nobody_is_asked_in_vain(era: Era, backend: Backend) -> None:
 @pytest.mark.parametrize("option", ["elicitation_handler", "sampling_handler", "log_handler", "roots"])
 def test_handlers_that_cannot_be_called(server: TaskServer, backend: Backend, option: str) -> None:
     """What is no function is a `TypeError` before anything is started."""
-    before = len(threads())
+    before = threads()
     with pytest.raises(TypeError, match="roots" if option == "roots" else option):
         make_client(server, backend, **{option: 42})
-    assert len(threads()) == before
+    assert threads() <= before
     assert len(server.requests) == 0
 
 

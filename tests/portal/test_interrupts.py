@@ -6,6 +6,7 @@ is it interrupted, so that no test passes because it came too early.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
 from functools import partial
@@ -23,12 +24,12 @@ pytestmark = pytest.mark.slow
 SOON = 0.2
 """Within how many seconds a person expects to be out."""
 HELD_UP = 4.0
-"""What one interrupt in ten may take on a machine that is busy with something else. A clean-up that is waited for may
-take 5 s."""
+"""What one interrupt in ten may take if the machine is busy with something else. A clean-up that is waited for may take
+5 s."""
 GRACE = 0.15
 """Seconds for which the thread of an interrupted call waits for the call's clean-up (`_portal/call.py`)."""
-CHANCES = 3
-"""How often a way is tried until the interrupts come out soon."""
+CHANCES = 5
+"""How often a way is tried until the interrupts come out soon. Only a slow machine needs more than one."""
 
 
 def make_tools(server: TaskServer) -> TaskServer:
@@ -58,14 +59,23 @@ def program(server: TaskServer, backend: Backend) -> Generator[Program]:
 
 
 def assert_soon(interrupts: Callable[[], list[float]]) -> None:
-    """Nine interrupts in ten come out soon, and none takes long. If the machine is slow for a while, they get another
-    chance, and a third."""
-    soon = list[float]()
-    while len(soon) < CHANCES and min(soon, default=HELD_UP) > SOON:
+    """Nine interrupts in ten come out soon, and none takes long. If the machine is slow for a while, they get further
+    chances."""
+    tried = list[list[float]]()
+    while len(tried) < CHANCES:
         late = sorted(interrupts())
-        assert late[-1] <= HELD_UP, late
-        soon.append(late[len(late) * 9 // 10 - 1])
-    assert min(soon) <= SOON, soon
+        if late[len(late) * 9 // 10 - 1] <= SOON and late[-1] <= HELD_UP:
+            return
+        tried.append(late)
+    raise AssertionError(f"never soon: {tried}")
+
+
+def assert_not_held_up(interrupt: Callable[[], float]) -> None:
+    """An interrupt does not wait for a clean-up. If the machine stands still just then, there are further chances."""
+    tried = list[float]()
+    while min(tried, default=math.inf) > HELD_UP:
+        assert len(tried) < CHANCES, tried
+        tried.append(interrupt())
 
 
 def interrupted(program: Program, *, group: bool = False) -> float:
@@ -128,15 +138,22 @@ def test_groups(program: Program, server: TaskServer) -> None:
 
 def test_mapping(program: Program, server: TaskServer) -> None:
     """Ctrl-C in the iteration over a `map` is out as soon, and asks the server to cancel what was started."""
-    work = server.next_task_blocking()
-    program.tell("map")
-    steered = [server.next_task_blocking() for _ in range(3)]
-    program.expect("waiting")
-    assert interrupted(program) <= HELD_UP
-    program.tell("check")
-    program.expect("works")
-    for one in steered:
-        one.wait_for_blocking(lambda task: task.cancel_requested, LIMIT)
+    work = server.next_task_blocking(LIMIT)
+
+    def once() -> float:
+        program.tell("map")
+        steered = [server.next_task_blocking(LIMIT) for _ in range(3)]
+        for one in steered:  # Until then the client may not know the task.
+            server.requests.wait_for_blocking("tasks/get", task_id=one.task_id, timeout=LIMIT)
+        program.expect("waiting")
+        late = interrupted(program)
+        program.tell("check")
+        program.expect("works")
+        for one in steered:
+            one.wait_for_blocking(lambda task: task.cancel_requested, LIMIT)
+        return late
+
+    assert_not_held_up(once)
     program.tell("finish")
     work.complete("done")
     assert program.expect("result") == ["done"]
@@ -153,6 +170,7 @@ def test_plain_calls(program: Program, server: TaskServer) -> None:
         late = interrupted(program)
         if late >= GRACE:
             server.requests.wait_for_blocking("tasks/cancel", cancelled + 1, timeout=LIMIT)
+            steered.wait_for_blocking(lambda task: task.cancel_requested, LIMIT)
         assert server.requests.count("tasks/cancel") == cancelled + 1
         assert steered.cancel_requested
         program.tell("check")
@@ -208,14 +226,19 @@ def test_opening(program: Program, server: TaskServer) -> None:
 
 def test_twice(program: Program, server: TaskServer) -> None:
     """A second Ctrl-C does not wait for the clean-up of the first, here a `tasks/cancel` without an answer."""
-    work = server.next_task_blocking()
+    work = server.next_task_blocking(LIMIT)
     server.faults.add("tasks/cancel", Drop(), times=None)
-    plain_call(program, server)
-    program.interrupt()
-    server.requests.wait_for_blocking("tasks/cancel", timeout=LIMIT)
-    assert interrupted(program) <= HELD_UP
+
+    def once() -> float:
+        steered = plain_call(program, server)
+        program.interrupt()
+        server.requests.wait_for_blocking("tasks/cancel", task_id=steered.task_id, timeout=LIMIT)
+        late = interrupted(program)
+        program.tell("no check")
+        return late
+
+    assert_not_held_up(once)
     server.faults.clear()
-    program.tell("no check")
     program.tell("finish")
     work.complete("done")
     assert program.expect("result") == ["done"]

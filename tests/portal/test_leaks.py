@@ -207,7 +207,7 @@ def test_opening_and_closing(where: str, first: int, times: int, what: str, endi
         for program in programs:
             running.enter_context(program)
         for program in programs:
-            before, after = ([int(word) for word in program.expect("look", 6 * LIMIT)] for _ in range(2))
+            before, after = ([int(word) for word in program.expect("look", 4 * LIMIT)] for _ in range(2))
             program.ends_well()
             assert after[0] == before[0] == 1
             assert after[1] <= before[1] + 1

@@ -40,7 +40,7 @@ ELSE = '"endpoint": "x", "era": "2026-07-28"'
 Ways = dict[str, tuple[type[TaskError], Callable[[Client, Task[Any]], object]]]
 FAILING: Ways = {
     "result": (ToolError, lambda client, task: task.result()),
-    "timed": (ToolError, lambda client, task: task.result(timeout=5)),
+    "timed": (ToolError, lambda client, task: task.result(timeout=60)),
     "wait": (TaskStateError, lambda client, task: task.wait(state="input_required")),
     "plain": (TaskFailedError, lambda client, task: client.call_tool("no such tool")),
     "create": (TaskFailedError, lambda client, task: client.call_tool("no such tool", task=True)),

@@ -34,7 +34,7 @@ async def outcome(url: str, target: str | None) -> dict[str, object]:
             endless.set()
 
     extension = TasksExtension(PollingPolicy(first=0.02), target=target, on_task=on_task)
-    with anyio.fail_after(60):
+    with anyio.fail_after(120):
         async with fastmcp.Client(url, extensions=[extension], elicitation_handler=ask) as client:
             result = await client.call_tool("slow_computation", {"duration": 0.1})
             trip = await client.call_tool("book_trip")

@@ -16,15 +16,15 @@ async def main() -> None:
         task = await client.call_tool("slow_computation", {"duration": 0.1}, task=True)
         messages = []
         task.on_status_change(lambda status: messages.append(status.status))
-        result = await task.result(30)
+        result = await task.result(120)
         failing = await client.call_tool("report_error", {"message": "refused"}, task=True)
         try:
-            await failing.result(30)
+            await failing.result(120)
         except ToolError as error:
             failure = str(error)
         endless = await client.call_tool("endless", task=True)
         await endless.cancel()
-        cancelled = await endless.wait(timeout=30)
+        cancelled = await endless.wait(timeout=120)
         resource = await client.read_resource("report://slow", task=True)
         try:
             await client.task("no-such-task").status()

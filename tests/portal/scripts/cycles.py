@@ -44,7 +44,7 @@ def cycle() -> None:
         task = client.call_tool("quick", task=True)
         remove = task.on_status_change(lambda status: None)
         assert [status.status for status in task.updates()][-1] == "completed"
-        assert task.future().result(10).data == task.result().data == 1
+        assert task.future().result(120).data == task.result().data == 1
         remove()
     client.list_tools()
     if ending == "close":

@@ -44,8 +44,8 @@ def in_child(client: Client, task: Task[Any], updates: Any, future: Future[Any])
         "updates": task.updates,
         "next": lambda: next(updates),
         "future": task.future,
-        "outstanding": lambda: future.result(timeout=10),
-        "completed": lambda: next(as_completed([future], timeout=10)).result(),
+        "outstanding": lambda: future.result(timeout=120),
+        "completed": lambda: next(as_completed([future], timeout=120)).result(),
         "cancel": task.cancel,
         "callback": lambda: task.on_status_change(print),
         "block": task.__enter__,
@@ -100,6 +100,6 @@ with make_client(url, backend) as client, stdio:
     say("child", os.waitstatus_to_exitcode(os.waitpid(client.run(fork_inside), 0)[1]))
     say("tools", len(client.list_tools()))
     say("next", next(updates).status)
-    say("future", future.result(timeout=10).data)
-    say("result", task.result(timeout=10).data)
+    say("future", future.result(timeout=120).data)
+    say("result", task.result(timeout=120).data)
 say("closed")

@@ -35,7 +35,7 @@ with make_client(url, backend) as client:
         client.list_tools()
         child = os.fork()
         if child == 0:
-            faulthandler.dump_traceback_later(20, exit=True)
+            faulthandler.dump_traceback_later(120, exit=True)
             with make_client(url, backend) as own:
                 own.call_tool("quick", task=True).result()
             os._exit(0)

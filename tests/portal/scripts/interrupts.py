@@ -82,7 +82,7 @@ with make_client(url, backend, elicitation_handler=handler) as client:
             eventually(lambda: len(threads()) <= alive, "a thread of the interrupted call is left")
             client.list_tools()
             say("works")
-    say("result", task.result(timeout=30).data)
+    say("result", task.result(timeout=120).data)
     with make_client(url, backend) as another:
         say("another", another.protocol_version)
 say("closed", *answers)

@@ -21,7 +21,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mcptasks import TaskConnectionError, TaskStatus
-from tests.portal.scripts.talk import make_client, say, say_when_still
+from tests.portal.scripts.talk import asleep, make_client, say, say_when_still
 
 url, backend, way, pid_file, manner = sys.argv[1:]
 
@@ -62,17 +62,17 @@ def in_a_thread() -> None:
     """Go on after the main thread has ended."""
     threading.main_thread().join()
     say("alone")
-    say("result", task.result(timeout=10).data)
+    say("result", task.result(timeout=120).data)
 
 
 def say_when_it_ends() -> None:
     """Say so when the main thread waits for the background thread at the end of the program."""
-    main = threading.main_thread().ident
+    main = threading.main_thread()
 
     def stands() -> tuple[str, int] | None:
-        frame = sys._current_frames().get(main or 0)
+        frame = sys._current_frames().get(main.ident or 0)
         last = frame and (frame.f_code.co_name, frame.f_lasti)
-        while frame is not None:
+        while frame is not None and asleep(main):
             if frame.f_code.co_name == "shut_down":
                 return last
             frame = frame.f_back

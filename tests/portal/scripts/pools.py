@@ -19,7 +19,7 @@ def finish(url: str, backend: str, reference: TaskReference) -> tuple[Any, TaskR
     """In a process of the pool: the result of the parent's task."""
     with make_client(url, backend) as client:
         task = client.resume(reference)
-        return task.result(timeout=30).data, task.reference
+        return task.result(timeout=120).data, task.reference
 
 
 def main() -> None:
@@ -34,17 +34,17 @@ def main() -> None:
             pool = context.Pool(2)
             found = pool.starmap_async(finish, arguments)
             say("started")
-            answers = found.get(timeout=60)
+            answers = found.get(timeout=180)
             pool.close()
             pool.join()
         else:
             with ProcessPoolExecutor(2, mp_context=context) as executor:
                 futures = [executor.submit(finish, *each) for each in arguments]
                 say("started")
-                answers = [future.result(timeout=60) for future in futures]
+                answers = [future.result(timeout=180) for future in futures]
         assert [reference for _, reference in answers] == [task.reference for task in tasks]
         say("found", *(data for data, _ in answers))
-        say("own", *(task.result(timeout=10).data for task in tasks))
+        say("own", *(task.result(timeout=120).data for task in tasks))
 
 
 if __name__ == "__main__":

@@ -90,7 +90,7 @@ with make_client(url, backend) as client:
         eventually(lambda: loop_tasks(client) <= tasks, f"{way}: tasks of interrupted calls are left on the loop")
         client.list_tools()
         say("late", *late)
-    say("result", task.result(timeout=30).data)
+    say("result", task.result(timeout=120).data)
 # An interrupt must not lose a client either, whose thread would stay.
 eventually(lambda: {thread.name for thread in threads()} == {"MainThread", "interrupts"}, "a thread is left")
 say("closed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import re
 import signal
 import sys
 import threading
@@ -40,17 +41,26 @@ def make_client(target: Any, backend: Any, **options: Any) -> Client:
     return Client(target, backend=backend, **settings)
 
 
+def asleep(thread: threading.Thread) -> bool:
+    """Whether a thread waits for something other than a processor: on a busy machine a thread may stand at one place
+    though it could go on. Without /proc, always true."""
+    try:
+        status = Path(f"/proc/self/task/{thread.native_id}/status").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return True
+    return re.search(r"^State:\s+S", status, re.MULTILINE) is not None
+
+
 def say_when_still(word: str) -> None:
     """Say the word as soon as the main thread stands still inside the package, or in a handler called by it."""
-    main = threading.main_thread().ident
-    assert main is not None
+    main = threading.main_thread()
 
     def place() -> list[tuple[str, int]]:
-        frame, stack = sys._current_frames().get(main), list[tuple[str, int]]()
+        frame, stack = sys._current_frames().get(main.ident or 0), list[tuple[str, int]]()
         while frame is not None:
             stack.append((frame.f_code.co_filename, frame.f_lasti))
             frame = frame.f_back
-        return stack if any(name.startswith(PACKAGE) for name, _ in stack) else []
+        return stack if asleep(main) and any(name.startswith(PACKAGE) for name, _ in stack) else []
 
     def watch() -> None:
         last: list[tuple[str, int]] = []
