@@ -221,7 +221,7 @@ async def test_a_killed_process(era: Era, tmp_path: Path) -> None:
     """A killed stdio server is started again when it is needed; its tasks are gone, and waiters hear that."""
     script = tmp_path / "server.py"
     script.write_text(textwrap.dedent(SCRIPT))
-    async with connected([sys.executable, str(script), era], limit=180, reconnect_timeout=60.0) as client:
+    async with connected([sys.executable, str(script), era], limit=300, reconnect_timeout=200.0) as client:
         first = (await client.call_tool("pid")).data
         task = await client.call_tool("work", task=True)
         async with anyio.create_task_group() as waiters:
