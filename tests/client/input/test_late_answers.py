@@ -31,6 +31,8 @@ class Person:
         self.asked: list[str] = []
         self.begun = Signal()
         self.go_on = threading.Event()
+        self.timeout = 0.1
+        """Seconds that a wait takes during which the handler is to begin. A slow machine may need more."""
         self._world = world
         self._errors = list(errors)
 
@@ -38,7 +40,7 @@ class Person:
         """Answer, late."""
         self.asked.append(params.message)
         self.begun.set()
-        self.go_on.wait(2 * LIMIT if self._world is ASYNC else 0.3)
+        self.go_on.wait(2 * LIMIT if self._world is ASYNC else 3 * self.timeout)
         if isinstance(self._world, BlockingWorld):
             # Also on a machine that stood still meanwhile, the deadline counts before what this returns.
             self._world.let_portals_run()
@@ -117,7 +119,9 @@ async def test_a_late_failure(server: TaskServer, world: World, caplog: pytest.L
         with caplog.at_level(logging.WARNING, "mcptasks"):
             while not person.asked:
                 with pytest.raises(TaskTimeoutError):
-                    await task.result(timeout=0.1)
+                    await task.result(timeout=person.timeout)
+                if not person.asked:
+                    person.timeout *= 2
             person.go_on.set()
             while "nobody waits for its answer" not in caplog.text:
                 await settle()
@@ -167,7 +171,8 @@ async def test_the_client_is_closed(server: TaskServer) -> None:
             steered.need_input({"name": NAME})
             while not person.asked:
                 with pytest.raises(TaskTimeoutError):
-                    await task.result(timeout=0.1)
+                    await task.result(timeout=person.timeout)
+                person.timeout *= 2
             await person.begun.wait()
     finally:
         person.go_on.set()
