@@ -39,7 +39,7 @@ async def test_server_that_keeps_its_tasks(restartable: StartServer, number: int
     server = await anyio.to_thread.run_sync(restartable, number)
     async with Client(server.url, reconnect_timeout=START) as client:
         tasks, keys = await _twenty(client)
-        with anyio.fail_after(LONG):
+        with anyio.fail_after(START + LONG):
             async with anyio.create_task_group() as waiters:
                 for task, gate in zip(tasks, keys, strict=True):
                     waiters.start_soon(_expect, task, f"through {gate}")
@@ -73,7 +73,7 @@ async def test_server_that_forgot_its_tasks(restartable: StartServer, number: in
     server = await anyio.to_thread.run_sync(restartable, number)
     async with Client(server.url, reconnect_timeout=START) as client:
         tasks, _ = await _twenty(client)
-        with anyio.fail_after(LONG):
+        with anyio.fail_after(START + LONG):
             async with anyio.create_task_group() as waiters:
                 for task in tasks:
                     waiters.start_soon(_expect_forgotten, task)
@@ -101,7 +101,7 @@ async def test_stdio_server_that_dies(number: int, anyio_backend: object) -> Non
     assert isinstance(parameters, StdioServerParameters)
     async with Client(parameters, reconnect_timeout=START) as client:
         task = await client.call_tool("endless", task=True)
-        with anyio.fail_after(LONG):
+        with anyio.fail_after(START + LONG):
             async with anyio.create_task_group() as waiters:
                 waiters.start_soon(_expect_forgotten, task)
                 with pytest.raises(TaskConnectionError):
@@ -124,7 +124,7 @@ async def test_who_only_waits_learns_that_a_stdio_server_died(
     polling = PollingPolicy(early=False, ceiling=3600, push_interval=3600)
     async with Client(server, polling=polling, reconnect_timeout=START) as client:
         task = await client.call_tool("endless", task=True)
-        with anyio.fail_after(LONG):
+        with anyio.fail_after(START + LONG):
             async with anyio.create_task_group() as waiters:
                 waiters.start_soon(_expect_forgotten, task)
                 await task.status()
