@@ -14,7 +14,7 @@ import pytest
 from mcptasks import Client
 from tests.interop.fault_proxy import FaultProxy
 from tests.interop.processes import GENERATIONS, HttpServer
-from tests.interop.targets import FastMcp, at_url, over_stdio
+from tests.interop.targets import START, FastMcp, at_url, over_stdio
 
 HERE = Path(__file__).parent
 StartServer = Callable[[int], HttpServer]
@@ -108,7 +108,7 @@ def fastmcp(request: pytest.FixtureRequest, generation: int) -> FastMcp:
 @pytest.fixture(scope="module")
 async def client(fastmcp: FastMcp, anyio_backend: object) -> AsyncIterator[Client]:
     """A client that the tests of one module share, since starting a server over stdio takes seconds."""
-    async with Client(fastmcp.target) as client:
+    async with Client(fastmcp.target, reconnect_timeout=START) as client:
         yield client
 
 

@@ -13,6 +13,10 @@ from tests.interop.processes import server_command, server_settings
 LONG = 120.0
 """Seconds that no step of a test takes unless something hangs."""
 
+START = 180.0
+"""Seconds that the process of a server may take to start, as `reconnect_timeout` of its client. It takes a few, and a
+minute or more on a machine that is busy with much else."""
+
 _numbers = itertools.count()
 _FoundT = TypeVar("_FoundT")
 

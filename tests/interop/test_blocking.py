@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from mcptasks.sync import Client, TaskCancelledError, TaskStateError, TaskTimeoutError, ToolError
-from tests.interop.targets import LONG, new_key, over_stdio
+from tests.interop.targets import LONG, START, new_key, over_stdio
 
 
 # Each transport with one kind of event loop: neither knows of the other, and test_tasks.py crosses them.
@@ -20,7 +20,7 @@ def client(request: pytest.FixtureRequest, generation: int) -> Iterator[Client]:
     """A client that the tests of this module share, since starting a server over stdio takes seconds."""
     transport, backend = request.param
     target = over_stdio(generation).target if transport == "stdio" else request.getfixturevalue("fastmcp_url")
-    with Client(target, backend=backend) as client:
+    with Client(target, backend=backend, reconnect_timeout=START) as client:
         yield client
 
 

@@ -15,7 +15,7 @@ import mcptasks.sync
 from mcptasks import Client, HostTasks, InputContext
 from tests.interop.environments import server_python
 from tests.interop.processes import SERVERS
-from tests.interop.targets import LONG
+from tests.interop.targets import LONG, START
 
 SERVER = str(SERVERS / "hosting3_server.py")
 HOSTING = HostTasks(ttl=600, poll_interval=0.02)
@@ -61,7 +61,8 @@ async def drive(target: Any) -> None:
                 cancelled.append(params.message)
         return {"account": "savings"}
 
-    async with Client(target, elicitation_handler=choose, sampling_handler=shout, host_tasks=HOSTING) as client:
+    options: dict[str, Any] = {"elicitation_handler": choose, "sampling_handler": shout, "host_tasks": HOSTING}
+    async with Client(target, reconnect_timeout=START, **options) as client:
         with anyio.fail_after(LONG):
             assert client.protocol_version == "2025-11-25"
             assert await said(client, "choose") == "accept: {'account': 'savings'}"
@@ -94,5 +95,6 @@ def test_blocking() -> None:
     def choose(context: InputContext[Any], params: Any) -> dict[str, str]:
         return {"account": "savings"}
 
-    with mcptasks.sync.Client(over_stdio(), elicitation_handler=choose, host_tasks=HOSTING) as client:
+    options: dict[str, Any] = {"elicitation_handler": choose, "host_tasks": HOSTING}
+    with mcptasks.sync.Client(over_stdio(), reconnect_timeout=START, **options) as client:
         assert client.call_tool("choose", timeout=LONG).text == "accept: {'account': 'savings'}"

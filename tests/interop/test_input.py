@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from mcptasks import Client, InputContext, Task, TaskInputRequiredError
-from tests.interop.targets import LONG, FastMcp, over_stdio
+from tests.interop.targets import LONG, START, FastMcp, over_stdio
 
 pytestmark = pytest.mark.anyio
 both = pytest.mark.parametrize("generation", [3, 4], indirect=True)
@@ -34,7 +34,7 @@ async def test_question_in_mid_task(fastmcp_url: str) -> None:
 @both
 async def test_question_that_nobody_answers(fastmcp: FastMcp) -> None:
     """Without a handler the question comes out of `result()`, nothing false is sent, and a person answers it."""
-    async with Client(fastmcp.target) as client:
+    async with Client(fastmcp.target, reconnect_timeout=START) as client:
         task = await client.call_tool("ask_name", task=True)
         with anyio.fail_after(LONG):
             with pytest.raises(TaskInputRequiredError):
@@ -128,6 +128,8 @@ async def test_sampling(fastmcp_url: str) -> None:
 @pytest.mark.parametrize("generation", [3], indirect=True)
 async def test_sampling_by_context(generation: int) -> None:
     """The request that fastmcp's own `ctx.sample` makes in a task is answered too."""
-    async with Client(over_stdio(generation).target, sampling_handler=lambda context, params: "upon a time") as client:
+    target = over_stdio(generation).target
+    options: dict[str, Any] = {"sampling_handler": lambda context, params: "upon a time"}
+    async with Client(target, reconnect_timeout=START, **options) as client:
         task = await client.call_tool("complete", {"prompt": "once", "by_context": True}, task=True)
         assert (await task.result(LONG)).data == "once: upon a time"

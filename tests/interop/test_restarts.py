@@ -12,7 +12,7 @@ from mcp import StdioServerParameters
 
 from mcptasks import Client, PollingPolicy, Task, TaskConnectionError, TaskNotFoundError, ToolResult
 from tests.interop.processes import HttpServer
-from tests.interop.targets import LONG, new_key, over_stdio
+from tests.interop.targets import LONG, START, new_key, over_stdio
 
 pytestmark = pytest.mark.anyio
 
@@ -37,9 +37,9 @@ async def _expect(task: Task[ToolResult], text: str) -> None:
 async def test_server_that_keeps_its_tasks(restartable: StartServer, number: int, anyio_backend: object) -> None:
     """Twenty waiters survive a server that drops every connection and session and listens again a little later."""
     server = await anyio.to_thread.run_sync(restartable, number)
-    async with Client(server.url, reconnect_timeout=LONG) as client:
+    async with Client(server.url, reconnect_timeout=START) as client:
         tasks, keys = await _twenty(client)
-        with anyio.fail_after(LONG):
+        with anyio.fail_after(START + LONG):
             async with anyio.create_task_group() as waiters:
                 for task, gate in zip(tasks, keys, strict=True):
                     waiters.start_soon(_expect, task, f"through {gate}")
@@ -54,7 +54,7 @@ async def test_server_that_keeps_its_tasks(restartable: StartServer, number: int
 async def test_callbacks_go_on_after_a_restart(restartable: StartServer, number: int, anyio_backend: object) -> None:
     """A status callback that nobody waits beside hears of what happens after the restart."""
     server = await anyio.to_thread.run_sync(restartable, number)
-    async with Client(server.url, reconnect_timeout=LONG) as client:
+    async with Client(server.url, reconnect_timeout=START) as client:
         key = new_key("gate")
         task = await client.call_tool("gated", {"key": key}, task=True)
         over = anyio.Event()
@@ -71,9 +71,9 @@ async def test_callbacks_go_on_after_a_restart(restartable: StartServer, number:
 async def test_server_that_forgot_its_tasks(restartable: StartServer, number: int, anyio_backend: object) -> None:
     """When the server comes back without its tasks every waiter learns it, and new calls work."""
     server = await anyio.to_thread.run_sync(restartable, number)
-    async with Client(server.url, reconnect_timeout=LONG) as client:
+    async with Client(server.url, reconnect_timeout=START) as client:
         tasks, _ = await _twenty(client)
-        with anyio.fail_after(LONG):
+        with anyio.fail_after(START + LONG):
             async with anyio.create_task_group() as waiters:
                 for task in tasks:
                     waiters.start_soon(_expect_forgotten, task)
@@ -99,9 +99,9 @@ async def test_stdio_server_that_dies(number: int, anyio_backend: object) -> Non
     """A subprocess that dies takes its tasks along: waiters learn it, and the next call starts another one."""
     parameters = over_stdio(number).target
     assert isinstance(parameters, StdioServerParameters)
-    async with Client(parameters) as client:
+    async with Client(parameters, reconnect_timeout=START) as client:
         task = await client.call_tool("endless", task=True)
-        with anyio.fail_after(LONG):
+        with anyio.fail_after(START + LONG):
             async with anyio.create_task_group() as waiters:
                 waiters.start_soon(_expect_forgotten, task)
                 with pytest.raises(TaskConnectionError):
@@ -122,9 +122,9 @@ async def test_who_only_waits_learns_that_a_stdio_server_died(
         update={"command": "sh", "args": ["-c", script, parameters.command, *parameters.args]}
     )
     polling = PollingPolicy(early=False, ceiling=3600, push_interval=3600)
-    async with Client(server, polling=polling) as client:
+    async with Client(server, polling=polling, reconnect_timeout=START) as client:
         task = await client.call_tool("endless", task=True)
-        with anyio.fail_after(LONG):
+        with anyio.fail_after(START + LONG):
             async with anyio.create_task_group() as waiters:
                 waiters.start_soon(_expect_forgotten, task)
                 await task.status()

@@ -22,7 +22,7 @@ from mcptasks import (
     TtlIgnoredWarning,
 )
 from tests.interop.processes import HttpServer
-from tests.interop.targets import LONG, FastMcp, new_key, until
+from tests.interop.targets import LONG, START, FastMcp, new_key, until
 
 pytestmark = pytest.mark.anyio
 
@@ -369,7 +369,7 @@ async def test_ttl(fastmcp: FastMcp, ttl: float | timedelta) -> None:
     words = {2: "keeps the task for 0:01:00, not for the ttl of 0:02:00", 4: "ttl was not sent"}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", TtlIgnoredWarning)
-        async with Client(fastmcp.target) as client:
+        async with Client(fastmcp.target, reconnect_timeout=START) as client:
             task = await client.call_tool("add", {"a": 2, "b": 3}, task=True, ttl=ttl)
             # The creating answer counts, since fastmcp 2 and 3 name another time in every later message.
             assert (task.reference.expires_at is None) is (fastmcp.generation == 2)
@@ -407,7 +407,7 @@ async def test_pushed_status_is_faster_than_the_interval(
         return
     # A new server: fastmcp 2.14 pushes an end some 20 ms later for every task that it has ever run.
     target = restartable(2).url if fastmcp.transport == "http" else fastmcp.target
-    async with Client(target) as alone:
+    async with Client(target, reconnect_timeout=START) as alone:
         await _run_rarely_polled(alone)
 
 

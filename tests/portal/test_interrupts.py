@@ -7,6 +7,7 @@ is it interrupted, so that no test passes because it came too early.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
 from functools import partial
@@ -30,6 +31,8 @@ GRACE = 0.15
 """Seconds for which the thread of an interrupted call waits for the call's clean-up (`_portal/call.py`)."""
 CHANCES = 5
 """How often a way is tried until the interrupts come out soon. Only a slow machine needs more than one."""
+PATIENCE = 60.0
+"""Seconds after which a way has no further chances: a test that takes ten minutes ends the run."""
 
 
 def make_tools(server: TaskServer) -> TaskServer:
@@ -61,8 +64,8 @@ def program(server: TaskServer, backend: Backend) -> Generator[Program]:
 def assert_soon(interrupts: Callable[[], list[float]]) -> None:
     """Nine interrupts in ten come out soon, and none takes long. If the machine is slow for a while, they get further
     chances."""
-    tried = list[list[float]]()
-    while len(tried) < CHANCES:
+    tried, begun = list[list[float]](), time.monotonic()
+    while not tried or (len(tried) < CHANCES and time.monotonic() - begun < PATIENCE):
         late = sorted(interrupts())
         if late[len(late) * 9 // 10 - 1] <= SOON and late[-1] <= HELD_UP:
             return
@@ -72,9 +75,9 @@ def assert_soon(interrupts: Callable[[], list[float]]) -> None:
 
 def assert_not_held_up(interrupt: Callable[[], float]) -> None:
     """An interrupt does not wait for a clean-up. If the machine stands still just then, there are further chances."""
-    tried = list[float]()
+    tried, begun = list[float](), time.monotonic()
     while min(tried, default=math.inf) > HELD_UP:
-        assert len(tried) < CHANCES, tried
+        assert not tried or (len(tried) < CHANCES and time.monotonic() - begun < PATIENCE), tried
         tried.append(interrupt())
 
 
