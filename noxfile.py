@@ -167,12 +167,13 @@ def soak(session: nox.Session) -> None:
     session.run("python", "-m", "tests.benchmarks.soak", *session.posargs)
 
 
-@nox.session(python=MAIN, default=False)
+@nox.session(python=MAIN)
 def conformance(session: nox.Session) -> None:
     """The MCP project's own tests of the client, and of the testing server; `nox -s conformance -- SCENARIO ...`.
 
     Needs npm's registry once: the suite is kept beside the environments of tests/interop. A session that neither has
-    the suite nor reaches the registry is skipped with a sentence: no fault of the project would be found that way.
+    the suite nor reaches the registry is skipped, and nox's last lines say why: a package index alone does not have the
+    suite, and no fault of the project would be found that way.
     Writes the table of docs/protocols.md; in CI, where nothing may be written, a table that is not up to date fails."""
     session.install("-e", ".[trio]", *nox.project.dependency_groups(PROJECT, "conformance"))
     why_not = session.run("python", "-m", "tests.conformance", "--install", silent=True, success_codes=[0, 75])

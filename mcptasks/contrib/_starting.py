@@ -9,8 +9,9 @@ import anyio
 
 from mcptasks import Client, Task, TaskError, ToolResult
 
-_GRACE = 2.0
-"""Seconds for which a call may still say which task came of it when its caller has been cancelled."""
+_GRACE = 4.0
+"""Seconds for which a call may still say which task came of it when its caller has been cancelled. Servers answer at
+once with a task, unless they are busy."""
 _CANCEL = 5.0
 """Seconds that asking for a task's cancellation may take."""
 

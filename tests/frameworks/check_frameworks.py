@@ -25,6 +25,7 @@ REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "pydantic_ai": ("pydantic-ai-slim[mcp]==2.68.0", FASTMCP),
     "langchain": ("langchain==1.5.2", "langgraph==1.2.24", FASTMCP),
     "llama_index": ("llama-index-tools-mcp==0.6.0", "llama-index-core==0.14.25"),
+    "agent_framework": ("agent-framework-core==1.23.0", "tenacity>=9.1.4,<9.2"),
 }
 """What goes into the environment of each framework: the newest versions that install together with `mcp`."""
 LIMIT = 1800.0
