@@ -187,7 +187,8 @@ ENGINES = ("distributed==2026.8.0", "temporalio==1.35.0", "celery==5.7.0", "dbos
 AIRFLOW = ("apache-airflow-core==3.3.2", "apache-airflow-task-sdk==1.3.2")
 """Pinned, so that a new version of an engine fails nothing until somebody looks at it."""
 ENGINE_TESTS = ("hypothesis>=6.130", "pytest>=9.0", "pytest-trio>=0.8", "pytest-xdist>=3.8")
-"""What the checks in tests/engines need beside the engines: a part of the extra `test`, whose rest takes a minute."""
+"""What the checks in tests/engines need beside the engines, and those in tests/frameworks: a part of the extra `test`,
+whose rest takes a minute."""
 
 
 @nox.session(python=MAIN, default=False)
@@ -207,13 +208,13 @@ def airflow(session: nox.Session) -> None:
     _pytest(session, "tests/engines/check_airflow.py", "tests/engines/check_page.py")
 
 
-@nox.session(python=MAIN, default=False)
+@nox.session(python=MAIN)
 def frameworks(session: nox.Session) -> None:
     """The adapters of `mcptasks.contrib` with the real agent frameworks, each in an environment of its own.
 
     The environments are kept; see tests/interop/environments.py."""
-    session.install("-e", ".[test]")
-    _pytest(session, "-n", "2", "tests/frameworks/check_frameworks.py")
+    session.install("-e", ".[trio]", *ENGINE_TESTS)
+    _pytest(session, "-n", "2", "--dist", "worksteal", "tests/frameworks/check_frameworks.py")
 
 
 @nox.session(python=MAIN)

@@ -1,7 +1,7 @@
 """The adapters with the real frameworks: each framework's tests run in an environment of its own, pinned.
 
-By its path, since the ordinary run has no frameworks: `nox -s frameworks`. `$MCPTASKS_TEST_OPENAI_AGENTS` and the like
-may name an environment that exists already, which is then used as it is.
+`nox -s frameworks` runs this file by its path: a plain `pytest` does not make the environments.
+`$MCPTASKS_TEST_OPENAI_AGENTS` and the like may name an environment that exists already, which is then used as it is.
 """
 
 from __future__ import annotations
