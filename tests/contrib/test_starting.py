@@ -19,7 +19,7 @@ async def test_a_caller_that_goes_leaves_no_task(server: TaskServer, seconds: fl
     server.faults.add("tools/call", Delay(seconds))
     async with Client(server, store=Store.memory()) as client:
         async with anyio.create_task_group() as group:
-            group.start_soon(start, client, "work", {}, "key")
+            group.start_soon(start, client, "work", None, "key")
             await server.requests.wait_for("tools/call")
             group.cancel_scope.cancel()
         assert [task.status for task in server.tasks.values()] == ["cancelled"]
