@@ -172,7 +172,8 @@ def conformance(session: nox.Session) -> None:
     """The MCP project's own tests of the client, and of the testing server; `nox -s conformance -- SCENARIO ...`.
 
     Needs npm's registry once: the suite is kept beside the environments of tests/interop. A session that neither has
-    the suite nor reaches the registry is skipped with a sentence: no fault of the project would be found that way.
+    the suite nor reaches the registry is skipped, and nox's last lines say why: a package index alone does not have the
+    suite, and no fault of the project would be found that way.
     Writes the table of docs/protocols.md; in CI, where nothing may be written, a table that is not up to date fails."""
     session.install("-e", ".[trio]", *nox.project.dependency_groups(PROJECT, "conformance"))
     why_not = session.run("python", "-m", "tests.conformance", "--install", silent=True, success_codes=[0, 75])
@@ -186,7 +187,8 @@ ENGINES = ("distributed==2026.8.0", "temporalio==1.35.0", "celery==5.7.0", "dbos
 AIRFLOW = ("apache-airflow-core==3.3.2", "apache-airflow-task-sdk==1.3.2")
 """Pinned, so that a new version of an engine fails nothing until somebody looks at it."""
 ENGINE_TESTS = ("hypothesis>=6.130", "pytest>=9.0", "pytest-trio>=0.8", "pytest-xdist>=3.8")
-"""What the checks in tests/engines need beside the engines: a part of the extra `test`, whose rest takes a minute."""
+"""What the checks in tests/engines need beside the engines, and those in tests/frameworks: a part of the extra `test`,
+whose rest takes a minute."""
 
 
 @nox.session(python=MAIN, default=False)
@@ -211,8 +213,8 @@ def frameworks(session: nox.Session) -> None:
     """The adapters of `mcptasks.contrib` with the real agent frameworks, each in an environment of its own.
 
     The environments are kept; see tests/interop/environments.py."""
-    session.install("-e", ".[test]")
-    _pytest(session, "-n", "2", "tests/frameworks/check_frameworks.py")
+    session.install("-e", ".[trio]", *ENGINE_TESTS)
+    _pytest(session, "-n", "2", "--dist", "worksteal", "tests/frameworks/check_frameworks.py")
 
 
 @nox.session(python=MAIN)

@@ -32,9 +32,10 @@ from mcptasks._engine.waiting.waiter import Waiter
 _STATUSES: Mapping[type[Outcome], Status] = {Finished: "completed", Failed: "failed", Cancelled: "cancelled"}
 """The terminal status for each kind of outcome."""
 
-_GRACE = 2.0
+_GRACE = 4.0
 """Seconds for which a call that nobody waits for any more may still say which task came of it. Servers answer at once
-with a task; a plain call is cancelled after this time."""
+with a task, unless they are busy; a plain call is cancelled after this time. A second less than the end of a client
+takes at most (`CLOSE_SECONDS`), so that there is time to have the task cancelled."""
 
 
 @define(eq=False)

@@ -9,9 +9,9 @@ import anyio
 
 from mcptasks import Client, Task, TaskError, ToolResult
 
-_GRACE = 2.0
+_GRACE = 4.0
 """Seconds that a call gets, after its caller was cancelled, to return the id of its task, so that the task can be
-cancelled."""
+cancelled. Servers answer at once with a task, unless they are busy."""
 _CANCEL = 5.0
 """Seconds that the request to cancel a task may take; then it is given up."""
 

@@ -170,6 +170,19 @@ def test_no_network_is_said_in_a_sentence(code: str) -> None:
     assert str(other).startswith("npm could not install the conformance suite. npm said")
 
 
+def test_a_slow_installation_is_said_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If npm does not come to an end, the error does not say that the registry is out of reach."""
+
+    def run(command: list[str], **_: object) -> None:
+        raise subprocess.TimeoutExpired(command, suite.INSTALL_LIMIT)
+
+    monkeypatch.setenv("MCPTASKS_TEST_CACHE", str(tmp_path))
+    monkeypatch.setattr(suite, "node_folder", lambda: tmp_path)
+    monkeypatch.setattr(subprocess, "run", run)
+    with pytest.raises(UnreachableError, match=r"has not run: .*, and npm has not installed it within 900 s"):
+        Suite.installed()
+
+
 @pytest.mark.parametrize("arguments", [[], ["--install"]])
 @pytest.mark.parametrize(("error", "code"), [(SuiteError, 1), (UnreachableError, 75)])
 def test_the_run_ends_with_that_sentence(

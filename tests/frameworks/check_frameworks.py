@@ -1,7 +1,7 @@
 """The adapters with the real frameworks: each framework's tests run in an environment of its own, pinned.
 
-By its path, since the ordinary run has no frameworks: `nox -s frameworks`. `$MCPTASKS_TEST_OPENAI_AGENTS` and the like
-may name an environment that exists already, which is then used as it is.
+`nox -s frameworks` runs this file by its path: a plain `pytest` does not make the environments.
+`$MCPTASKS_TEST_OPENAI_AGENTS` and the like may name an environment that exists already, which is then used as it is.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "pydantic_ai": ("pydantic-ai-slim[mcp]==2.68.0", FASTMCP),
     "langchain": ("langchain==1.5.2", "langgraph==1.2.24", FASTMCP),
     "llama_index": ("llama-index-tools-mcp==0.6.0", "llama-index-core==0.14.25"),
+    "agent_framework": ("agent-framework-core==1.23.0", "tenacity>=9.1.4,<9.2"),
 }
 """What goes into the environment of each framework: the newest versions that install together with `mcp`."""
 LIMIT = 1800.0

@@ -130,7 +130,8 @@ def stopped_program(
         program.wait(LIMIT)
     finally:
         program.kill()
-        program.communicate()
+        # pytest shows it if the test fails.
+        print(program.communicate()[0])  # noqa: T201
     return task
 
 

@@ -15,6 +15,7 @@ from mcptasks import Client, InputContext, TaskConnectionError, TaskFailedError,
 from mcptasks._engine.session.view import TaskSession
 from mcptasks.testing import (
     Complete,
+    Delay,
     NeedInput,
     ProtocolFailure,
     ServerTask,
@@ -328,6 +329,20 @@ async def test_no_task_is_left(server: TaskServer, leave: Exit, over_http: bool)
         async with connected(url if over_http else server) as client:
             steered = await leave(client.as_session(), server)
             await steered.wait_for(is_cancelled)
+
+
+@virtual_clock()
+@pytest.mark.parametrize("seconds", [0.0, 3.0])
+async def test_a_late_answer_leaves_no_task(era: Era, seconds: float) -> None:
+    """If the caller is cancelled, and the client closed, while the server takes some seconds to answer the call, the
+    server is asked to cancel the task."""
+    server = make_server(era)
+    server.faults.add("tools/call", Delay(seconds))
+    async with connected(server, limit=100) as client, anyio.create_task_group() as group:
+        group.start_soon(client.as_session().call_tool, "work")
+        await server.requests.wait_for("tools/call")
+        group.cancel_scope.cancel()
+    assert [task.status for task in server.tasks.values()] == ["cancelled"]
 
 
 @modern_only
