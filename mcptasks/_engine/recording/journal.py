@@ -28,7 +28,7 @@ If the store is away, async methods raise `StoreError`, and plain ones lose what
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from datetime import datetime
 from typing import Any, Protocol, TypeAlias
 
@@ -358,6 +358,11 @@ class Journal(Protocol):
         ...
 
     # ---- calls and tasks ----
+
+    def calling(self) -> AbstractContextManager[None]:
+        """A context in which a call is from its sending until its answer is recorded. While several calls are in it,
+        what is told waits a moment to be written with what the others tell."""
+        ...
 
     async def intend(self, intent: Intent, may_repeat: MayRepeat) -> Record | Earlier:
         """A call is about to be sent. If its key belongs to a call that was made before, nothing is to be sent.
