@@ -61,6 +61,11 @@ async def settle(core: Core, call: Call, send: Callable[[Core, Call], Awaitable[
         call: The call, which `intend` has recorded.
         send: `create` or `plainly`, which may raise anything.
     """
+    with core.journal.calling():
+        return await _settle(core, call, send)
+
+
+async def _settle(core: Core, call: Call, send: Callable[[Core, Call], Awaitable[Created | None]]) -> Created | None:
     record = call.record
     try:
         created = await send(core, call)

@@ -21,7 +21,7 @@ from mcptasks._store.access import Access
 from mcptasks._store.payloads import Payloads
 from mcptasks._store.records import Owner, new_id
 from mcptasks._store.upkeep import Beat, Retire
-from mcptasks._store.writer import Writer
+from mcptasks._store.writer import Company, Writer
 from mcptasks._store.writes import Write
 
 logger = logging.getLogger("mcptasks")
@@ -66,6 +66,11 @@ class Session:
         The answer to the next write about a task tells whether another client has taken the task meanwhile.
         """
         return self._asked is not None and self.access.lease.holds(self._asked, self.access.now())
+
+    @property
+    def company(self) -> Company:
+        """The calls of this client that are under way, each within this context."""
+        return self._writer.company
 
     async def commit(self, write: Write[AnswerT], *, keep: bool = False) -> AnswerT:
         """Carry out a write durably, with those of others; see `Writer.commit`.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import anyio
@@ -14,7 +15,7 @@ from mcptasks._store.upkeep import EraKnown, Retire
 from mcptasks._store.writer import LAZY_SECONDS, Writer
 from mcptasks._store.writes import Write
 from tests.helpers.stores import NOW
-from tests.helpers.virtual_time import run_virtually
+from tests.helpers.virtual_time import on_frozen_clocks, run_virtually
 
 each_loop = pytest.mark.parametrize("loop", ["asyncio", "trio"])
 
@@ -93,6 +94,40 @@ def test_lazy_writes_wait_for_company(loop: str) -> None:
             writer.stop()
 
     run_virtually(loop, main)
+
+
+@pytest.mark.anyio
+@on_frozen_clocks
+async def test_a_write_waits_for_company() -> None:
+    """While other calls are under way, a write waits a moment for theirs, longer for more of them and at most 10 ms.
+    The write of a lone call is carried out at once, and so is a transaction that is full."""
+    database = Database()
+    writer = Writer(database.apply)
+
+    async def waited(calls: int, names: Sequence[str]) -> float:
+        """Seconds until the writes are durable, of which the second and further ones come within a millisecond."""
+        begun = anyio.current_time()
+        with ExitStack() as stack:
+            for _ in range(calls):
+                stack.enter_context(writer.company)
+            async with anyio.create_task_group() as callers:
+                callers.start_soon(writer.commit, write(names[0]))
+                await anyio.sleep(0.001)
+                for name in names[1:]:
+                    callers.start_soon(writer.commit, write(name))
+        return anyio.current_time() - begun
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(writer.run)
+        for calls in (0, 1):
+            assert await waited(calls, "ab") == pytest.approx(0.001)
+        assert database.batches == [["a"], ["b"]] * 2
+        assert await waited(11, "cd") == pytest.approx(0.003)
+        assert await waited(1000, "ef") == pytest.approx(0.01)
+        assert database.batches[4:] == [["c", "d"], ["e", "f"]]
+        assert await waited(1000, ["g"] * 500) == pytest.approx(0.001)
+        assert len(database.batches[-1]) == 500
+        writer.stop()
 
 
 @each_loop

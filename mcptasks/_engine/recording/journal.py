@@ -30,7 +30,7 @@ immediate result are written later.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from datetime import datetime
 from typing import Any, Protocol, TypeAlias
 
@@ -364,6 +364,11 @@ class Journal(Protocol):
         ...
 
     # ---- calls and tasks ----
+
+    def calling(self) -> AbstractContextManager[None]:
+        """A context in which a call is from its sending until its answer is recorded. While several calls are in it,
+        what is told waits a moment to be written with what the others tell."""
+        ...
 
     async def intend(self, intent: Intent, may_repeat: MayRepeat) -> Record | Earlier:
         """Record that a call is about to be sent. If its key belongs to an earlier call, nothing is to be sent.

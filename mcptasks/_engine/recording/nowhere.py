@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import Any
 
@@ -126,6 +126,10 @@ class _NoJournal:
 
     def learned(self, timing: Timing) -> None:
         """See `Journal`."""
+
+    def calling(self) -> AbstractContextManager[None]:
+        """See `Journal`."""
+        return nullcontext()
 
     async def intend(self, intent: Intent, may_repeat: MayRepeat) -> Record:
         """See `Journal`."""

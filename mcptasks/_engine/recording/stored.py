@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Literal, TypeVar, cast
@@ -121,6 +121,10 @@ class StoredJournal:
         self.later(Learned(_run(self._endpoint, timing, arguments)))
 
     # ---- calls and tasks ----
+
+    def calling(self) -> AbstractContextManager[None]:
+        """See `Journal`."""
+        return self._session.company
 
     async def intend(self, intent: Intent, may_repeat: MayRepeat) -> StoredRecord | Earlier:
         """See `Journal`."""

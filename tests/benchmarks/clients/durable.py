@@ -1,7 +1,7 @@
 """Figure 9: what a store costs a client: the same work with a store and without, in turn; and how long a store takes.
 
 Parameters: `what`, one of the functions here that `WHAT` names, and its own: `url` of the scriptable server, `store`
-(a path), `rounds`, `batch`, `count` of tasks in the store, `lease`, `backend`.
+(a path), `rounds`, `batch`, `journal` of the store's file, `count` of tasks in the store, `lease`, `backend`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sys
 import time
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -21,6 +22,8 @@ import anyio.to_thread
 from mcptasks import Client
 from mcptasks._async.store import access_of
 from mcptasks._store.records import Owner, new_id
+from mcptasks._store.sqlite.backend import FileBackend
+from mcptasks._store.sqlite.opening import Options
 from mcptasks._store.upkeep import Beat, Retire
 from mcptasks._store.writes import Created, Held, Intend
 from mcptasks.store import Store
@@ -48,6 +51,9 @@ async def calls(params: dict[str, Any]) -> dict[str, Any]:
     by the clock and of processor time."""
     url, batch, task = params["url"], params["batch"], params["task"]
     found: dict[str, list[float]] = {name: [] for name in ("with", "without", "with cpu", "without cpu")}
+    maker = FileBackend(Options(path=Path(params["store"]), journal=params.get("journal")))
+    maker.owners()
+    maker.close()
     async with AsyncExitStack() as stack:
         clients = {
             "with": await stack.enter_async_context(Client(url, store=Store(params["store"]))),

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mcptasks._store.sqlite.opening import Journal
 from tests.benchmarks.numbers import paired_ratio
 from tests.benchmarks.processes import Server, run_client
 from tests.benchmarks.report import Row
@@ -22,6 +23,8 @@ _RECOVER = 1.0
 _IDLE = 10.0
 """Seconds for which an idle client may carry out one statement."""
 _LEASE = 3.0
+JOURNALS: Mapping[Journal, str] = {"truncate": "a rollback journal", "wal": "a write-ahead log"}
+"""The two kinds of SQLite file. Which kind a new store gets depends on SQLite's version."""
 
 
 def durable(quick: bool) -> list[Row]:
@@ -38,9 +41,11 @@ def durable(quick: bool) -> list[Row]:
             )
 
         for task in (False, True):
-            lone = measure("calls", batch=1, rounds=3 if quick else 200, task=task)
+            for journal in JOURNALS:
+                lone = measure("calls", batch=1, rounds=3 if quick else 200, task=task, journal=journal)
+                rows.append(lone_row(lone, task=task, journal=journal))
             many = measure("calls", batch=20 if quick else 1000, rounds=1 if quick else 6, task=task)
-            rows += [lone_row(lone, task=task), cpu_row(many, task=task)]
+            rows.append(cpu_row(many, task=task))
         rows += reading_rows(measure("reading", count=count, rounds=2 if quick else 5), count)
         rows.append(idle_row(measure("idle", seconds=seconds), seconds))
         rows.append(takeover_row(measure("takeover", lease=_LEASE, rounds=1 if quick else 5)["took"]))
@@ -51,12 +56,12 @@ def _kind(task: bool) -> str:
     return "a task and its result" if task else "a call that is answered at once"
 
 
-def lone_row(result: Mapping[str, Any], *, task: bool) -> Row:
+def lone_row(result: Mapping[str, Any], *, task: bool, journal: Journal) -> Row:
     """One call at a time."""
     ours, other = (statistics.median(result[name]) * 1000 for name in ("with", "without"))
     more = ours - other
     return Row(
-        figure=f"9 {_kind(task)}, one by one, with a store",
+        figure=f"9 {_kind(task)}, one by one, with a store that has {JOURNALS[journal]}",
         ours=f"{ours:.2f} ms",
         other=f"without: {other:.2f} ms",
         ratio=f"{more:+.2f} ms",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -15,8 +15,9 @@ import pytest
 
 import mcptasks.sync
 from mcptasks import TaskConnectionError, TaskFailedError, TaskTimeoutError, ToolError
+from mcptasks._async.store import access_of
 from mcptasks._store.sqlite.backend import FileBackend
-from mcptasks._store.writes import Created
+from mcptasks._store.writes import Created, Immediate, Intend, Write
 from mcptasks.store import Phase, Store, TaskRecord
 from mcptasks.testing import Complete, Delay, Disconnect, Drop, HttpStatus, RpcError, TaskServer, ToolFailure
 from tests.helpers.backends import ASYNCIO
@@ -217,6 +218,40 @@ async def test_no_answer_in_time(era: Era) -> None:
         with pytest.raises(TaskTimeoutError, match="within 30"):
             await client.call_tool("work", task=True)
         assert (await only(store)).phase == "uncertain"
+
+
+@virtual_clock()
+async def test_answers_at_about_the_same_time_share_transactions(era: Era, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls that are answered within some milliseconds of each other are recorded together, since a transaction costs
+    the processor as much as many records. A lone call waits for nobody: each of its records is a transaction."""
+    server, store = make_server(era, tasks=False), Store.memory()
+    backend, sizes = access_of(store).backend, list[int]()
+    apply = backend.apply
+
+    def counted(writes: Sequence[Write[Any]]) -> list[Any]:
+        sizes.append(sum(isinstance(write, Intend | Immediate) for write in writes))
+        return apply(writes)
+
+    monkeypatch.setattr(backend, "apply", counted)
+
+    @server.tool()
+    async def wait(context: Any, seconds: float) -> str:
+        del context
+        await anyio.sleep(seconds)
+        return "waited"
+
+    async with connected(server, limit=3600, store=store) as client:
+        begun = anyio.current_time()
+        await client.call_tool("wait", {"seconds": 0.0})
+        assert anyio.current_time() == begun
+        assert [size for size in sizes if size] == [1, 1]
+        sizes.clear()
+        async with anyio.create_task_group() as group:
+            for number in range(20):
+                group.start_soon(client.call_tool, "wait", {"seconds": 0.1 + number / 1000})
+    assert sum(sizes) == 40
+    # One by one they would be 21 transactions: the intents, and each of the answers, which come a millisecond apart.
+    assert len([size for size in sizes if size]) <= 10
 
 
 # ---- whose caller is gone ----
