@@ -51,6 +51,9 @@ _LEARNERS = 8
 """Up to so many tasks at once, all are polled where that tells most of a steady tool; of more, so many at once."""
 _COHORT = 0.8
 """The part of the scouts that have to end before the others of a crowd are polled by what the scouts tell."""
+_NEWS_AT = frozenset({1, 2, 4, 8, 16, 128})
+"""After these numbers of runs of a tool, the polls of its tasks under way are planned anew. Each time about twice as
+much is known as before, so a new plan is worth its cost; after 16 runs plans hardly change."""
 _UNSCOUTED = 3000
 """After so many runs in a crowd without a scout, the others are learned from."""
 _SAVED = 1000.0
@@ -174,6 +177,16 @@ class History:
     def heeded(self) -> bool:
         """Whether the scouts tell of long runs too. Short runs end first, so the first few that end tell too little."""
         return self.count.seen >= _COHORT * self.cohort
+
+    def news(self, *, follows: bool) -> bool:
+        """Whether the latest run tells so much that the polls of tasks under way are planned anew.
+
+        A crowd that does not heed the scouts yet is not planned anew: nothing would move its polls.
+
+        Args:
+            follows: Whether the tasks belong to a crowd and are no scouts.
+        """
+        return self.count.seen in _NEWS_AT and (self.heeded or not follows)
 
     def take(self, ended: Ended) -> None:
         """Remember a run."""
