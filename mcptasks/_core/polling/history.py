@@ -60,9 +60,6 @@ _LEARNERS = 8
 where a poll finds the end soonest."""
 _COHORT = 0.8
 """Part of the scouts that must have ended before the other tasks of a crowd are polled by what the scouts tell."""
-_NEWS_AT = frozenset({1, 2, 4, 8, 16, 128})
-"""After these numbers of runs of a tool, the polls of its tasks under way are planned anew. Each time about twice as
-much is known as before, so a new plan is worth its cost; after 16 runs plans hardly change."""
 _UNSCOUTED = 3000
 """After this many runs of a crowd without a scout among them, the client learns from all tasks until there is a
 scout."""
@@ -192,16 +189,6 @@ class History:
         """Whether enough scouts have ended to follow them. Short runs end first, so the first few scouts say nothing of
         long runs."""
         return self.count.seen >= _COHORT * self.cohort
-
-    def news(self, *, follows: bool) -> bool:
-        """Whether the latest run tells so much that the polls of tasks under way are planned anew.
-
-        A crowd that does not heed the scouts yet is not planned anew: nothing would move its polls.
-
-        Args:
-            follows: Whether the tasks belong to a crowd and are no scouts.
-        """
-        return self.count.seen in _NEWS_AT and (self.heeded or not follows)
 
     def take(self, ended: Ended) -> None:
         """Remember a run."""

@@ -63,16 +63,6 @@ class RunTimes:
             history.pay(key, run, polls, rhythm)
         return seen
 
-    def news(self, tool: Tool, *, follows: bool) -> bool:
-        """Whether the polls of a tool's tasks under way should be planned anew after its latest run.
-
-        Args:
-            tool: What is run.
-            follows: Whether the tasks belong to a crowd and are no scouts.
-        """
-        history = self._tools.get(tool)
-        return history is not None and history.news(follows=follows)
-
     def begin(self, key: CallKey) -> None:
         """Count a scout that begins."""
         self._history(key.tool).begun += 1

@@ -30,6 +30,10 @@ from mcptasks._engine.watching.watch import Watch
 _SERVERS = 64
 """For how many servers run times are kept. With more, those of the server that was used longest ago are dropped."""
 
+_TOLD_AT = frozenset({1, 2, 4, 8, 16, 128})
+"""After these numbers of runs of a tool, the polls of its tasks under way are planned anew. Each time about twice as
+much is known as before, so a new plan is worth its cost; after 16 runs plans hardly change."""
+
 SEVERAL = 8
 """Above this many watched tasks, the early polls of tasks are spread; see `next_look`."""
 
@@ -117,20 +121,16 @@ class Learning:
             )
             if runs:
                 self._tell(key.tool)
-            return runs > 0 and any(self._times.news(key.tool, follows=follows) for follows in (False, True))
+            return runs in _TOLD_AT
         elif not over and event.origin == "polled":
             watch.polling.ran = max(watch.polling.ran, age)
             watch.polling.polls += 1
         return False
 
     def alike(self, watch: Watch, others: Iterable[Watch]) -> Iterator[Watch]:
-        """Return the tasks among `others` that run the same tool, and for which its latest run is news."""
+        """Return the tasks among `others` that run the same tool."""
         tool = _tool(watch)
-        if tool is None:
-            return iter(())
-        crowded = self._policy.early  # Without early polls there are no scouts that a crowd could follow.
-        news = {early: self._times.news(tool, follows=crowded and early is False) for early in (None, False, True)}
-        return (other for other in others if news[other.polling.early] and _tool(other) == tool)
+        return (other for other in others if tool is not None and _tool(other) == tool)
 
     def delay(self, watch: Watch, *, awaited: bool, watched: int) -> float:
         """Return the seconds from the latest poll of a task to the next one. The task must have been polled.

@@ -26,6 +26,8 @@ TOOL: Tool = ("tool", "work")
 OVER = TaskStatus(task_id="simulated", status="completed")
 LEARNING_RUNS = 5
 """Runs of the same group that have ended before one that counts."""
+_TOLD_AT = frozenset({1, 2, 4, 8, 16, 128})
+"""See `mcptasks._engine.watching.learning`."""
 
 
 @frozen
@@ -140,11 +142,9 @@ class Fleet:
         self._ended[task.run.group] += 1
         rhythm = self._rhythm(task.crowded)
         runs = self.times.add(task.key, OVER, low=task.age, high=age, polls=task.polls, rhythm=rhythm)
-        if runs and self.policy.learn:
-            news = {follows: self.times.news(TOOL, follows=follows) for follows in (False, True)}
-            for other in self._alive.values() if any(news.values()) else ():
-                if news[other.crowded and self.policy.early]:
-                    self._put(other, now)
+        if runs in _TOLD_AT and self.policy.learn:
+            for other in self._alive.values():
+                self._put(other, now)
         return Seen(task.run, age - task.run.length, task.polls, task.known, task.crowded)
 
     def _put(self, task: _Task, now: float = 0.0) -> None:

@@ -383,21 +383,6 @@ def test_a_crowd_waits_for_the_long_runs() -> None:
     assert found == [False] * 7 + [True] * 2
 
 
-def test_a_crowd_is_planned_anew_only_if_it_heeds_the_scouts() -> None:
-    """Scouts under way are planned anew after 1, 2, 4, 8, 16 and 128 runs. The others of a crowd are so only when the
-    scouts tell enough: before, nothing would move their polls."""
-    times = RunTimes()
-    for _ in range(10):
-        times.begin(KEY)
-    found: dict[bool, list[int]] = {False: [], True: []}
-    for number in range(1, 200):
-        times.add(KEY, COMPLETED, low=6.9, high=7.0, polls=1, rhythm=RHYTHM)
-        for follows, numbers in found.items():
-            numbers += [number] * times.news(TOOL, follows=follows)
-    assert found == {False: [1, 2, 4, 8, 16, 128], True: [8, 16, 128]}
-    assert not times.news(("tool", "other"), follows=False)
-
-
 def test_a_crowd_pays_back() -> None:
     """Once more polls were made than the interval allows, a crowd is polled less often until that is made up for."""
     times = RunTimes()

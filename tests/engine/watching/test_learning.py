@@ -86,41 +86,6 @@ async def test_when_tasks_are_planned_anew() -> None:
 
 
 @pytest.mark.anyio
-async def test_which_tasks_are_planned_anew() -> None:
-    """Scouts are planned anew after the first run of their tool, and after 2, 4 and 8; a task of a crowd only if the
-    scouts tell enough, here when eight of ten have ended; tasks of other tools are not."""
-    learning = Learning(None, POLICY)
-    work, other = (TaskReference(task_id="a", kind="tool", name=name) for name in ("work", "other"))
-    scout, follower, stranger = (Watch("a", 0.0, reference=each, created=NOW) for each in (work, work, other))
-    follower.polling.early, stranger.polling.early = False, True
-    for _ in range(10):
-        scout.polling.early, scout.polling.looked = None, 0.0
-        learning.delay(scout, awaited=False, watched=1)
-    anew = list[list[Watch]]()
-    for _ in range(9):
-        told = over(learning)
-        anew.append(list(learning.alike(scout, [scout, follower, stranger])))
-        assert told == bool(anew[-1])
-    assert [each.count(scout) for each in anew] == [1, 1, 0, 1, 0, 0, 0, 1, 0]
-    assert [each.count(follower) for each in anew] == [0, 0, 0, 0, 0, 0, 0, 1, 0]
-    assert not any(each.count(stranger) for each in anew)
-
-
-@pytest.mark.anyio
-async def test_without_early_polls_all_are_planned_anew() -> None:
-    """If a policy makes no early polls, nobody waits for scouts: a crowd is planned anew after the first run."""
-    learning = Learning(None, PollingPolicy(early=False, jitter=0))
-    task = Watch("a", 0.0, reference=TaskReference(task_id="a", kind="tool", name="work"), created=NOW)
-    task.polling.looked = 0.0
-    for _ in range(10):
-        task.polling.early = None
-        learning.delay(task, awaited=False, watched=1)
-    task.polling.early = False
-    assert over(learning)
-    assert list(learning.alike(task, [task])) == [task]
-
-
-@pytest.mark.anyio
 async def test_what_says_nothing() -> None:
     """A task that was resumed, one whose tool is not known, and one that was cancelled teach nothing."""
     learning = Learning(None, POLICY)
