@@ -22,7 +22,7 @@ OLDEST = (3, 11)
 PROJECT = nox.project.load_toml("pyproject.toml")
 SIDE_BY_SIDE = ("-n", "8", "--dist", "worksteal")
 """Nearly all tests wait, for servers, threads and time limits, four fifths of their time: eight keep two cores busy."""
-HEAVY = ("-n", "6", "--dist", "worksteal")
+HEAVY = ("-n", "8", "--dist", "worksteal")
 """For the slow tests and those with real servers, which start processes of their own."""
 A_FEW = ("-n", "2", "--dist", "loadfile")
 """For tests that say how soon something happens: each has a core to itself."""
