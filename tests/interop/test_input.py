@@ -129,7 +129,10 @@ async def test_sampling(fastmcp_url: str) -> None:
 async def test_sampling_by_context(generation: int) -> None:
     """The request that fastmcp's own `ctx.sample` makes in a task is answered too."""
     target = over_stdio(generation).target
-    options: dict[str, Any] = {"sampling_handler": lambda context, params: "upon a time"}
-    async with Client(target, reconnect_timeout=START, **options) as client:
+
+    def tell(_context: object, _params: object) -> str:
+        return "upon a time"
+
+    async with Client(target, reconnect_timeout=START, sampling_handler=tell) as client:
         task = await client.call_tool("complete", {"prompt": "once", "by_context": True}, task=True)
         assert (await task.result(LONG)).data == "once: upon a time"

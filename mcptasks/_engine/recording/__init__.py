@@ -1,5 +1,7 @@
-"""What an engine tells a store, so that no task is lost with the process. Of these files, `stored.py` and those that it
-uses import `_store`. They are imported only if a client has a store.
+"""What an engine tells a store, so that no task is lost with the process.
+
+`journal.py`, `nowhere.py` and `resumed.py` do not import `_store`. The other files are imported only if a client has a
+store.
 
 journal.py    the seam: what a client and its tasks tell a store, and ask it
 nowhere.py    the same for clients without a store: nothing is kept

@@ -2,7 +2,7 @@
 
 A database brings its connection, its transactions and its dialect; everything else is here.
 
-    dialect.py     where the databases differ, and what a connection can do
+    dialect.py     the types of a dialect and of a connection; each database's own are in its folder
     values.py      times and text in their form in the columns
     migrations.py  the tables, version by version
     migrating.py   which version a database has, and bringing it up to date

@@ -229,10 +229,10 @@ class Broken(io.StringIO):
 async def test_a_pipe(server: TaskServer) -> None:
     """A pipe gets a line at once, and one at the end, in ASCII; changes between come at most each ten seconds."""
     file = io.StringIO()
+    begun = anyio.current_time()
     async with connected(server, limit=100) as client, anyio.create_task_group() as group:
         task, work = await begin(client, server)
         other, failing = await begin(client, server)
-        begun = anyio.current_time()
         group.start_soon(lambda: show(task, other, file=file))
         await until(file.getvalue)
         for n in range(5):

@@ -14,7 +14,7 @@ import pytest
 from mcptasks import BY_HAND, TaskNotFoundError, TaskStateError
 from mcptasks._engine.engine import Engine
 from mcptasks.store import Store
-from mcptasks.testing import Drop, TaskServer, elicit, serve_http
+from mcptasks.testing import Drop, ServerTask, TaskServer, elicit, serve_http
 from tests.helpers.people import Oracle, answered
 from tests.helpers.support import Era, Signal, begin, call_tool, connected, legacy_only, make_server, modern_only
 from tests.helpers.worlds import async_only, both_worlds
@@ -232,10 +232,12 @@ async def test_a_call_of_which_nobody_knows(server: TaskServer, store: Store) ->
     async with connected(server, store=store) as client:
         known, _ = await begin(client, server)
         server.faults.add("tools/call", Drop(), after=True)
+        created: list[ServerTask] = []
         async with anyio.create_task_group() as group:
             group.start_soon(partial(call_tool, client, "work", task=True, key="k"))
-            lost = await server.next_task()
+            created.append(await server.next_task())
             group.cancel_scope.cancel()
+    (lost,) = created
     async with connected(server, store=store) as client:
         found = await client.recover()
         assert [each.reference.task_id for each in found.tasks] == [known.task_id]
