@@ -83,7 +83,7 @@ class Member:
 
 
 def named(name: str, error: TaskError) -> TaskError:
-    """A copy of an error whose message begins with the server's name."""
+    """Put the server's name before the message of an error, and return the error."""
     error.args = (f"server {name!r}: {error.message}",)
     return error
 

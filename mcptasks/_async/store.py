@@ -393,7 +393,6 @@ def _phases(phase: Phase | Collection[Phase]) -> frozenset[Phase]:
 
 
 def _labels(labels: Mapping[str, str] | None) -> Mapping[str, str]:
-    found: Mapping[Any, Any] = {} if labels is None else labels
-    if not isinstance(cast("object", found), Mapping) or not all(isinstance(e, str) for p in found.items() for e in p):
-        raise TypeError(f"labels must be a mapping of strings to strings, got {labels!r:.80}")
-    return dict(found)
+    from mcptasks._core import argument_checks
+
+    return argument_checks.labels(labels)

@@ -30,7 +30,7 @@ def run(setting: Setting, body: Body, leaving: Leaving | None = None) -> Exit:
     Args:
         setting: The options of the command.
         body: The work.
-        leaving: The function to call when the command is stopped.
+        leaving: What to say and to do when the command is stopped.
     """
     import anyio
 

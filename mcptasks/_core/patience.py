@@ -42,7 +42,8 @@ class Patience:
     `timedelta`. Reported again each time that it has passed once more. The time in which a task waits for input does
     not count. `lastUpdatedAt` does not count as a change: real servers put the time of the poll there."""
     rounds: int | None = None
-    """How many times a task may ask with new input requests. Each further round is reported."""
+    """How many times a task may ask with new input requests. Each further round is reported, even if nobody
+    waits."""
     failed_looks: int | None = None
     """Reported when this many attempts in a row to poll a task have failed, and again after as many more."""
     past_ttl: bool = False

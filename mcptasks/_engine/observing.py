@@ -1,7 +1,7 @@
 """Counts, logs and measures what one client reports through `_core/trace.py`, and hands the rest to OpenTelemetry.
 
 The logger `mcptasks.task` gets one record at level INFO for each change of a status or of the open questions, and for
-each new connection and lease. No record holds arguments, results, messages or answers.
+each reconnection and lease. No record holds arguments, results, messages or answers.
 """
 
 from __future__ import annotations

@@ -64,8 +64,7 @@ async def arun(
         tool: The tool.
         arguments: The tool's arguments.
         key: The idempotency key, such as the engine's name for this call. However often the engine repeats the call,
-        and
-            on whichever worker, the call is sent once. Needs `Connect(store=...)`.
+            and on whichever worker, the call is sent once. Needs `Connect(store=...)`.
         timeout: Seconds or a `timedelta` to wait; the work goes on after that.
         as_type: The type against which the tool's value is validated.
         whole: Return the `ToolResult`, with all content blocks, in place of its `data`.

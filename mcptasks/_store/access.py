@@ -123,7 +123,7 @@ class Access:
         return await self.read(found)
 
     async def digests(self) -> Digests:
-        """Makes the digests of arguments, with the store's key."""
+        """Return what makes the digests of arguments, with the store's key."""
         if self._digests is None:
             self._digests = await self._on_thread(self._read_key, abandon=False)
         return self._digests

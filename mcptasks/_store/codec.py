@@ -22,7 +22,7 @@ class Codec(Protocol):
         Args:
             plain: The payload.
             bound: Names the record and the column. `decrypt` must fail if it gets another name, so that nobody can move
-            a payload from one record to another.
+                a payload from one record to another.
         """
         ...
 

@@ -105,7 +105,7 @@ class Payloads:
         return (value if self._codec is None else self._codec.encrypt(value, _PROBE)).hex()
 
     def read_own_secret(self, text: str) -> bytes:
-        """The secret in its form in the database."""
+        """The secret, read from its form in the database."""
         value = bytes.fromhex(text)
         return value if self._codec is None else self._codec.decrypt(value, _PROBE)
 

@@ -85,7 +85,7 @@ class Session:
         self._writer.later(write)
 
     def soon(self, write: Write[AnswerT], told: Callable[[AnswerT], None] | None = None) -> anyio.Event:
-        """Carry out a write at once without waiting for it; see `Writer.soon`."""
+        """Carry out a write with the next transaction, without waiting for it; see `Writer.soon`."""
         return self._writer.soon(write, told)
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:

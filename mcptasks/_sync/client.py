@@ -80,7 +80,7 @@ class Client(About):
 
     Raises:
         TypeError: A target or handler is of an unknown kind; the message lists the known kinds.
-        ValueError: An argument has an invalid value, or that cannot be sent. No message shows a secret.
+        ValueError: An argument has a value that is invalid or that cannot be sent. No message shows a secret.
         FileNotFoundError: A path leads to no file.
     """
 

@@ -1,8 +1,8 @@
 """Makes OpenTelemetry spans and measurements from what one client reports. No other module imports OpenTelemetry.
 
-Only the API is used. Nothing is recorded until the program has configured an SDK, also after the client was opened. An
-exception of the program's processor, exporter or sampler is logged once and not passed on. No attribute holds
-arguments, results, messages or answers.
+Only the API is used. Nothing is recorded until the program has configured an SDK, which it may do after the client was
+opened. An exception of the program's processor, exporter or sampler is logged once and not passed on. No attribute
+holds arguments, results, messages or answers.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ class Recorder:
 
         Args:
             asked: Whether the program calls the client at this moment. Otherwise the client checks for an SDK only once
-            in `_SECONDS`, since the check costs as much as the rest of a moment.
+                in `_SECONDS`, since the check costs as much as the rest of a moment.
         """
         if not asked and self._made[1] is None and time.monotonic() < self._look_again:
             return None

@@ -91,7 +91,7 @@ class serve_http:  # noqa: N801 - used like a function: `with serve_http(server)
 
     The server runs in a background thread with an asyncio loop of its own, so the test may run on asyncio, on trio, or
     without an event loop. `stop()` and `start()` stop the server and start it again on the same port. On Linux, within
-    the `with` block, no other program can get that port meanwhile.
+    the `with` block, the system gives that port to no other program meanwhile.
     """
 
     def __init__(
@@ -139,6 +139,8 @@ class serve_http:  # noqa: N801 - used like a function: `with serve_http(server)
 
     def __enter__(self) -> str:
         """Start, and return the URL; see `start` for the errors."""
+        if self._thread is not None:
+            raise RuntimeError("already started")
         self._kept = self._keep_port()
         try:
             self.start()
@@ -186,8 +188,9 @@ class serve_http:  # noqa: N801 - used like a function: `with serve_http(server)
             raise RuntimeError(f"the test server on {self.url} did not stop")
 
     def _keep_port(self) -> socket.socket | None:
-        """Bind the port, so that no other program gets it between `stop()` and `start()`. This socket does not listen,
-        so connections are refused then. None except on Linux, where two sockets may be bound to one port."""
+        """Bind the port, so that the system gives it to no other program between `stop()` and `start()`. This socket
+        does not listen, so connections are refused then. None except on Linux, where two sockets may be bound to one
+        port."""
         if sys.platform != "linux":
             return None
         sock = self._bind()

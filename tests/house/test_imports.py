@@ -9,6 +9,7 @@ A test looks at all modules at once. One test for each module would be two thous
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from typing import TypeAlias, TypeGuard
@@ -255,6 +256,34 @@ def faults_of_tests(tree: ast.AST) -> Iterator[str]:
 
 
 PACKAGES = [name for name, path in MODULES.items() if path.name == "__init__.py" and name not in GENERATED]
+
+
+_ENTRY = re.compile(r" {4}\*{0,2}[\w.]+: ")
+"""How an argument or an error begins in a docstring's list. Further lines of an entry are indented by eight spaces."""
+
+
+def broken_entries(tree: ast.AST) -> Iterator[str]:
+    """The lines of lists of arguments and errors that look like new entries and are none."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            listed = False
+            for line in (ast.get_docstring(node) or "").splitlines():
+                if line and not line.startswith(" "):
+                    listed = line in ("Args:", "Raises:")
+                elif listed and line and not line.startswith(" " * 8) and not _ENTRY.match(line):
+                    yield f"{node.name}: {line.strip()}"
+
+
+def test_arguments_are_entries(trees: dict[str, ast.Module]) -> None:
+    """Each argument and each error of a docstring is an entry of its list, with its whole text."""
+    assert not [f"{name}: {line}" for name, tree in trees.items() for line in broken_entries(tree)]
+
+
+def test_broken_entries_are_caught() -> None:
+    """A line that has lost its indent, and an error inside the text of another one, are seen."""
+    lines = ("Do.", "", "Args:", "    one: The one", "    and only.", "    two: The", "        second.")
+    tree = ast.parse(f"def do(one, two):\n    {chr(10).join(lines)!r}\n")
+    assert list(broken_entries(tree)) == ["do: and only."]
 
 
 @pytest.mark.parametrize("name", PACKAGES)

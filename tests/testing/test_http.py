@@ -223,7 +223,7 @@ def test_stop_and_start_again(server: TaskServer) -> None:
 
 
 def test_a_stopped_server_keeps_its_port(server: TaskServer) -> None:
-    """On Linux, no other program gets the port of a server that is stopped, as long as the `with` block lasts."""
+    """On Linux, the system gives the port of a stopped server to nobody else, as long as the `with` block lasts."""
     refused = pytest.raises(OSError, match="in use") if sys.platform == "linux" else nullcontext()
     service = serve_http(server)
     with service as url:

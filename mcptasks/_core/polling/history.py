@@ -1,4 +1,4 @@
-"""What one client has learned of one tool: its latest runs, where to poll the next ones, and the account of polls.
+"""What was learned of one tool: its latest runs, where to poll the next ones, and the account of polls.
 Pure.
 
 Three groups of runs tell how long the next run may take: runs with the same arguments, runs with arguments of about the
@@ -156,7 +156,7 @@ class _Plan:
 
 @define(eq=False)
 class History:
-    """What one client has learned of one tool."""
+    """What was learned of one tool."""
 
     runs: tuple[Ended, ...] = ()
     count: _Count = field(factory=_Count)
@@ -240,8 +240,8 @@ class History:
         self.account = min(self.account, _SAVED)
 
     def _aim(self, rhythm: Rhythm, watched: int) -> Aim:
-        """The aim of the polls of the next run. Polls of a scout are to find its end soonest, but those of one scout in
-        a few are to learn most. Other runs save polls while the account is low."""
+        """The aim of the polls of the next run. Polls of a scout are to find its end soonest, but those of some scouts,
+        and of all if few tasks are watched, are to learn most. Other runs save polls while the account is low."""
         if rhythm.follows:
             return "find" if self.account >= watched // _RESERVE else "save"
         self.turn += 1

@@ -99,7 +99,7 @@ class PollingPolicy:
     polls exceeds the server's interval."""
     learn: bool = True
     """Poll at the ages at which earlier runs of the tool have ended. The client knows the runs that any client of the
-    same server on the same event loop has seen, and those in its store."""
+    same URL on the same event loop has seen, and those in its store."""
     default_interval: float = field(default=2.0, converter=_number)
     """Seconds between polls if the server names no interval, or an invalid one."""
     floor: float = field(default=0.1, converter=_number)

@@ -182,7 +182,7 @@ class Record(Protocol):
 
         Args:
             error: The reason, for people.
-            sent: Whether the call may have arrived. If so, the record is "uncertain", otherwise "refused".
+            sent: Whether the call may have arrived. If so, the record is "uncertain", otherwise as in `refused`.
         """
         ...
 
@@ -200,7 +200,7 @@ class Record(Protocol):
             status: The latest status, if any; not a terminal one if the outcome came first.
             outcome: The outcome, if it is known.
             recorded: Called when the end is durable, for each call of this method. Not called if another client holds
-            the task, since then that client records the end.
+                the task, since then that client records the end.
         """
         ...
 
@@ -226,8 +226,8 @@ class Record(Protocol):
             key: The question's key.
             request: The question as the server sent it.
             lasting: Whether the key means the same question to every client (2026-07-28). If not, this client has made
-            up the key for a request on its connection (2025-11-25), and a question that the server asks again is
-            recognized by its content.
+                up the key for a request on its connection (2025-11-25), and a question that the server asks again is
+                recognized by its content.
 
         Returns:
             None to ask the handler. Otherwise the answer to send instead, which was decided before, or a decision to

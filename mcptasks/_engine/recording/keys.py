@@ -14,8 +14,8 @@ from mcptasks._store.records import Row
 
 Step: TypeAlias = Literal["wait", "ask", "repeat", "answered", "task"]
 """The next step. "wait": another client has the call under way. "ask": nobody knows whether the call was carried out,
-so the program's `on_uncertain` decides whether to send it again. "repeat": the call had no effect, so send it again.
-"answered": take the immediate answer. "task": take the task."""
+so the program's `on_uncertain` decides whether to send it again; a call of an idempotent tool is sent again. "repeat":
+the call had no effect, so send it again. "answered": take the immediate answer. "task": take the task."""
 
 
 def next_step(row: Row) -> Step:

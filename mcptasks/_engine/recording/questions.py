@@ -59,8 +59,8 @@ class Desk(Protocol):
         ...
 
     def soon(self, write: Write[AnswerT], told: Callable[[AnswerT], None] | None = None) -> anyio.Event:
-        """Begin a write at once; returns an event that is set when the write is durable or has failed. See
-        `Writer.soon`."""
+        """Have a write carried out with the next transaction; returns an event that is set when the write is durable or
+        has failed. See `Writer.soon`."""
         ...
 
     def leased(self, event: Literal["taken", "lost"], record_id: str) -> None:

@@ -58,7 +58,8 @@ class TaskSession(SendsRequests):
 
         Raises:
             mcp.MCPError: The server's own error, or an error with the SDK's code for a timeout or a lost connection.
-            Its `__cause__` is the error that `mcptasks.Client` raises. ValueError: An argument cannot be sent.
+                Its `__cause__` is the error that `mcptasks.Client` raises.
+            ValueError: An argument cannot be sent.
         """
         del allow_input_required, allow_claimed
         _own_input(input_responses, request_state)

@@ -28,10 +28,11 @@ _PATIENCE = 0.05
 """Seconds to wait for a process that has locked the file. A longer wait would be felt at the keyboard."""
 _NEWEST = (
     "SELECT id, endpoint, kind, name, labels, phase, status, error IS NOT NULL "
-    "FROM (SELECT * FROM task ORDER BY created_at DESC, id DESC LIMIT ?) "
+    "FROM (SELECT id, endpoint, kind, name, labels, phase, status, error, created_at FROM task "
+    "ORDER BY created_at DESC, id DESC LIMIT ?) "
     "WHERE substr(id, 1, length(?)) = ? ORDER BY created_at DESC, id DESC LIMIT ?"
 )
-"""Looks at a limited number of rows, however long the table is."""
+"""Looks at a limited number of rows, however long the table is, and at none of their payloads."""
 
 
 class Glance(NamedTuple):
@@ -70,7 +71,7 @@ def newest(
             if raw.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
                 return []
             found = raw.execute(_NEWEST, (among, prefix, prefix, among if limit is None else limit)).fetchall()
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeError):
         return []
     return [
         Glance(

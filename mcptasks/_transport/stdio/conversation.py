@@ -135,7 +135,7 @@ class Conversation:
             head: The line's beginning.
             fault: The fault that the errors carry.
             for_all: Whether every open request fails if the line's id is unknown. A line that is too long needs that,
-            since its end may never come.
+                since its end may never come.
         """
         found = opening(head)
         answer = "result" in found or "error" in found
