@@ -394,8 +394,6 @@ def _phases(phase: Phase | Collection[Phase]) -> frozenset[Phase]:
 
 def _labels(labels: Mapping[str, str] | None) -> Mapping[str, str]:
     found: Mapping[Any, Any] = {} if labels is None else labels
-    is_one = isinstance(cast("object", found), Mapping)
-    strange = [word for pair in found.items() for word in pair if not isinstance(word, str)] if is_one else [found]
-    if strange:
-        raise TypeError(f"labels must be a mapping of strings to strings, without {type(strange[0]).__name__}")
+    if not isinstance(cast("object", found), Mapping) or not all(isinstance(e, str) for p in found.items() for e in p):
+        raise TypeError("labels must be a mapping whose names and values are strings")
     return dict(found)
