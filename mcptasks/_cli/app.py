@@ -9,10 +9,9 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import CompletionItem
 
 from mcptasks._cli.exits import MEANINGS, Exit
 from mcptasks._cli.failures import Failure, tell
@@ -21,6 +20,9 @@ from mcptasks._cli.screen import Manner, OutputError, Screen, drop_output, open_
 from mcptasks._cli.setting import program
 from mcptasks._cli.stopping import Ended, end_in_silence
 from mcptasks._version import __version__
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 COMMANDS: Mapping[str, str] = {
     "call": "Call a tool as a task, and wait for its result.",
@@ -72,6 +74,8 @@ class Program(click.Group):
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Offer the commands without importing them, and the program's own options."""
+        from click.shell_completion import CompletionItem
+
         found = [CompletionItem(name, help=words) for name, words in COMMANDS.items() if name.startswith(incomplete)]
         return found + click.Command.shell_complete(self, ctx, incomplete)
 

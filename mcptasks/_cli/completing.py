@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,10 +64,8 @@ def complete_targets(_ctx: click.Context, _param: click.Parameter, incomplete: s
 
     scene = sources.Scene(os.environ, Path.home(), Path.cwd())
     names: list[str] = []
-    try:
+    with suppress(ValueError, OSError):
         names += [entry.name for entry in sources.own_entries(scene, None)]
-    except (ValueError, OSError):
-        names += []
     if ":" in incomplete and (source := incomplete.partition(":")[0]) in sources.SOURCES:
         found = sources.entries_of(source, scene)
         names += [f"{source}:{entry.name}" for entry in found if isinstance(entry, Entry)]
