@@ -166,13 +166,19 @@ async def test_bad_answers_to_the_tool_list(era: Era, fault: str, times: int | N
         assert await ends(client) == "done"
 
 
+def odd_server(era: Era, odd: str) -> TaskServer:
+    """A server with nonsense in fields that one can do without, from the first creating call on."""
+    server = make_server(era, **POLLED)
+    for method in ("tools/call", "tasks/get"):
+        server.faults.add(method, Garbage(change=ODD_BUT_WELL[odd]), times=None)
+    return server
+
+
 @pytest.mark.parametrize("odd", ODD_BUT_WELL)
 async def test_odd_but_not_wrong(era: Era, odd: str) -> None:
     """Nonsense in fields that one can do without does not change the result."""
-    server = make_server(era, **POLLED)
+    server = odd_server(era, odd)
     async with connected(server, polling=None) as client:
-        for method in ("tools/call", "tasks/get"):
-            server.faults.add(method, Garbage(change=ODD_BUT_WELL[odd]), times=None)
         task, steered = await begin(client, server)
         told = [await task.status()]
         steered.complete("done")
@@ -186,10 +192,8 @@ async def test_odd_but_not_wrong(era: Era, odd: str) -> None:
 @pytest.mark.parametrize("odd", ODD_BUT_WELL)
 async def test_odd_fields_cause_no_polls(era: Era, odd: str) -> None:
     """Nor does such nonsense make the client poll more often."""
-    server = make_server(era, **POLLED)
+    server = odd_server(era, odd)
     async with connected(server, polling=None) as client:
-        for method in ("tools/call", "tasks/get"):
-            server.faults.add(method, Garbage(change=ODD_BUT_WELL[odd]), times=None)
         task, _ = await begin(client, server)
         await task.status()
         with anyio.move_on_after(0.25):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import anyio
 import pytest
 
-from mcptasks import Patience, TaskExpiredError, TaskNotFoundError, TaskStalledError
+from mcptasks import Patience, Task, TaskExpiredError, TaskNotFoundError, TaskStalledError
 from mcptasks.testing import HttpStatus, TaskServer, elicit
 from tests.helpers.people import Oracle, answered
 from tests.helpers.support import (
@@ -158,6 +159,15 @@ async def test_past_its_time(era: Era) -> None:
     assert [error.reason for error in told.errors] == ["expired"]
 
 
+async def ends_by_rounds(task: Task[Any], ask: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """While the server asks, the wait for the task ends, since there are too many rounds."""
+    async with anyio.create_task_group() as group:
+        group.start_soon(ask)
+        with pytest.raises(TaskStalledError) as caught:
+            await task
+        assert caught.value.reason == "rounds"
+
+
 @pytest.mark.slow
 async def test_too_many_rounds(server: TaskServer) -> None:
     """A task that asks again and again ends the wait at the round beyond the limit."""
@@ -171,11 +181,7 @@ async def test_too_many_rounds(server: TaskServer) -> None:
                 if number < 2:
                     await answered(steered)
 
-        async with anyio.create_task_group() as group:
-            group.start_soon(ask)
-            with pytest.raises(TaskStalledError) as caught:
-                await task
-            assert caught.value.reason == "rounds"
+        await ends_by_rounds(task, ask)
 
 
 @pytest.mark.slow
@@ -199,11 +205,7 @@ async def test_a_round_during_an_answer(server: TaskServer) -> None:
             await told.first.wait()
             go.set()
 
-        async with anyio.create_task_group() as group:
-            group.start_soon(ask)
-            with pytest.raises(TaskStalledError) as caught:
-                await task
-            assert caught.value.reason == "rounds"
+        await ends_by_rounds(task, ask)
 
 
 @pytest.mark.slow
