@@ -26,6 +26,9 @@ HEAVY = ("-n", "8", "--dist", "worksteal")
 """For the slow tests and those with real servers, which start processes of their own."""
 A_FEW = ("-n", "2", "--dist", "loadfile")
 """For tests that say how soon something happens: each has a core to itself."""
+IN_TURN = ("-p", "tests.helpers.turns", "--in-turn")
+"""For runs that repeat what the newest Python does on every event loop: each test runs on one of them. The mark of the
+tests that do so follows, or "all"."""
 UNIT = (
     *("tests/core", "tests/wire", "tests/transport", "tests/engine", "tests/cli"),
     *("tests/house/generator", "tests/house/test_linear.py"),
@@ -267,12 +270,15 @@ def _lowest_pins() -> list[str]:
 
 @nox.session(python=PYTHONS[0])
 def lowest(session: nox.Session) -> None:
-    """The tests on the lowest versions that the metadata admits, on the oldest Python found."""
+    """The tests on the lowest versions that the metadata admits, on the oldest Python found, each on one event loop.
+
+    `tests` runs the same on the newest Python and on all event loops."""
     constraints = Path(session.create_tmp(), "lowest.txt")
     constraints.write_text("\n".join(_lowest_pins()) + "\n", encoding="utf-8")
     session.install("-e", ".[test]", "-c", str(constraints), "-c", "tests/constraints-lowest.txt")
     # An anyio before 4.16 leaves a socket open, until it is collected, where connecting is cancelled at its end.
-    _pytest(session, *SIDE_BY_SIDE, "-m", "not interop and not slow", "-W", "ignore:unclosed:ResourceWarning")
+    warnings = ("-W", "ignore:unclosed:ResourceWarning")
+    _pytest(session, *SIDE_BY_SIDE, *IN_TURN, "all", "-m", "not interop and not slow", *warnings)
 
 
 @nox.session(python=[*(python for python in PYTHONS if python != MAIN), MAIN])
@@ -280,20 +286,23 @@ def tests(session: nox.Session) -> None:
     """The tests: the slow ones and those with real servers on one Python, the quick ones on the newest.
 
     A Python that is the only one, or the newest, runs all. On the newest and the oldest run all marked `interpreter`;
-    `lowest` runs the quick ones on the oldest. On those in between run the unit tests."""
+    `lowest` runs the quick ones on the oldest. On those in between run the unit tests.
+
+    A test that runs on several Pythons runs on all event loops on the newest one, and on one of them elsewhere."""
     session.install("-e", ".[test]")
+    turns = () if session.python == PYTHONS[-1] else (*IN_TURN, "interpreter")
     if session.python == MAIN and session.posargs:
         _pytest(session)
     elif session.python == MAIN:
         chosen = "not alone" if PYTHONS[-1] == MAIN else "not alone and (slow or interop)"
-        _pytest(session, *HEAVY, "-m", chosen)
-        _pytest(session, *A_FEW, "-m", "alone and not interop")
+        _pytest(session, *HEAVY, *turns, "-m", chosen)
+        _pytest(session, *A_FEW, *turns, "-m", "alone and not interop")
         _pytest(session, "-m", "alone and interop", "tests/interop")
     elif session.python in (PYTHONS[0], PYTHONS[-1]):
         # On the oldest one `lowest` runs the quick ones.
         newest = session.python == PYTHONS[-1]
         chosen = "interpreter or (not interop and not slow)" if newest else "interpreter and slow"
-        _pytest(session, *SIDE_BY_SIDE, "-m", f"not alone and ({chosen})")
-        _pytest(session, *A_FEW, "-m", f"alone and not interop and ({chosen})")
+        _pytest(session, *SIDE_BY_SIDE, *turns, "-m", f"not alone and ({chosen})")
+        _pytest(session, *A_FEW, *turns, "-m", f"alone and not interop and ({chosen})")
     else:
-        _pytest(session, "-n", "2", "-m", "not interop and not slow", *UNIT)
+        _pytest(session, "-n", "2", *IN_TURN, "all", "-m", "not interop and not slow", *UNIT)

@@ -9,6 +9,8 @@ import sniffio
 import trio
 import trio.testing
 
+from tests.helpers import turns
+
 
 @pytest.mark.anyio
 async def test_running_library_is_the_parameter(anyio_backend_name: str) -> None:
@@ -35,7 +37,7 @@ async def test_trio_mark_runs_on_trio() -> None:
 
 
 def test_both_backends_are_parameters(request: pytest.FixtureRequest) -> None:
-    """The suite is collected for asyncio and for trio, neither more nor less."""
+    """The suite is collected for asyncio and for trio, no more and no less; for one of them if tests take turns."""
     names = {
         item.callspec.id
         for item in request.session.items
@@ -43,4 +45,5 @@ def test_both_backends_are_parameters(request: pytest.FixtureRequest) -> None:
     }
     assert names <= {"asyncio", "trio"}
     if "-k" not in request.config.invocation_params.args and "::" not in " ".join(map(str, request.config.args)):
-        assert names == {"asyncio", "trio"}
+        in_turn = request.config.getoption("--in-turn", turns.NONE) == turns.ALL
+        assert len(names) == (1 if in_turn else 2)
