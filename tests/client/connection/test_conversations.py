@@ -9,7 +9,6 @@ two modules that it imports.
 from __future__ import annotations
 
 import gc
-from collections.abc import Generator
 
 import pytest
 from hypothesis import Phase, given, settings
@@ -57,12 +56,13 @@ right = st.builds(Mutation, text=texts, form=forms, cut=cuts)
 
 
 @pytest.fixture(autouse=True, scope="module")
-def few_objects_to_search() -> Generator[None]:
-    """Each example collects garbage, to see what it left; what was there before need not be searched."""
+def few_objects_to_search() -> None:
+    """Each example collects garbage, to see what it left; what was there before need not be searched.
+
+    Nothing is unfrozen afterwards: the thousands of tests that tests/conftest.py has frozen would be, too, and each
+    `gc.collect()` of a later test would take half a second."""
     gc.collect()
     gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 def check(era: Era, backend: str, data: st.DataObject, mutation: Mutation) -> None:
