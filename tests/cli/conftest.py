@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -21,7 +20,9 @@ from mcptasks.testing import (
     elicit_url,
     serve_http,
 )
-from tests.helpers.command_line import Home
+from tests.helpers.command_line import home, warm
+
+__all__ = ["home", "warm"]
 
 Era = Literal["modern", "legacy"]
 
@@ -32,14 +33,6 @@ FORM: dict[str, dict[str, Any]] = {
 }
 EVIL = "\x1b]52;c;ZXZpbA==\x07\x1b]8;;https://evil.example\x1b\\x\x1b]8;;\x1b\\\x1b[2J\x1b[1;1H\x9b2J\u202eevil\u200b\u2066"
 """Writes a clipboard, makes a link, clears the screen, turns the direction of text, and hides."""
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    """A home directory with nothing in it."""
-    folder = tmp_path / "home"
-    folder.mkdir()
-    return Home(folder)
 
 
 @pytest.fixture(params=["modern", "legacy"])

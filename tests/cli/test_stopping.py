@@ -39,7 +39,7 @@ def stopped(home: Home, number: signal.Signals, at: str, *words: str) -> tuple[i
         finally:
             limit.cancel()
             run.kill()
-    return run.returncode, err
+    return run.wait(), err
 
 
 @pytest.mark.parametrize(

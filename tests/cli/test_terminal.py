@@ -200,7 +200,7 @@ def test_consent(home: Home, url: str) -> None:
     folder = work / "repo"
     folder.mkdir()
     (folder / ".mcp.json").write_text(f'{{"mcpServers": {{"x": {{"url": "{url}"}}}}}}')
-    here = Home(folder, {"HOME": str(work)})
+    here = Home(folder, {"HOME": str(work)}, home.warm)
     for typed, code in (("\n", 2), ("y\n", 0)):
         with here.terminal("tools", "claude-code:x", "-q", columns=200) as terminal:
             terminal.until(".mcp.json is a file of this folder; its entry 'x' connects to", "[y/N]")

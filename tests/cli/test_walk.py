@@ -13,7 +13,6 @@ from mcptasks.sync import Client, Store
 from mcptasks.testing import Disconnect, TaskServer
 from tests.helpers.command_line import Home
 from tests.helpers.walking import COLOR, Step, Walk
-from tests.helpers.warm import Warm
 
 TABLES = ("tools", "servers", "list", "recover")
 """Commands that print tables."""
@@ -84,8 +83,7 @@ def names(home: Home, server: TaskServer, url: str) -> Iterator[dict[str, str]]:
 def test_every_command(home: Home, names: dict[str, str], columns: int, env: dict[str, str]) -> None:
     """Every command does its work on a terminal of this width. Tables keep to the width, and cut nothing where there is
     room; without color, nothing has one."""
-    with Warm(home.variables()) as home.warm:
-        seen = Walk(home, names, columns=columns, env=env).all(FIRST, THEN)
+    seen = Walk(home, names, columns=columns, env=env).all(FIRST, THEN)
     for step, each in seen:
         if step.words.split()[0] in TABLES and len(step.words.split()) < 3:
             table = COLOR.sub(b"", each.raw).decode().split("\r\n")

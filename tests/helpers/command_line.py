@@ -16,17 +16,16 @@ import struct
 import subprocess
 import sys
 import termios
-import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyte
+import pytest
 from attrs import define, field, frozen
 
-from tests.helpers.warm import Running, Warm
+from tests.helpers.warm import STDIN, Running, Warm
 
 LIMIT = 180.0
 """Seconds for one command; after that its test fails. Generous, since CI machines are busy."""
@@ -77,55 +76,67 @@ class Home:
 
     def run(self, *words: str, stdin: str | bytes = b"", env: Mapping[str, str] | None = None) -> Done:
         """Run a command in pipes, and wait for its end."""
-        if self.warm is not None:
-            assert not stdin
-            return self._run_warm(self.warm, words, env)
         given = stdin.encode() if isinstance(stdin, str) else stdin
+        environ = self.variables(env)
+        if (warm := self._warm_for(environ)) is not None and len(given) <= STDIN:
+            with warm.start_in_pipes(words, environ, self.folder, given) as running:
+                out, err = running.communicate(timeout=LIMIT)
+            return Done(running.wait(), out, err)
         done = subprocess.run(
             [*COMMAND, *words],
             input=given,
             capture_output=True,
             timeout=LIMIT,
             check=False,
-            env=self.variables(env),
+            env=environ,
             cwd=self.folder,
             start_new_session=True,
         )
         return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
 
-    def _run_warm(self, warm: Warm, words: Sequence[str], env: Mapping[str, str] | None) -> Done:
-        (out, their_out), (err, their_err) = os.pipe(), os.pipe()
-        with open(out, "rb") as reads_out, open(err, "rb") as reads_err:  # noqa: PTH123 - these are pipes
-            with Path(os.devnull).open("rb") as nothing:
-                streams = nothing.fileno(), their_out, their_err
-                running = warm.start(words, self.variables(env), self.folder, streams)
-            os.close(their_out)
-            os.close(their_err)
-            limit = threading.Timer(LIMIT, running.kill)
-            limit.start()
-            try:
-                found, said = reads_out.read(), reads_err.read()  # What is said is less than a pipe holds.
-                return Done(running.wait(LIMIT), found.decode(), said.decode())
-            finally:
-                limit.cancel()
-
-    def start(self, *words: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+    def start(self, *words: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str] | Running:
         """Start a command in pipes."""
+        environ = self.variables(env)
+        if (warm := self._warm_for(environ)) is not None:
+            return warm.start_in_pipes(words, environ, self.folder)
         return subprocess.Popen(
             [*COMMAND, *words],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=self.variables(env),
+            env=environ,
             cwd=self.folder,
             start_new_session=True,
         )
 
     def terminal(self, *words: str, columns: int = 80, env: Mapping[str, str] | None = None) -> Terminal:
         """Start a command at a terminal."""
-        found = words if self.warm is not None else (*COMMAND, *words)
-        return Terminal(found, self.variables(env), self.folder, columns, self.warm)
+        environ = self.variables(env)
+        warm = self._warm_for(environ)
+        found = words if warm is not None else (*COMMAND, *words)
+        return Terminal(found, environ, self.folder, columns, warm)
+
+    def _warm_for(self, environ: Mapping[str, str]) -> Warm | None:
+        """What forks a command with this environment; None if a fresh Python must run it."""
+        return self.warm if self.warm is not None and self.warm.suits(environ) else None
+
+
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
+    """What forks the commands of all tests, since the imports of a fresh Python take four fifths of a command's time.
+
+    What a start itself does is tested with `COMMAND`."""
+    with Warm(Home(tmp_path_factory.mktemp("warm")).variables()) as found:
+        yield found
+
+
+@pytest.fixture
+def home(tmp_path: Path, warm: Warm) -> Home:
+    """A home directory with nothing in it."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    return Home(folder, warm=warm)
 
 
 class Terminal:
@@ -168,8 +179,7 @@ class Terminal:
 
     def __exit__(self, *_: object) -> None:
         self._process.kill()
-        with suppress(ChildProcessError):
-            self._process.wait(LIMIT)
+        self._process.wait(LIMIT)
         os.close(self._own)
 
     @property

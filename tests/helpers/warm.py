@@ -1,7 +1,11 @@
 """Runs each command in a fork of one process that has imported all commands.
 
-Each command is a process of its own. A fork costs far less processor time than a fresh Python,
-which imports everything.
+Each command is a process of its own, with the process id that the test knows: it gets signals, a working directory,
+an environment, standard streams and a session of its own, and ends as a fresh Python ends. A fork costs far less
+processor time than a fresh Python, which imports everything.
+
+What Python reads when it starts is that of the forking process. So `suits` refuses an environment in which one of these
+variables differs.
 """
 
 from __future__ import annotations
@@ -15,130 +19,209 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from typing import IO
+
+STDIN = 32_768
+"""Bytes that a pipe holds for a command that does not read yet; half of what Linux grants."""
 
 _PROGRAM = """
-import fcntl, gc, importlib, json, os, pkgutil, signal, socket, sys, termios, traceback
-import anyio._backends._asyncio, mcp, rich.console, rich.live, rich.text
-import mcptasks._cli.commands, mcptasks._cli.demo, mcptasks.store
+import fcntl, gc, importlib, json, os, pkgutil, select, signal, socket, sys, termios, threading
+import anyio._backends._asyncio, anyio._core._signals, mcp, rich.console, rich.live, rich.text
+import httpcore2._backends.anyio, opentelemetry.metrics, trio, truststore
+import mcptasks
 from mcptasks.__main__ import main
 
-for each in pkgutil.iter_modules(mcptasks._cli.commands.__path__, "mcptasks._cli.commands."):
-    importlib.import_module(each.name)
+for room in ("core", "wire", "store", "transport", "telemetry", "engine", "async", "cli"):
+    package = importlib.import_module("mcptasks._" + room)
+    for each in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        importlib.import_module(each.name)
 
-def run(job, stdin, stdout, stderr, report):
+def reap():
+    while reports:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if not pid:
+            break
+        os.write(reports[pid], b"%d" % os.waitstatus_to_exitcode(status))
+        os.close(reports.pop(pid))
+
+def become(job, streams):
+    signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.setsid()
-    for number, given in enumerate((stdin, stdout, stderr)):
+    for number, given in enumerate(streams):
         os.dup2(given, number)
-        os.close(given)
+    for each in (jobs, woken, wakes):
+        each.detach()
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     if os.isatty(0):
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # so that Ctrl-C reaches the command
-    os.write(report, b"%d " % os.getpid())
     os.environ.clear()
     os.environ.update(job["environ"])
     os.chdir(job["folder"])
-    sys.stdin, sys.stdout = open(0, encoding="utf-8"), open(1, "w", encoding="utf-8")
-    sys.stderr = open(2, "w", encoding="utf-8", buffering=1)
+    sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", closefd=False)
+    sys.stdout = sys.__stdout__ = open(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = sys.__stderr__ = open(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
     sys.argv = ["mcptasks", *job["words"]]
-    code = 1
-    try:
-        code = main()
-        sys.stdout.flush()
-    except BaseException:
-        traceback.print_exc()
-    os.write(report, b"%d" % code)
-    os._exit(code)
 
+def next_command():
+    "Fork for each job; return in the fork."
+    while True:
+        ready, _, _ = select.select([jobs, woken], [], [])
+        if woken in ready:
+            woken.recv(100)
+            reap()
+        if jobs in ready:
+            data, given, _, _ = socket.recv_fds(jobs, 1 << 20, 4)
+            if not data:
+                os._exit(0)
+            *streams, report = given
+            pid = os.fork()
+            if pid == 0:
+                return become(json.loads(data), streams)
+            os.write(report, b"%d " % pid)
+            reports[pid] = report
+            for each in streams:
+                os.close(each)
+            jobs.send(b".")
+
+assert threading.active_count() == 1
+gc.collect()
 gc.freeze()
-signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+reports = {}
+for number in (signal.SIGHUP, signal.SIGTERM):  # One of them may be ignored, as under nohup.
+    signal.signal(number, signal.SIG_DFL)
 jobs = socket.socket(fileno=int(sys.argv[1]))
-while True:
-    data, given, _, _ = socket.recv_fds(jobs, 1 << 20, 4)
-    if not data:
-        break
-    if os.fork() == 0:
-        jobs.close()
-        run(json.loads(data), *given)
-    for each in given:
-        os.close(each)
-    jobs.send(b".")
+woken, wakes = socket.socketpair()
+wakes.setblocking(False)
+signal.set_wakeup_fd(wakes.fileno(), warn_on_full_buffer=False)
+signal.signal(signal.SIGCHLD, lambda *_: None)
+next_command()
+sys.exit(main())
 """
 
 
 class Running:
-    """A command that runs. The same methods as those of `subprocess.Popen`.
+    """A command that runs. It has those methods of `subprocess.Popen` that tests use. `with` waits for its end.
 
     Args:
-        report: The reading end of the pipe on which the command says its process id and its exit code.
+        report: The reading end of the pipe on which the forking process says the command's id and its exit code.
+        stdout: The reading end of its standard output, if it is a pipe.
+        stderr: The reading end of its standard error, if it is a pipe.
     """
 
-    def __init__(self, report: int) -> None:
+    def __init__(self, report: int, stdout: IO[str] | None = None, stderr: IO[str] | None = None) -> None:
+        self.stdout = stdout
+        self.stderr = stderr
+        self.returncode: int | None = None
         self._report = report
         self._said = b""
         while b" " not in self._said:
-            self._said += os.read(report, 64)
+            piece = os.read(report, 64)
+            assert piece, "the process that forks has ended"
+            self._said += piece
         self.pid = int(self._said.split()[0])
 
-    def wait(self, timeout: float) -> int:
-        """Wait for the end, and return the exit code.
+    def __enter__(self) -> Running:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for stream in (self.stdout, self.stderr):
+            if stream is not None:
+                stream.close()
+        self.wait()
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the end, and return the exit code; the negative number of the signal that ended the command.
 
         Raises:
             TimeoutError: The command goes on.
-            ChildProcessError: The command was killed.
         """
-        while self._report >= 0:
+        while self.returncode is None:
             if not select.select([self._report], [], [], timeout)[0]:
                 raise TimeoutError
             piece = os.read(self._report, 64)
             self._said += piece
             if not piece:
                 os.close(self._report)
-                self._report = -1
-        code = self._said.partition(b" ")[2]
-        if not code:
-            raise ChildProcessError(f"process {self.pid} ended without a code")
-        return int(code)
+                self.returncode = int(self._said.split()[1])
+        return self.returncode
+
+    def communicate(self, *, timeout: float | None = None) -> tuple[str, str]:
+        """Read standard output and standard error to their ends, wait for the end, and return both.
+
+        A command that is not over by then is killed.
+        """
+        limit = threading.Timer(timeout, self.kill) if timeout is not None else None
+        if limit is not None:
+            limit.start()
+        try:
+            with ThreadPoolExecutor(2) as readers:
+                out, err = readers.map(_rest, (self.stdout, self.stderr))
+        finally:
+            if limit is not None:
+                limit.cancel()
+        self.wait(timeout)
+        return out, err
 
     def send_signal(self, number: int) -> None:
-        """Send the command a signal."""
-        os.kill(self.pid, number)
+        """Send the command a signal, unless it is over."""
+        if self.returncode is None and not select.select([self._report], [], [], 0)[0]:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     def kill(self) -> None:
         """End the command if it still runs."""
-        if self._report >= 0:
-            try:
-                os.kill(self.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                return
+        self.send_signal(signal.SIGKILL)
+
+
+def _rest(stream: IO[str] | None) -> str:
+    """What is still to be read."""
+    return "" if stream is None else stream.read()
 
 
 class Warm:
-    """The process that forks. `with` ends the process.
+    """The process that forks; it starts with the first command. `with` ends the process.
 
     Args:
         environ: The environment of the process; each command has its own.
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = dict(environ)
         self._turn = threading.Lock()
-        self._jobs, theirs = socket.socketpair()
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-W", "error", "-c", _PROGRAM, str(theirs.fileno())],
-                env=dict(environ),
-                stdin=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,
-            )
+        self._jobs: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Warm:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._jobs.close()
-        self._process.wait()
+        if self._jobs is not None:
+            self._jobs.close()
+        if self._process is not None:
+            self._process.wait()
+
+    def _started(self) -> socket.socket:
+        """Where the process takes jobs."""
+        if self._jobs is None:
+            self._jobs, theirs = socket.socketpair()
+            with theirs:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-W", "error", "-c", _PROGRAM, str(theirs.fileno())],
+                    env=self._environ,
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=[theirs.fileno()],
+                    start_new_session=True,
+                )
+        return self._jobs
+
+    def suits(self, environ: Mapping[str, str]) -> bool:
+        """Whether a fresh Python would start with this environment as the forking process has started."""
+        return _of_the_start(environ) == _of_the_start(self._environ)
 
     def start(
         self, words: Sequence[str], environ: Mapping[str, str], folder: Path, streams: tuple[int, int, int]
@@ -151,12 +234,53 @@ class Warm:
             folder: The working directory.
             streams: Standard input, output and error.
         """
+        return Running(self._send(words, environ, folder, streams))
+
+    def start_in_pipes(
+        self, words: Sequence[str], environ: Mapping[str, str], folder: Path, stdin: bytes | None = None
+    ) -> Running:
+        """Start a command whose standard output and standard error are pipes.
+
+        Args:
+            words: What follows the program's name.
+            environ: The environment.
+            folder: The working directory.
+            stdin: What the command reads from a pipe, at most `STDIN` bytes; None for the null device.
+        """
+        if stdin is None:
+            given = os.open(os.devnull, os.O_RDONLY)
+        else:
+            assert len(stdin) <= STDIN
+            given, gives = os.pipe()
+            os.write(gives, stdin)
+            os.close(gives)
+        (out, their_out), (err, their_err) = os.pipe(), os.pipe()
+        try:
+            report = self._send(words, environ, folder, (given, their_out, their_err))
+        finally:
+            for each in (given, their_out, their_err):
+                os.close(each)
+        # A line ends with a line feed only, so that tests see every carriage return.
+        stdout, stderr = (open(each, encoding="utf-8", newline="\n") for each in (out, err))  # noqa: PTH123, SIM115
+        return Running(report, stdout, stderr)
+
+    def _send(
+        self, words: Sequence[str], environ: Mapping[str, str], folder: Path, streams: tuple[int, int, int]
+    ) -> int:
+        """Have a command started, and return the end of the pipe on which its id and its end are said."""
         job = json.dumps({"words": list(words), "environ": dict(environ), "folder": str(folder)}).encode()
         reads, writes = os.pipe()
         try:
+            # The answer keeps two jobs of two threads apart.
             with self._turn:
-                socket.send_fds(self._jobs, [job], [*streams, writes])
-                assert self._jobs.recv(1) == b"."
+                jobs = self._started()
+                socket.send_fds(jobs, [job], [*streams, writes])
+                assert jobs.recv(1) == b"."
         finally:
             os.close(writes)
-        return Running(reads)
+        return reads
+
+
+def _of_the_start(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables that Python or the C library reads when a process starts."""
+    return {name: value for name, value in environ.items() if name.startswith(("PYTHON", "LC_", "LANG"))}

@@ -4,25 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
 from mcptasks import BY_HAND, TaskConnectionError
 from mcptasks.sync import Client, Store
-from tests.helpers.command_line import Home
+from tests.helpers.command_line import Home, home, warm
 from tests.helpers.walking import COLOR, Step, Walk
-from tests.helpers.warm import Warm
 from tests.interop.fault_proxy import FaultProxy
 from tests.interop.targets import new_key
 
-
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    """A home directory with nothing in it."""
-    folder = tmp_path / "home"
-    folder.mkdir()
-    return Home(folder)
+__all__ = ["home", "warm"]
 
 
 @pytest.fixture
@@ -118,9 +110,8 @@ def test_every_command(
         with Client(fastmcp_url) as client:
             client.call_tool("open_gate", {"key": names["gate"]})
 
-    with Warm(home.variables()) as home.warm:
-        walk = Walk(home, names, {"open": open_gate}, columns)
-        seen = walk.all(*steps(generation, typed=columns is not None))
+    walk = Walk(home, names, {"open": open_gate}, columns)
+    seen = walk.all(*steps(generation, typed=columns is not None))
     if columns is None:
         assert not any(b"\x1b" in each.raw for _, each in seen)
     else:
