@@ -1,8 +1,8 @@
 """Fixtures for tests against real fastmcp servers: running processes, ways to reach them, and what they logged.
 
-Each server is started when the first test asks for it, serves all tests of the run, and is killed at the end. A test
-that stops or restarts a server asks `restartable` for one of its own. A failing test's report shows what the servers
-logged meanwhile.
+Each server is started when the first test asks for it, serves the tests of this folder, and is killed when the process
+goes on to tests elsewhere: an idle server takes 1 to 2 % of a core. A test that stops or restarts a server asks
+`restartable` for one of its own. A failing test's report shows what the servers logged meanwhile.
 """
 
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
@@ -20,6 +20,7 @@ HERE = Path(__file__).parent
 StartServer = Callable[[int], HttpServer]
 
 _live = pytest.StashKey[list[HttpServer]]()
+_shared = pytest.StashKey["SharedServers"]()
 _log_sizes = pytest.StashKey[dict[Path, int]]()
 
 
@@ -66,22 +67,55 @@ def live_servers(pytestconfig: pytest.Config) -> list[HttpServer]:
     return pytestconfig.stash.setdefault(_live, [])
 
 
+class SharedServers:
+    """One server of each generation, started on first use, until `end`.
+
+    Args:
+        logs: The folder for their logs.
+        live: The server processes that run now; the servers of this object are added.
+    """
+
+    def __init__(self, logs: Path, live: list[HttpServer]) -> None:
+        self._logs = logs
+        self._live = live
+        self._running: dict[int, HttpServer] = {}
+
+    def __call__(self, generation: int) -> HttpServer:
+        """The server of a generation."""
+        if generation not in self._running:
+            server = HttpServer(generation, self._logs / f"fastmcp{generation}.log")
+            server.start()
+            self._running[generation] = server
+            self._live.append(server)
+        return self._running[generation]
+
+    def end(self) -> None:
+        """Kill the servers. The next use starts another one."""
+        while self._running:
+            _, server = self._running.popitem()
+            self._live.remove(server)
+            server.kill()
+
+
 @pytest.fixture(scope="session")
-def shared_server(tmp_path_factory: pytest.TempPathFactory, live_servers: list[HttpServer]) -> Iterator[StartServer]:
-    """Give the server of a generation that all tests share, started on first use."""
-    logs = tmp_path_factory.mktemp("fastmcp-logs")
-    running: dict[int, HttpServer] = {}
-    with ExitStack() as stack:
+def shared_server(
+    tmp_path_factory: pytest.TempPathFactory, live_servers: list[HttpServer], pytestconfig: pytest.Config
+) -> Iterator[StartServer]:
+    """Give the server of a generation that all tests share."""
+    servers = SharedServers(tmp_path_factory.mktemp("fastmcp-logs"), live_servers)
+    pytestconfig.stash[_shared] = servers
+    yield servers
+    servers.end()
 
-        def of(generation: int) -> HttpServer:
-            if generation not in running:
-                server = HttpServer(generation, logs / f"fastmcp{generation}.log")
-                running[generation] = stack.enter_context(server)
-                live_servers.append(server)
-            return running[generation]
 
-        yield of
-        live_servers.clear()
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None]:
+    """End the shared servers after the last test of this folder, once all that uses them has been taken down."""
+    try:
+        return (yield)
+    finally:
+        if _shared in item.config.stash and (nextitem is None or HERE not in nextitem.path.parents):
+            item.config.stash[_shared].end()
 
 
 @pytest.fixture(scope="module", params=GENERATIONS, ids=lambda generation: f"fastmcp{generation}")
