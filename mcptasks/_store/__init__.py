@@ -9,7 +9,7 @@ so that a command that lists tasks starts at once.
     deliveries.py  the changes behind `Store.finished`
     backend.py     what a database behind a store can do
     codec.py       encryption of payloads
-    payloads.py    which payloads are kept, and in which form
+    payloads.py    payloads as a codec seals them; leaves out arguments and results that the program does not keep
     digests.py     digests of arguments, and the key file beside the store
     recovery.py    what a client finds that takes up what others have left
     recording.py   rows as the records that programs see
