@@ -33,7 +33,7 @@ async def with_tasks(
         store: The store of the tasks.
         names: The tasks.
         work: Called with each task.
-        fail: Called for each task whose server cannot be reached, or that is none any more.
+        fail: Called for each task whose server cannot be reached, and for each call without a task at a server.
         handlers: Further arguments of `Client`.
 
     Returns:
@@ -103,10 +103,10 @@ async def _at_server(
 
 
 def _with_task(named: Named) -> Named:
-    """The name of a task that a server has.
+    """Return the name, if its call has a task at a server.
 
     Raises:
-        Failure: The server made no task, or none that is known.
+        Failure: The server made no task of the call, or nobody knows whether it did.
     """
     if named.reference is not None:
         return named
@@ -126,7 +126,7 @@ def _with_task(named: Named) -> Named:
 
 
 def server_key(setting: Setting, named: Named) -> str:
-    """Return what tasks have in common that one client can serve. Pure."""
+    """Return a key that is the same for all tasks that one client can serve. Pure."""
     record = named.record
     labels = (
         {}

@@ -42,7 +42,7 @@ class Target:
 
     @property
     def is_lasting(self) -> bool:
-        """Whether the server outlives this command: so for URLs. Other servers are started by the command."""
+        """Whether the server outlives this command. A server with a URL does; the command starts any other server."""
         return self.given.kind != "stdio" if isinstance(self.given, Entry) else self.is_url
 
 

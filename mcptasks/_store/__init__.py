@@ -9,15 +9,15 @@ so that a command that lists tasks starts at once.
     deliveries.py  the changes behind `Store.finished`
     backend.py     what a database behind a store can do
     codec.py       encryption of payloads
-    payloads.py    which payloads are kept, and in which form
+    payloads.py    payloads as a codec seals them; leaves out arguments and results that the program does not keep
     digests.py     digests of arguments, and the key file beside the store
-    recovery.py    what a client finds that takes up what others have left
+    recovery.py    what a client finds when it takes over tasks that others have left
     recording.py   rows as the records that programs see
     lease.py       when an owner shows that it lives, and until when it may act
     scene.py       which process this is, and which others of this machine are dead
     writer.py      group commit
     access.py      an open store, called on a thread
-    dropped.py     closes what nobody has any more
+    dropped.py     closes a connection when its object is garbage
     session.py     one client's part in a store: its lease and its writes
     finished.py    the iteration behind `Store.finished`
     places.py      from a path or a URL to a backend

@@ -1,5 +1,5 @@
-"""The writes behind `Store.finished(consumer=)`: they ask for events that a consumer was not told yet, and note that it
-was told."""
+"""The writes behind `Store.finished(consumer=)`: they ask for the events that a consumer was not told yet, and note
+which events it was told."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ class Pending:
 @frozen(kw_only=True)
 class Next(Write["list[Pending] | None"]):
     """Asks for the events that a consumer was not told yet, oldest first. The answer is None if the consumer belongs to
-    another live process. Otherwise it belongs to this owner for the length of the lease, which each `Next` prolongs."""
+    another live process. Otherwise the consumer belongs to this owner until the lease ends; each `Next` prolongs the
+    lease."""
 
     consumer: str
     owner: Owner

@@ -1,4 +1,4 @@
-"""Seals payloads for a store and opens them: decides which payloads are kept, and in which form.
+"""Seals payloads for a store and opens them. Leaves out the arguments and results that the program does not keep.
 
 Without a codec, a payload is JSON. With a codec, it is a byte 1, with which no JSON begins, and then the codec's
 output. An encrypted payload in a store without a codec is an error, and so is plain JSON in a store with a codec.

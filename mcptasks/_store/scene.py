@@ -13,7 +13,8 @@ from pathlib import Path
 from mcptasks._store.records import Owner
 
 _NAME = 100
-"""How many characters of a name an owner's name begins with. The unique part follows, so a cut name does no harm."""
+"""How many characters of the program's or the machine's name go into an owner's name; the rest is cut off. A unique
+part follows, so owners with the same beginning stay apart."""
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 

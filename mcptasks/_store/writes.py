@@ -84,8 +84,8 @@ class Intend(Write[Intended]):
 
 @frozen(kw_only=True)
 class Retry(Write[Held | None]):
-    """A recorded call is about to be sent once more. Only what came to nothing or may have come to nothing can be:
-    `refused`, `uncertain`, or `intended` by an owner that is dead. Answers None if somebody was faster."""
+    """A recorded call is about to be sent once more. Its phase must be `refused` or `uncertain`, or `intended` by an
+    owner that is dead. The answer is None if somebody was faster."""
 
     id: str
     fence: int
@@ -99,7 +99,8 @@ class Placed:
     """The answer to `Created`: the id is recorded in any case."""
 
     held: Held
-    """The record that has the task now: another one than before if that had gone its own way meanwhile."""
+    """The lease on the record that has the task now: a further record (`Created.spare`) if somebody else has sent the
+    call again meanwhile."""
     ours: bool
     """Whether the lease holds. If not, this process may read the task and must not answer or cancel it."""
 
@@ -110,7 +111,7 @@ class Created(Write[Placed]):
 
     held: Held
     spare: str
-    """The id of a further record (`records.new_id`), in case that somebody else has sent the call again meanwhile."""
+    """The id of a further record (`records.new_id`), in case somebody else has sent the call again meanwhile."""
     task_id: str
     at: datetime
     status: str | None = None
@@ -128,7 +129,7 @@ class Adopted:
     row: Row
     """The record, as it is now."""
     held: Held | None
-    """The lease; None if another live owner holds the task, or it is over."""
+    """The lease; None if another live owner holds the task, or the task is over."""
 
 
 @frozen(kw_only=True)
@@ -257,7 +258,8 @@ class Decision:
 
 @frozen(kw_only=True)
 class Decide(Write[Decision | None]):
-    """A question gets its answer, unless it has one: the first answer stands. None: the lease is lost, send nothing."""
+    """A question gets its answer, unless it has one: the first answer stands. The answer to this write is None
+    if the lease is lost; then nothing may be sent."""
 
     held: Held
     key: str

@@ -108,7 +108,7 @@ def map(  # noqa: A001 - Dask's own name
         as_type: See `submit`, also for the arguments that follow.
         timeout: Seconds or a `timedelta` that a worker waits.
         whole: Give the `ToolResult` in place of its `data`.
-        detach: Leave tasks running whose future is cancelled.
+        detach: Leave a task running if its future is cancelled.
         options: Further arguments of Dask's `Client.submit`.
 
     Returns:

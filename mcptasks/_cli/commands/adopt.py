@@ -1,4 +1,4 @@
-"""`mcptasks adopt`: takes a task that another program, or another machine, has started into the store."""
+"""`mcptasks adopt`: takes a task of another program or machine into the store."""
 
 from __future__ import annotations
 

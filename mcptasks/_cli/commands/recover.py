@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--watch", "follow", is_flag=True, help="Follow the tasks that nobody looks after until they are over.")
+@click.option("--watch", "follow", is_flag=True, help="Follow each listed task until it is over.")
 @options.setting(reaches=True, answers=True)
 def command(setting: Setting, follow: bool) -> Exit:
     """List what a crash has left: tasks that no running program holds, and uncertain calls, which may or may not have

@@ -9,9 +9,9 @@ reach.py          whether the server can be reached at the moment
 facts.py          what the server says of itself, and what follows for tasks
 turns.py          the line in which requests wait: at most 32 are under way at once
 time_limits.py    how long one request may take
-task_requests.py  sends `tasks/get`, `result`, `cancel`, `update`, `list`
+task_requests.py  sends `tasks/get`, `result`, `cancel`, `update`, `list`; has `_wire` make events of the answers
 retention.py      warns if the server keeps tasks for less time than `ttl=` asks
 tool_list.py      the server's tool list: which tools make tasks, which wrap their values
-list_pages.py     fetches lists page by page
+list_pages.py     fetches lists page by page, `tasks/list` too; gives up lists that never end
 errors.py         turns a fault into the error that the program sees
 """

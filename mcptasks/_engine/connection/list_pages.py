@@ -1,4 +1,7 @@
-"""Fetches a server's lists (tools, resources, prompts) page by page. Bad entries are left out and named in the log."""
+"""Fetches a server's lists (tools, resources, prompts) page by page, and gives up lists that never end.
+
+Bad entries are left out and named in the log.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +16,14 @@ from mcp_types import PaginatedResult
 from mcptasks._core.exceptions import TaskProtocolError
 from mcptasks._engine.connection.connection import Connection
 from mcptasks._engine.connection.link import Link
-from mcptasks._engine.connection.task_requests import every_page
 from mcptasks._wire import pages
 from mcptasks._wire.pages import Odd, OddEntry
 
 logger = logging.getLogger("mcptasks")
+
+_PAGES = 1000
+"""How many pages of one list are fetched; a list with more pages raises an error. Real lists have a few pages, so a
+longer list probably never ends."""
 
 _PageT = TypeVar("_PageT", bound=PaginatedResult)
 _EntryT = TypeVar("_EntryT")
@@ -57,6 +63,29 @@ async def every_prompt(connection: Connection) -> list[mcp_types.Prompt]:
         return client.list_prompts(cursor=cursor)
 
     return (await _every(connection, "prompts/list", fetch, lambda page: page.prompts))[0]
+
+
+async def every_page(
+    fetch: Callable[[str | None], Awaitable[tuple[list[_EntryT], str | None]]], what: str
+) -> list[_EntryT]:
+    """Return all items of a paginated list.
+
+    Raises:
+        TaskProtocolError: A cursor came twice, or there are more than `_PAGES` pages.
+    """
+    items: list[_EntryT] = []
+    cursor: str | None = None
+    known: set[str] = set()
+    while True:
+        page, cursor = await fetch(cursor)
+        items += page
+        if cursor is None:
+            return items
+        if cursor in known or len(known) >= _PAGES:
+            raise TaskProtocolError(
+                f"{what}: the pages never end: a cursor came twice, or there are more than {_PAGES} pages"
+            )
+        known.add(cursor)
 
 
 async def _every(

@@ -24,15 +24,13 @@ from mcptasks._core.unknown_tasks import Asked
 from mcptasks._engine.connection.connection import Connection
 from mcptasks._engine.connection.errors import asked_of
 from mcptasks._engine.connection.link import Link
+from mcptasks._engine.connection.list_pages import every_page
 from mcptasks._engine.connection.time_limits import Budget
 from mcptasks._engine.connection.turns import Turn
 from mcptasks._wire.pages import OddEntry, in_words, parse_statuses
 
 logger = logging.getLogger("mcptasks")
 
-_PAGES = 1000
-"""How many pages of one list are fetched; a list with more pages raises an error. Real lists have a few pages, so a
-longer list probably never ends."""
 _ItemT = TypeVar("_ItemT")
 
 
@@ -43,29 +41,6 @@ class Refused:
     error: TaskFailedError
     repeated: bool
     """Whether the answer was sent before, so that an earlier attempt may have been accepted."""
-
-
-async def every_page(
-    fetch: Callable[[str | None], Awaitable[tuple[list[_ItemT], str | None]]], what: str
-) -> list[_ItemT]:
-    """Return all items of a paginated list.
-
-    Raises:
-        TaskProtocolError: A cursor came twice, or there are more than `_PAGES` pages.
-    """
-    items: list[_ItemT] = []
-    cursor: str | None = None
-    known: set[str] = set()
-    while True:
-        page, cursor = await fetch(cursor)
-        items += page
-        if cursor is None:
-            return items
-        if cursor in known or len(known) >= _PAGES:
-            raise TaskProtocolError(
-                f"{what}: the pages never end: a cursor came twice, or there are more than {_PAGES} pages"
-            )
-        known.add(cursor)
 
 
 class Requests:

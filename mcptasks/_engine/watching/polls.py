@@ -1,6 +1,7 @@
-"""Sends the polls of one client and the fetches of results, and makes events of the answers.
+"""Begins the polls of one client and the fetches of results, and hands on what comes of them: an event, or an error.
 
-`schedule.py` says when, and `connection/turns.py` how many are under way at once.
+`schedule.py` says when, and `connection/turns.py` how many are under way at once. `connection/task_requests.py` sends
+the requests and has the answers read.
 """
 
 from __future__ import annotations

@@ -51,7 +51,8 @@ TOGETHER: Mapping[type[Write[Any]], Callable[[Connection, Any], list[Any]]] = {
     Acknowledged: tasks.acknowledged,
     Learned: upkeep.learned,
 }
-"""The functions for kinds of writes of which many are carried out at once, each about one task or none."""
+"""The functions for the kinds of writes that are carried out many at once. Each of these writes is about one task, or
+about none."""
 ALONE: Mapping[type[Write[Any]], Callable[[Connection, Any], Any]] = {
     Retry: calls.retry,
     Adopt: calls.adopt,

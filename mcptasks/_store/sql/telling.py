@@ -1,4 +1,5 @@
-"""The writes behind `Store.finished`: the events that a consumer was not told yet, and that it was told."""
+"""The writes behind `Store.finished`: they find the events that a consumer was not told yet, and note those that it was
+told."""
 
 from __future__ import annotations
 

@@ -97,9 +97,10 @@ def tasks(
     since: datetime | None = None,
     limit: int,
 ) -> list[TaskRecord] | None:
-    """Return what `Store.tasks` returns, or None if that takes a store: then nothing was read.
+    """Return what `Store.tasks` returns; None if only an open store can tell.
 
-    So it is if there is no such file, or if the file is locked, damaged, encrypted, or of another version.
+    Only an open store can tell if there is no such file, or if the file is locked, damaged, encrypted, or of another
+    version.
 
     Args:
         target: The path; None for the user's own file.
