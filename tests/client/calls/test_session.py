@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Awaitable, Callable
-from typing import Any
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import anyio
 import mcp
+import mcp.client.session as sdk_session
 import mcp_types
 import pytest
 
@@ -61,12 +64,30 @@ def test_every_method_is_there() -> None:
 
 @pytest.mark.parametrize("name", sorted(own_names(mcp.ClientSession) - INHERITED))
 def test_signatures_are_the_same(name: str) -> None:
-    """A method takes the parameters of the SDK's, with the same kinds and defaults."""
+    """A method takes the parameters of the SDK's, with the same kinds and defaults, and is a coroutine if the SDK's is."""
     ours, theirs = inspect.getattr_static(TaskSession, name), inspect.getattr_static(mcp.ClientSession, name)
     assert isinstance(ours, property) == isinstance(theirs, property)
+    assert inspect.iscoroutinefunction(ours) == inspect.iscoroutinefunction(theirs)
     if not isinstance(ours, property):
         one, other = inspect.signature(ours).parameters.values(), inspect.signature(theirs).parameters.values()
         assert [(p.name, p.kind, p.default) for p in one] == [(p.name, p.kind, p.default) for p in other]
+
+
+def result_types(kind: type[Any], name: str) -> set[Any]:
+    """The types that a method or a property may return, by its annotation."""
+    member = inspect.getattr_static(kind, name)
+    function = member.fget if isinstance(member, property) else member
+    found = get_type_hints(function, {**vars(sdk_session), **vars(sys.modules[function.__module__])})["return"]
+    return set(get_args(found)) if get_origin(found) in (Union, UnionType) else {found}
+
+
+@pytest.mark.parametrize("name", sorted(own_names(mcp.ClientSession) - INHERITED - {"send_request"}))
+def test_result_types_are_the_same(name: str) -> None:
+    """A method returns a type that the SDK's may return: of a call, the finished result."""
+    ours, theirs = result_types(TaskSession, name), result_types(mcp.ClientSession, name)
+    assert ours <= theirs
+    unfinished = {mcp_types.InputRequiredResult, mcp_types.Result, type(None)}
+    assert theirs - ours <= unfinished
 
 
 async def test_lists(era: Era) -> None:
