@@ -1,5 +1,5 @@
-"""The words of errors that end a wait: for a deadline the task's status, or why the client knows nothing of the task; for
-a question that nobody answers. Pure."""
+"""The words of errors that end a wait. Of a deadline: how the task stands, or why the client does not know that. Of a
+question that nobody answers: what the task asks. Pure."""
 
 from __future__ import annotations
 
@@ -45,12 +45,15 @@ def late(status: TaskStatus | None, trouble: str | None, silence: float | None, 
     return f"the task is still {status.status}{said(status)}; {then}"
 
 
-def unanswered(requests: str, *, owned: bool) -> str:
+def unanswered(keys: str, question: str | None, status: TaskStatus | None, *, owned: bool) -> str:
     """The words for a task that waits for input which no handler gives.
 
     Args:
-        requests: The requests in brackets, to follow "input".
+        keys: The keys of the requests.
+        question: The words of a request; None if there are none. Then the status message is shown.
+        status: The latest status; None if the client knows none.
         owned: Whether the task is cancelled with the wait, so that nobody can answer later.
     """
+    more = quoted(question or (None if status is None else status.status_message))
     who, then = ("the", "the server is asked to cancel the task") if owned else ("this", "use answer()")
-    return f"the task waits for input {requests}, and {who} client has no handler for it; {then}"
+    return f"the task waits for input ({keys}){more}, and {who} client has no handler for it; {then}"

@@ -17,7 +17,7 @@ from mcptasks._core.carried import common
 from mcptasks._core.content import asked
 from mcptasks._core.events import Broken, Finished
 from mcptasks._core.exceptions import TaskError, TaskInputRequiredError, TaskStateError, TaskTimeoutError
-from mcptasks._core.lateness import late, quoted, said, unanswered
+from mcptasks._core.lateness import late, said, unanswered
 from mcptasks._core.models import TERMINAL, Status, TaskReference, TaskStatus
 from mcptasks._core.outcome import Decoding, decode
 from mcptasks._core.trace import Waiting
@@ -204,9 +204,7 @@ class Waiter:
     def _unanswered(self) -> TaskInputRequiredError:
         requests = dict(self.watch.state.open)
         keys = named(requests) or "the server does not say what for"
-        status, question = self.watch.status, asked(requests)
-        more = quoted(question or (None if status is None else status.status_message))
-        words = unanswered(f"({keys}){more}", owned=self.owned)
+        words = unanswered(keys, asked(requests), self.watch.status, owned=self.owned)
         if any(self.core.questions.candidates(key) for key in requests):
             words += "; the server does not say which of its tasks asks"
         return TaskInputRequiredError(words, input_requests=requests, reference=self.reference)

@@ -390,7 +390,7 @@ async def test_a_late_answer_leaves_no_task(era: Era, seconds: float) -> None:
 
 @modern_only
 async def test_no_task_is_left_that_asks(era: Era) -> None:
-    """A task that asks what nobody here can answer is cancelled, since nobody could answer it later. The error says so."""
+    """A task that asks what nobody here can answer is cancelled, as nobody could answer it later. The error says so."""
     server = make_server(era)
     async with connected(server) as client:
         steered = await input_that_nobody_answers(client.as_session(), server)
