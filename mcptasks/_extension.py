@@ -61,6 +61,7 @@ class TasksExtension(ClientExtension):
         target: The server's URL, or a `mcpServers` mapping with the URL. Tasks are then followed over the extension's
             own connection to this URL, which is restored when it is lost, and references name the server. Without
             `target`, all requests go over the client's own session, whose end also ends the call.
+        server: Which of several entries of `mcpServers` to use.
         headers: Sent with every HTTP request to `target`.
         auth: A bearer token, or an auth object of httpx2, for `target`.
         endpoint: A name of your own for the server, shown in place of the URL.
@@ -89,6 +90,7 @@ class TasksExtension(ClientExtension):
         polling: PollingPolicy | None = None,
         *,
         target: Any = None,
+        server: str | None = None,
         headers: Mapping[str, str] | None = None,
         auth: Any = None,
         endpoint: str | None = None,
@@ -98,7 +100,7 @@ class TasksExtension(ClientExtension):
         patience: Patience | None = None,
         telemetry: Telemetry | Literal[False] | None = None,
     ) -> None:
-        self._own = _own(target, Options(headers=headers, auth=auth, endpoint=endpoint))
+        self._own = _own(target, Options(server=server, headers=headers, auth=auth, endpoint=endpoint))
         if store is not None and self._own is None:
             raise ValueError("store= needs target=, the server's URL, under which the tasks are found again")
         if on_task is not None and not callable(on_task):
@@ -196,7 +198,7 @@ def _own(target: Any, options: Options) -> Target | None:
         ValueError: See `resolve`; or the target is no server at a URL, or an option has no meaning without a target.
     """
     if target is None:
-        options.refuse("TasksExtension without target=", "headers", "auth", "endpoint")
+        options.refuse("TasksExtension without target=", "server", "headers", "auth", "endpoint")
         return None
     found = resolve(target, options)
     if not found.lasting:

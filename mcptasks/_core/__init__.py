@@ -35,7 +35,7 @@
     task_text.py        a task on one line, without secrets
     html.py             tasks, statuses and results as HTML for notebooks
     html_progress.py    bars and times in that HTML
-    lateness.py         the words of the error for a deadline
+    lateness.py         the words of errors that end a wait
     problems.py         a validation error in one line, without values
     causes.py           which exceptions may stand above ours in a traceback
     unknown_tasks.py    why a server may not know a task

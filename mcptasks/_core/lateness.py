@@ -1,4 +1,5 @@
-"""The words of the error for a deadline: the task's status, or why the client knows nothing of the task. Pure."""
+"""The words of errors that end a wait. Of a deadline: how the task stands, or why the client does not know that. Of a
+question that nobody answers: what the task asks. Pure."""
 
 from __future__ import annotations
 
@@ -19,17 +20,20 @@ def quoted(words: str | None) -> str:
     return f" ({safe_text.short(words, _SAID)})" if words else ""
 
 
-def late(status: TaskStatus | None, trouble: str | None, silence: float | None) -> str:
+def late(status: TaskStatus | None, trouble: str | None, silence: float | None, *, owned: bool = False) -> str:
     """The words for a task whose deadline passed.
 
     Args:
         status: The latest status; None if the client knows none.
         trouble: Why the server cannot be reached at present; None if the client knows of no trouble.
         silence: Seconds since the server last said something about the task; None if it never did.
+        owned: Whether the task is cancelled with the wait, so that nobody can ask for the result later.
     """
+    then = "the server is asked to cancel it" if owned else "the work goes on"
     if status is not None and status.is_terminal:
         why = "" if trouble is None else f": {trouble}"
-        return f"the task is {status.status}{said(status)}, but its result has not come yet{why}; ask for it again"
+        again = "" if owned else "; ask for it again"
+        return f"the task is {status.status}{said(status)}, but its result has not come yet{why}{again}"
     if trouble is not None:
         if status is None or silence is None:
             return f"no word of the task yet: {trouble}"
@@ -37,5 +41,19 @@ def late(status: TaskStatus | None, trouble: str | None, silence: float | None) 
             f"no word of the task for {silence:.3g} s: {trouble}; it was {status.status}{said(status)} when last seen"
         )
     if status is None:
-        return "the server has not said yet how the task stands; the work goes on"
-    return f"the task is still {status.status}{said(status)}; the work goes on"
+        return f"the server has not said yet how the task stands; {then}"
+    return f"the task is still {status.status}{said(status)}; {then}"
+
+
+def unanswered(keys: str, question: str | None, status: TaskStatus | None, *, owned: bool) -> str:
+    """The words for a task that waits for input which no handler gives.
+
+    Args:
+        keys: The keys of the requests.
+        question: The words of a request; None if there are none. Then the status message is shown.
+        status: The latest status; None if the client knows none.
+        owned: Whether the task is cancelled with the wait, so that nobody can answer later.
+    """
+    more = quoted(question or (None if status is None else status.status_message))
+    who, then = ("the", "the server is asked to cancel the task") if owned else ("this", "use answer()")
+    return f"the task waits for input ({keys}){more}, and {who} client has no handler for it; {then}"

@@ -12,7 +12,7 @@ import anyio
 from attrs import define
 
 from mcptasks._core.events import Cancelled, Failed, Finished, Outcome
-from mcptasks._core.exceptions import TaskTimeoutError
+from mcptasks._core.exceptions import TaskExpiredError, TaskNotFoundError, TaskTimeoutError
 from mcptasks._core.models import IMMEDIATE_PREFIX, Status, TaskReference, TaskStatus
 from mcptasks._core.outcome import Decoding
 from mcptasks._core.state import TaskState
@@ -86,6 +86,7 @@ class Calling:
                 # shields.
                 await abandon(self.adopt(call.came, call, decoding))
             raise
+        waiter.owned = owned and not known
         try:
             spent = anyio.current_time() - started
             return await waiter.result(None if limit is None else max(limit - spent, 0.0))
@@ -93,8 +94,10 @@ class Calling:
             if not known:  # An earlier call made the task, so others may wait for it.
                 await abandon(waiter)
             raise
+        except (TaskNotFoundError, TaskExpiredError):
+            raise  # There is nothing to cancel.
         except Exception:
-            if owned and not known:
+            if waiter.owned:
                 await abandon(waiter)
             raise
 

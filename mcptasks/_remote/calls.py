@@ -83,6 +83,8 @@ async def arun(
         TaskError: What `Client.call_tool` and `Task.result` raise.
     """
     server = resolved(connect)
+    argument_checks.text(tool, "tool")
+    argument_checks.mapping(arguments, "arguments")
     if key is not None and connect.store is None:
         raise ValueError("key= is kept in a store, and this Connect has none: give Connect(store=...)")
     waiting = _waiting(timeout, heartbeat, heartbeat_every, detach=detach, whole=whole)

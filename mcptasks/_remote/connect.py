@@ -104,8 +104,8 @@ class Connect:
     env: Mapping[str, str | FromEnv] = field(factory=dict[str, "str | FromEnv"], kw_only=True, hash=False)
     """Environment variables for a subprocess; a secret must be a `FromEnv`."""
     store: str | FromEnv | None = field(default=None, kw_only=True)
-    """The store of the tasks: a path that all workers share, or a `postgresql://` URL. A URL with a password must be a
-    `FromEnv`. With a store, a call with `key=` is made once, whatever happens to workers."""
+    """The store of the tasks: a path that all workers share, made absolute here, or a `postgresql://` URL. A URL with a
+    password must be a `FromEnv`. With a store, a call with `key=` is made once, whatever happens to workers."""
     timeout: float | None = field(default=None, kw_only=True, converter=_timeout)
     """Seconds or a `timedelta` for each request on the wire, never for the work."""
     reconnect_timeout: float | None = field(default=60.0, kw_only=True, converter=_reconnect_timeout)
@@ -128,6 +128,8 @@ class Connect:
         set_value = object.__setattr__
         set_value(self, "target", target)
         set_value(self, "endpoint", endpoint)
+        if isinstance(self.store, str) and "://" not in self.store:
+            set_value(self, "store", os.path.abspath(self.store))  # noqa: PTH100 - the worker may run in another folder
         set_value(self, "machine", _here() if _is_subprocess(target, self.server) else None)
 
     def __repr__(self) -> str:
@@ -162,7 +164,10 @@ class Connect:
         for name in ("auth", "store"):
             given[name] = _unplain(given.get(name))
         for name in ("headers", "env"):
-            held: Mapping[str, Any] = given.get(name) or {}
+            held: Any = given.get(name) or {}
+            if not isinstance(held, Mapping):
+                raise ValueError(f"not a Connect: {name} must be a mapping, not {kind_of(held)}")
+            held = cast("Mapping[str, Any]", held)
             given[name] = {key: _unplain(value) for key, value in held.items()}
         return cls(**given)
 
@@ -278,11 +283,25 @@ def _check_forms(connect: Connect) -> None:
         _refuse_secrets(cast("Mapping[str, Any]", values), name, f"{name}=")
     if not isinstance(cast("object", connect.auth), FromEnv | None):
         raise TypeError(f"auth must be FromEnv('NAME') or None, not {kind_of(connect.auth)}: a token would travel")
-    if not isinstance(cast("object", connect.store), str | FromEnv | None):
-        raise TypeError(f"store must be a path, a postgresql:// URL or FromEnv('NAME'), not {kind_of(connect.store)}")
-    if isinstance(connect.store, str) and "://" in connect.store and urlsplit(connect.store).password:
-        raise ValueError("the password in store= would travel with every task; give store=FromEnv('NAME')")
+    _check_store(connect.store)
+    if not isinstance(cast("object", connect.answers_later), bool):
+        raise TypeError(f"answers_later must be True or False, not {kind_of(connect.answers_later)}")
     terms_of(connect.mode)
+
+
+def _check_store(store: Any) -> None:
+    if not isinstance(store, str | FromEnv | None):
+        raise TypeError(f"store must be a path, a postgresql:// URL or FromEnv('NAME'), not {kind_of(store)}")
+    if not isinstance(store, str):
+        return
+    argument_checks.text(store, "store")
+    if store == ":memory:":
+        raise ValueError("a store in memory is not shared by workers; give a path or a postgresql:// URL")
+    scheme, found, _ = store.partition("://")
+    if found and scheme not in ("postgresql", "postgres"):
+        raise ValueError(f"a store is a path or a postgresql:// URL; got one that begins with {scheme}://")
+    if found and urlsplit(store).password:
+        raise ValueError("the password in store= would travel with every task; give store=FromEnv('NAME')")
 
 
 def _refuse_credentials(target: Any) -> None:

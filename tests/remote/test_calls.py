@@ -151,6 +151,8 @@ async def test_nothing_is_sent_for_bad_arguments(server: TaskServer, connect: Co
         (ValueError, "Connect has none", lambda: arun(connect, "work", key="k")),
         (ValueError, "MCP_GONE", lambda: arun(evolve(connect, auth=FromEnv("MCP_GONE")), "work")),
         (ValueError, "timeout", lambda: arun(connect, "work", timeout=-1)),
+        (TypeError, "tool must be a string", lambda: arun(connect, None)),  # type: ignore[arg-type]
+        (TypeError, "arguments must be", lambda: arun(connect, "work", "x")),  # type: ignore[arg-type]
         (ValueError, "heartbeat_every", lambda: arun(connect, "work", heartbeat_every=0)),
         (TypeError, "heartbeat must be", lambda: arun(connect, "work", heartbeat=3)),  # type: ignore[arg-type]
         (TypeError, "connect must be", lambda: arun("https://x", "work")),  # type: ignore[arg-type]

@@ -126,6 +126,17 @@ def test_a_script_is_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.M
     assert Connect("server.py").target == str(tmp_path / "server.py")
 
 
+def test_a_store_is_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The path of a store means the same in whichever folder the worker runs, so a call with a key is made once."""
+    monkeypatch.chdir(tmp_path)
+    connect = Connect(URL, store="tasks.db")
+    monkeypatch.chdir("/")
+    for there in (connect, Connect.from_json(connect.to_json()), pickle.loads(pickle.dumps(connect))):
+        assert resolved(there).options["store"] == str(tmp_path / "tasks.db")
+    url = "postgresql://db/tasks"
+    assert Connect(URL, store=url).store == url
+
+
 def test_a_url_goes_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """A URL means the same on every machine."""
     connect = Connect(URL)
@@ -157,6 +168,10 @@ def test_the_reference_of_another_server() -> None:
         (URL, {"headers": ["hush"]}, TypeError, "headers must be a mapping"),
         (URL, {"store": "postgresql://me:hush@db/tasks"}, ValueError, "the password in store= would travel"),
         (URL, {"store": 3}, TypeError, "store must be"),
+        (URL, {"store": ""}, ValueError, "store must not be empty"),
+        (URL, {"store": ":memory:"}, ValueError, "a store in memory is not shared"),
+        (URL, {"store": "mysql://db/tasks"}, ValueError, "a store is a path or a postgresql:// URL"),
+        (URL, {"answers_later": "no"}, TypeError, "answers_later must be True or False, not a str"),
         (URL, {"timeout": -1}, ValueError, "timeout"),
         (URL, {"mode": "modern?"}, ValueError, "mode"),
         (URL, {"server": "one"}, ValueError, "server="),
@@ -181,7 +196,7 @@ def test_names_of_variables(value: Any) -> None:
         FromEnv(value)
 
 
-@pytest.mark.parametrize("source", ["", "{}", "[]", b"\xff", {"url": URL}])
+@pytest.mark.parametrize("source", ["", "{}", "[]", b"\xff", {"url": URL}, {"target": URL, "headers": 5}])
 def test_not_a_connect(source: Any) -> None:
     """What `to_json` cannot have written is refused in a sentence."""
     with pytest.raises(ValueError, match="not a Connect"):

@@ -10,7 +10,7 @@ import anyio.lowlevel
 import mcp
 import mcp_types
 
-from mcptasks._core.exceptions import TaskStateError
+from mcptasks._core.exceptions import TaskError, TaskStateError
 from mcptasks._engine.engine import Engine
 from mcptasks._engine.session.errors import speaking_sdk
 
@@ -30,7 +30,11 @@ class Negotiated(mcp.ClientSession):
         self._over = False
 
     def __repr__(self) -> str:
-        return f"<session of {self._open().endpoint}>"
+        try:
+            name = self._open().endpoint
+        except TaskError:
+            return "<session of a client that is not open>"
+        return f"<{'closed ' if self._over else ''}session of {name}>"
 
     def _engine(self) -> Engine:
         if self._over:

@@ -12,14 +12,15 @@ from typing import Any, TypeAlias, cast
 import mcp_types
 from mcp.shared.dispatcher import ProgressFnT
 from mcp_types import RequestParamsMeta
+from pydantic import AnyUrl
 
 from mcptasks._core import argument_checks
-from mcptasks._core.json import as_object
 from mcptasks._core.models import Kind
 from mcptasks._core.outcome import Decoding
 from mcptasks._engine.connection.list_pages import every_prompt, every_resource, every_template
 from mcptasks._engine.creating_calls import Call, prepared
 from mcptasks._engine.session.requests import SendsRequests
+from mcptasks._transport.checks import kind_of
 
 _Page: TypeAlias = "mcp_types.PaginatedRequestParams | None"
 
@@ -66,6 +67,8 @@ class TaskSession(SendsRequests):
         limit = argument_checks.seconds(read_timeout_seconds, "read_timeout_seconds", zero=False)
         call = _prepared("tool", name, arguments, meta)
         if progress_callback is not None:
+            if not callable(cast("object", progress_callback)):
+                raise TypeError(f"progress_callback must be callable, got {kind_of(progress_callback)}")
             call.follow(self._engine().core.callbacks, _reporter(progress_callback))
         return cast("mcp_types.CallToolResult", await self._finished(call, limit))
 
@@ -81,7 +84,9 @@ class TaskSession(SendsRequests):
         """Read a resource; see `call_tool`. The server decides whether the call becomes a task."""
         del allow_input_required
         _own_input(input_responses, request_state)
-        return cast("mcp_types.ReadResourceResult", await self._finished(_prepared("resource", str(uri), None, meta)))
+        # Programs for the first version of the SDK have a URL object.
+        sent = str(uri) if isinstance(cast("object", uri), AnyUrl) else uri
+        return cast("mcp_types.ReadResourceResult", await self._finished(_prepared("resource", sent, None, meta)))
 
     async def get_prompt(
         self,
@@ -155,8 +160,10 @@ def _own_input(responses: object, state: object) -> None:
 
 def _prepared(kind: Kind, name: str, arguments: Mapping[str, Any] | None, meta: Any) -> Call:
     # The SDK leaves out an entry that is None.
-    sent = {key: value for key, value in (as_object(meta) or {}).items() if value is not None}
-    return prepared(kind, name, arguments, kind == "tool", None, sent or None)
+    sent = meta
+    if isinstance(meta, Mapping):
+        sent = {key: value for key, value in cast("Mapping[Any, Any]", meta).items() if value is not None} or None
+    return prepared(kind, name, arguments, kind == "tool", None, sent)
 
 
 def _reporter(callback: ProgressFnT) -> Callable[[float | None, float | None, str | None], Awaitable[None]]:

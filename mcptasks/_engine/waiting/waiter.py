@@ -17,7 +17,7 @@ from mcptasks._core.carried import common
 from mcptasks._core.content import asked
 from mcptasks._core.events import Broken, Finished
 from mcptasks._core.exceptions import TaskError, TaskInputRequiredError, TaskStateError, TaskTimeoutError
-from mcptasks._core.lateness import late, quoted, said
+from mcptasks._core.lateness import late, said, unanswered
 from mcptasks._core.models import TERMINAL, Status, TaskReference, TaskStatus
 from mcptasks._core.outcome import Decoding, decode
 from mcptasks._core.trace import Waiting
@@ -63,6 +63,8 @@ class Waiter:
     """Whether the server has no task, since it returned the result at once."""
     immediate_response: str | None = field(default=None, repr=False)
     """The server's suggestion for what a model may say meanwhile."""
+    owned: bool = field(default=False, init=False, repr=False)
+    """Whether the task is cancelled if the wait fails. For the words of errors."""
     _handle: ref[Any] | None = field(default=None, init=False, repr=False)
     _value: Any = field(default=None, init=False, repr=False)
     _verdict: tuple[BaseException, TaskStatus | None] | None = field(default=None, init=False, repr=False)
@@ -202,9 +204,7 @@ class Waiter:
     def _unanswered(self) -> TaskInputRequiredError:
         requests = dict(self.watch.state.open)
         keys = named(requests) or "the server does not say what for"
-        status, question = self.watch.status, asked(requests)
-        more = quoted(question or (None if status is None else status.status_message))
-        words = f"the task waits for input ({keys}){more}, and this client has no handler for it; use answer()"
+        words = unanswered(keys, asked(requests), self.watch.status, owned=self.owned)
         if any(self.core.questions.candidates(key) for key in requests):
             words += "; the server does not say which of its tasks asks"
         return TaskInputRequiredError(words, input_requests=requests, reference=self.reference)
@@ -293,7 +293,7 @@ class Waiter:
         cut = self.cut_off()
         looked = self.watch.polling.looked
         silence = None if looked is None else anyio.current_time() - looked
-        words = late(self.watch.status, None if cut is None else cut.message, silence)
+        words = late(self.watch.status, None if cut is None else cut.message, silence, owned=self.owned)
         error = TaskTimeoutError(words, reference=self.reference)
         error.__cause__ = None if cut is None else cut.__cause__
         return error

@@ -314,6 +314,9 @@ async def test_a_session_that_ends() -> None:
 # --- bad input ----------------------------------------------------------------------------------------------------
 
 
+SEVERAL = {"mcpServers": {name: {"url": f"http://{name}.example/mcp"} for name in "ab"}}
+
+
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
@@ -321,6 +324,8 @@ async def test_a_session_that_ends() -> None:
         ({"store": "tasks.db"}, ValueError, "store= needs target="),
         ({"headers": {"a": "b"}}, ValueError, "headers= has no meaning for TasksExtension without target="),
         ({"auth": "token"}, ValueError, "auth= has no meaning"),
+        ({"server": "a"}, ValueError, "server= has no meaning"),
+        ({"target": SEVERAL}, ValueError, r"several servers \(a, b\); pick one with server="),
         ({"target": ["python", "server.py"]}, ValueError, "target= must lead to a URL"),
         ({"target": "nonsense"}, TypeError, "cannot connect to a string that is no URL"),
         ({"on_task": 5}, TypeError, "on_task must be callable, got an int"),
@@ -328,12 +333,19 @@ async def test_a_session_that_ends() -> None:
         ({"reconnect_timeout": -1}, ValueError, "reconnect_timeout"),
         ({"telemetry": 5}, TypeError, "telemetry must be"),
     ],
-    ids=["polling", "store", "headers", "auth", "command", "nonsense", "on_task", "patience", "timeout", "telemetry"],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_bad_input(options: dict[str, Any], error: type[Exception], words: str) -> None:
     """An argument that makes no sense is refused when the extension is made."""
     with pytest.raises(error, match=words):
         TasksExtension(**options)
+
+
+def test_one_of_several_servers() -> None:
+    """`server=` picks an entry, as the error for several entries says."""
+    extension = TasksExtension(target=SEVERAL, server="b")
+    assert extension._own is not None
+    assert extension._own.endpoint == "http://b.example/mcp"
 
 
 @virtual_clock()

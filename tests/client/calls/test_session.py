@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Awaitable, Callable
-from typing import Any
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import anyio
 import mcp
+import mcp.client.session as sdk_session
 import mcp_types
 import pytest
 
@@ -16,6 +19,7 @@ from mcptasks._engine.session.view import TaskSession
 from mcptasks.testing import (
     Complete,
     Delay,
+    Forgotten,
     NeedInput,
     ProtocolFailure,
     ServerTask,
@@ -61,12 +65,30 @@ def test_every_method_is_there() -> None:
 
 @pytest.mark.parametrize("name", sorted(own_names(mcp.ClientSession) - INHERITED))
 def test_signatures_are_the_same(name: str) -> None:
-    """A method takes the parameters of the SDK's, with the same kinds and defaults."""
+    """A method takes the parameters of the SDK's, with the same kinds and defaults. It is async if the SDK's is."""
     ours, theirs = inspect.getattr_static(TaskSession, name), inspect.getattr_static(mcp.ClientSession, name)
     assert isinstance(ours, property) == isinstance(theirs, property)
+    assert inspect.iscoroutinefunction(ours) == inspect.iscoroutinefunction(theirs)
     if not isinstance(ours, property):
         one, other = inspect.signature(ours).parameters.values(), inspect.signature(theirs).parameters.values()
         assert [(p.name, p.kind, p.default) for p in one] == [(p.name, p.kind, p.default) for p in other]
+
+
+def result_types(kind: type[Any], name: str) -> set[Any]:
+    """The types that a method or a property may return, by its annotation."""
+    member = inspect.getattr_static(kind, name)
+    function = member.fget if isinstance(member, property) else member
+    found = get_type_hints(function, {**vars(sdk_session), **vars(sys.modules[function.__module__])})["return"]
+    return set(get_args(found)) if get_origin(found) in (Union, UnionType) else {found}
+
+
+@pytest.mark.parametrize("name", sorted(own_names(mcp.ClientSession) - INHERITED - {"send_request"}))
+def test_result_types_are_the_same(name: str) -> None:
+    """A method returns a type that the SDK's may return: of a call, the finished result."""
+    ours, theirs = result_types(TaskSession, name), result_types(mcp.ClientSession, name)
+    assert ours <= theirs
+    unfinished = {mcp_types.InputRequiredResult, mcp_types.Result, type(None)}
+    assert theirs - ours <= unfinished
 
 
 async def test_lists(era: Era) -> None:
@@ -253,6 +275,13 @@ async def test_bad_input(server: TaskServer) -> None:
             await session.call_tool("work", input_responses={})
         with pytest.raises(ValueError, match="request_state must be None"):
             await session.get_prompt("work", request_state="x")
+        loose: Any = session
+        with pytest.raises(TypeError, match="progress_callback must be callable, got an int"):
+            await loose.call_tool("work", progress_callback=3)
+        with pytest.raises(TypeError, match="meta must be a mapping"):
+            await loose.call_tool("work", meta="x")
+        with pytest.raises(TypeError, match="uri must be a string, not NoneType"):
+            await loose.read_resource(None)
         assert asked(server) == before
 
 
@@ -262,9 +291,22 @@ async def test_a_closed_client(server: TaskServer) -> None:
         Client(server).as_session()
     async with connected(server) as client:
         session = client.as_session()
+        assert repr(session) == "<session of in-process:task-server>"
     with pytest.raises(mcp.MCPError, match="the client is closed") as caught:
         await session.call_tool("work")
     assert caught.value.code == mcp_types.CONNECTION_CLOSED
+    assert repr(session) == "<session of a client that is not open>"
+
+
+async def test_a_closed_session(server: TaskServer) -> None:
+    """A session whose block is over says so, also in its text; the client goes on."""
+    async with connected(server) as client:
+        async with client.as_session() as session:
+            pass
+        with pytest.raises(mcp.MCPError, match="the session is closed"):
+            await session.list_tools()
+        assert repr(session) == "<closed session of in-process:task-server>"
+        assert (await client.as_session().list_tools()).tools
 
 
 # --- nothing is left at the server --------------------------------------------------------------------------------
@@ -294,6 +336,7 @@ async def input_that_nobody_answers(session: mcp.ClientSession, server: TaskServ
         with pytest.raises(mcp.MCPError, match="waits for input") as caught:
             await session.call_tool("work")
         assert caught.value.code == mcp_types.INVALID_REQUEST
+        assert str(caught.value).endswith("the client has no handler for it; the server is asked to cancel the task")
     return found[0]
 
 
@@ -347,11 +390,21 @@ async def test_a_late_answer_leaves_no_task(era: Era, seconds: float) -> None:
 
 @modern_only
 async def test_no_task_is_left_that_asks(era: Era) -> None:
-    """A task that asks what nobody here can answer is cancelled, since nobody could answer it later."""
+    """A task that asks what nobody here can answer is cancelled, as nobody could answer it later. The error says so."""
     server = make_server(era)
     async with connected(server) as client:
         steered = await input_that_nobody_answers(client.as_session(), server)
         assert steered.status == "cancelled"
+
+
+async def test_a_task_that_is_forgotten(server: TaskServer, caplog: pytest.LogCaptureFixture) -> None:
+    """The server is not asked to cancel a task that it does not know."""
+    server.add_tool("lost", [Forgotten()])
+    async with connected(server) as client:
+        with pytest.raises(mcp.MCPError, match="not found"):
+            await client.as_session().call_tool("lost")
+        assert "tasks/cancel" not in [request.method for request in server.requests]
+    assert "could not ask to cancel" not in caplog.text
 
 
 @virtual_clock()
@@ -362,6 +415,7 @@ async def test_a_timeout_leaves_no_task(era: Era) -> None:
         with pytest.raises(mcp.MCPError) as caught:
             await client.as_session().call_tool("work", read_timeout_seconds=5)
         assert caught.value.code == mcp_types.REQUEST_TIMEOUT
+        assert str(caught.value) == "the task is still working; the server is asked to cancel it"
         assert isinstance(caught.value.__cause__, TaskTimeoutError)
         (task,) = server.tasks.values()
         assert task.status == "cancelled"

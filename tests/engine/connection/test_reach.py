@@ -60,3 +60,13 @@ def test_words(status: Status | None, trouble: str | None, silence: float | None
     """The words say that the work goes on only where nothing speaks against it."""
     known = None if status is None else TaskStatus(task_id="t", status=status, status_message="half")
     assert late(known, trouble, silence) == words
+
+
+def test_words_of_a_task_that_is_given_up() -> None:
+    """The words do not say that the work goes on, or that the result may be asked for again, if the task is cancelled
+    with the wait."""
+    working = TaskStatus(task_id="t", status="working")
+    assert late(working, None, None, owned=True) == "the task is still working; the server is asked to cancel it"
+    assert late(None, None, None, owned=True).endswith("how the task stands; the server is asked to cancel it")
+    over = TaskStatus(task_id="t", status="completed")
+    assert late(over, None, None, owned=True) == "the task is completed, but its result has not come yet"
