@@ -38,7 +38,7 @@ _BELIEVED = timedelta(days=1)
 """How long the protocol that a server spoke is remembered. After that, the client asks for 2026-07-28 again: a server
 that was updated to 2026-07-28 also answers the older handshake, so nothing else would show the update."""
 _AGAIN_SECONDS = 1.0
-"""Seconds between two attempts to write what the store could not take when a server answered."""
+"""Seconds between two attempts to write what the store could not take when it became known."""
 
 
 class StoredJournal:
@@ -177,8 +177,8 @@ class StoredJournal:
     async def _allow(self, write: Write[AnswerT], held: Held, *, doubtful: bool) -> AnswerT:
         """Carry out a write that allows a call to be sent.
 
-        A caller that is cancelled meanwhile does not know whether the write was carried out, so a second write says
-        that the call was not sent.
+        If nobody knows whether the write was carried out, since the caller was cancelled or the connection broke, a
+        second write says that the call was not sent.
 
         Args:
             write: The write.
@@ -187,9 +187,10 @@ class StoredJournal:
         """
         try:
             return await self.commit(write)
-        except BaseException:
-            words = self.payloads.words(held.id, "the call was given up before it was sent")
-            self.soon(nothing_came(held, words, doubtful=doubtful))
+        except BaseException as exc:
+            if not isinstance(exc, StoreError) or exc.unknown:
+                words = self.payloads.words(held.id, "the call was given up before it was sent")
+                self.soon(nothing_came(held, words, doubtful=doubtful))
             raise
 
     async def _earlier(self, row: Row) -> Earlier:
@@ -251,35 +252,51 @@ class StoredJournal:
         """See `Desk`."""
         return await self._session.commit(write, keep=keep)
 
-    def later(self, write: Write[Any]) -> None:
+    def later(self, write: Write[Any], *, again: bool = False) -> None:
         """See `Desk`."""
-        self._session.later(write)
+        self._session.later(write, (lambda _: self.owe(lambda: write)) if again else None)
 
-    def soon(self, write: Write[AnswerT], told: Callable[[AnswerT], None] | None = None) -> anyio.Event:
+    def soon(
+        self,
+        write: Write[AnswerT],
+        told: Callable[[AnswerT], None] | None = None,
+        again: Callable[[], Write[Any]] | None = None,
+    ) -> anyio.Event:
         """See `Desk`."""
-        return self._session.soon(write, told)
+        return self._session.soon(write, told, lambda _: self.owe(again or (lambda: write), told))
 
     def leased(self, event: Literal["taken", "lost"], record_id: str) -> None:
         """See `Desk`."""
         self._trace.note(Leased(event, record_id))
 
-    def owe(self, write: Callable[[], Write[Any]], done: Callable[[Any], None]) -> None:
+    def owe(self, write: Callable[[], Write[Any]], done: Callable[[Any], None] | None = None) -> None:
         """See `Desk`."""
         if self._group is not None:
             self._group.start_soon(self._pay, write, done)
 
-    async def _pay(self, write: Callable[[], Write[Any]], done: Callable[[Any], None]) -> None:
-        while True:
-            await anyio.sleep(_AGAIN_SECONDS)
-            try:
-                done(await self.commit(write()))
-            except StoreError as exc:
-                if exc.refused:
-                    logger.warning("what a server answered is not in the store, which refuses it: %s", exc)
-                    return
-                logger.debug("the store cannot be written yet: %s", exc)
+    async def _pay(self, write: Callable[[], Write[Any]], done: Callable[[Any], None] | None) -> None:
+        try:
+            while not await self._paid(write, done):
+                pass
+        except anyio.get_cancelled_exc_class():
+            # The last attempt, with the last transaction of the client.
+            self._session.soon(write(), done)
+            raise
+
+    async def _paid(self, write: Callable[[], Write[Any]], done: Callable[[Any], None] | None) -> bool:
+        """Wait a moment, and try once more to carry out a write. Returns whether that was the last attempt."""
+        await anyio.sleep(_AGAIN_SECONDS)
+        try:
+            answer = await self.commit(write())
+        except StoreError as exc:
+            if exc.refused:
+                logger.warning("what became of a call or a task is not in the store, which refuses it: %s", exc)
             else:
-                return
+                logger.debug("the store cannot be written yet: %s", exc)
+            return exc.refused
+        if done is not None:
+            done(answer)
+        return True
 
 
 def _timing(run: LearnedRun) -> Timing:
