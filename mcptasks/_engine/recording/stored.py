@@ -10,13 +10,13 @@ from functools import partial
 from typing import Any, Literal, TypeVar, cast
 
 import anyio
-from anyio.abc import TaskGroup
 
 from mcptasks._core.exceptions import StoreError
 from mcptasks._core.models import ERAS, Era, Kind, TaskReference
 from mcptasks._core.trace import NO_TRACE, Committed, Leased, Trace
 from mcptasks._engine.recording import keys
 from mcptasks._engine.recording.journal import Earlier, Intent, MayRepeat, Origin, Pool, Record, Timing
+from mcptasks._engine.recording.owed import Owed
 from mcptasks._engine.recording.pool import StoredPool
 from mcptasks._engine.recording.record import StoredRecord, nothing_came
 from mcptasks._engine.recording.resumed import Resumed
@@ -37,8 +37,6 @@ AnswerT = TypeVar("AnswerT")
 _BELIEVED = timedelta(days=1)
 """How long the protocol that a server spoke is remembered. After that, the client asks for 2026-07-28 again: a server
 that was updated to 2026-07-28 also answers the older handshake, so nothing else would show the update."""
-_AGAIN_SECONDS = 1.0
-"""Seconds between two attempts to write what the store could not take when it became known."""
 
 
 class StoredJournal:
@@ -59,7 +57,7 @@ class StoredJournal:
         self._endpoint = endpoint
         self._trace = trace
         self._session = Session(access, lambda seconds, failed: trace.note(Committed(seconds, failed)))
-        self._group: TaskGroup | None = None
+        self._owed = Owed(self._session)
         self._digests: Digests | None = None
         """Makes the hashes of arguments that may be stored; None before the first is needed."""
         self.pool: Pool | None = StoredPool(access, self._session, endpoint, self._taken)
@@ -80,12 +78,8 @@ class StoredJournal:
         try:
             async with anyio.create_task_group() as group:
                 await group.start(self._session.run)
-                async with anyio.create_task_group() as self._group:
-                    try:
-                        yield
-                    finally:
-                        self._group.cancel_scope.cancel()
-                self._group = None
+                async with self._owed.repeated():
+                    yield
                 self._session.stop()
         finally:
             if self._own:
@@ -271,32 +265,7 @@ class StoredJournal:
 
     def owe(self, write: Callable[[], Write[Any]], done: Callable[[Any], None] | None = None) -> None:
         """See `Desk`."""
-        if self._group is not None:
-            self._group.start_soon(self._pay, write, done)
-
-    async def _pay(self, write: Callable[[], Write[Any]], done: Callable[[Any], None] | None) -> None:
-        try:
-            while not await self._paid(write, done):
-                pass
-        except anyio.get_cancelled_exc_class():
-            # The last attempt, with the last transaction of the client.
-            self._session.soon(write(), done)
-            raise
-
-    async def _paid(self, write: Callable[[], Write[Any]], done: Callable[[Any], None] | None) -> bool:
-        """Wait a moment, and try once more to carry out a write. Returns whether that was the last attempt."""
-        await anyio.sleep(_AGAIN_SECONDS)
-        try:
-            answer = await self.commit(write())
-        except StoreError as exc:
-            if exc.refused:
-                logger.warning("what became of a call or a task is not in the store, which refuses it: %s", exc)
-            else:
-                logger.debug("the store cannot be written yet: %s", exc)
-            return exc.refused
-        if done is not None:
-            done(answer)
-        return True
+        self._owed.add(write, done)
 
 
 def _timing(run: LearnedRun) -> Timing:

@@ -12,7 +12,7 @@ from mcptasks import StoreError
 from mcptasks._core.events import Failed, Finished
 from mcptasks._engine.recording.record import StoredRecord
 from mcptasks.store import Keep, Store, TaskRecord
-from tests.engine.recording.test_stored import DONE, INTENT, WORKING, never, opened, sent
+from tests.helpers.journals import DONE, INTENT, WORKING, never, opened, sent
 from tests.helpers.stores import Outage
 from tests.helpers.virtual_time import virtual
 
