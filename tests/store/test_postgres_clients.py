@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 
 import anyio
 import anyio.to_thread
@@ -20,6 +22,12 @@ pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 CLIENTS = 10
 EACH = 10
 """Calls that end between two disturbances. Clients call without a pause, so some of them are under way at each."""
+
+
+def restart(postgres: PostgresServer, signal: str) -> None:
+    """Stop the server and start it again."""
+    postgres.stop(signal)
+    postgres.start()
 
 
 async def test_ten_clients_survive_restarts() -> None:
@@ -49,15 +57,16 @@ async def test_ten_clients_survive_restarts() -> None:
 
     with PostgresServer() as postgres, anyio.fail_after(4 * LIMIT):
         dsn = postgres.database()
-        disturbances = [
-            lambda: (postgres.stop("INT"), postgres.start()),
-            lambda: postgres.terminate(dsn),
-            lambda: (postgres.stop("QUIT"), postgres.start()),
+        disturbances: list[Callable[[], object]] = [
+            partial(restart, postgres, "INT"),
+            partial(postgres.terminate, dsn),
+            partial(restart, postgres, "QUIT"),
+            lambda: None,
         ]
         async with anyio.create_task_group() as group:
             for number in range(CLIENTS):
                 group.start_soon(one, number, dsn)
-            for disturb in [*disturbances, lambda: None]:
+            for disturb in disturbances:
                 before = done.total()
                 while done.total() < before + EACH:  # noqa: ASYNC110 - the clients know of no event
                     await anyio.sleep(0.01)

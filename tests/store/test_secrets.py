@@ -1,4 +1,4 @@
-"""Secrets of a client are in no byte of its store: arguments, results, answers, headers, tokens, credentials in URLs."""
+"""Secrets are in no byte of a store: arguments, results, answers, headers, tokens, credentials in URLs."""
 
 from __future__ import annotations
 
