@@ -21,7 +21,7 @@ from mcptasks._store.access import Access
 from mcptasks._store.payloads import Payloads
 from mcptasks._store.records import Owner, new_id
 from mcptasks._store.upkeep import Beat, Retire
-from mcptasks._store.writer import Company, Writer
+from mcptasks._store.writer import Company, Lost, Writer
 from mcptasks._store.writes import Write
 
 logger = logging.getLogger("mcptasks")
@@ -80,13 +80,15 @@ class Session:
         """
         return await self._writer.commit(write, keep=keep)
 
-    def later(self, write: Write[Any]) -> None:
+    def later(self, write: Write[Any], lost: Lost | None = None) -> None:
         """Carry out a lazy write soon; see `Writer.later`."""
-        self._writer.later(write)
+        self._writer.later(write, lost)
 
-    def soon(self, write: Write[AnswerT], told: Callable[[AnswerT], None] | None = None) -> anyio.Event:
+    def soon(
+        self, write: Write[AnswerT], told: Callable[[AnswerT], None] | None = None, lost: Lost | None = None
+    ) -> anyio.Event:
         """Carry out a write with the next transaction, without waiting for it; see `Writer.soon`."""
-        return self._writer.soon(write, told)
+        return self._writer.soon(write, told, lost)
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Keep the lease and carry out writes, until `stop()` or cancelled. At the end, queued writes are carried out,

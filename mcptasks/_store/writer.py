@@ -13,7 +13,7 @@ import copy
 import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import anyio
 from attrs import define, field
@@ -22,6 +22,9 @@ from mcptasks._core.exceptions import StoreError
 from mcptasks._store.writes import Write
 
 AnswerT = TypeVar("AnswerT")
+
+Lost: TypeAlias = Callable[[BaseException], None]
+"""Called with the error of a write that was not carried out."""
 
 LAZY_SECONDS = 0.5
 """Seconds for which a lazy write waits for other writes to share its transaction."""
@@ -59,6 +62,8 @@ class _Entry:
     write: Write[Any]
     told: Callable[[Any], None] | None = None
     """Called with the answer before the waiting caller continues; not called if the write failed."""
+    lost: Lost | None = None
+    """Called with the error if the write failed."""
     answer: Any = None
     error: BaseException | None = None
     settled: bool = False
@@ -116,24 +121,27 @@ class Writer:
         answer: AnswerT = entry.answer
         return answer
 
-    def later(self, write: Write[Any]) -> None:
+    def later(self, write: Write[Any], lost: Lost | None = None) -> None:
         """Carry out a write together with the next one, or within `LAZY_SECONDS`. It may be lost with the process, or
-        if the store is away."""
+        if the store is away; see `soon` for `lost`."""
         if not self._ended:
-            self._add(_Entry(write), anyio.current_time() + LAZY_SECONDS)
+            self._add(_Entry(write, lost=lost), anyio.current_time() + LAZY_SECONDS)
 
-    def soon(self, write: Write[AnswerT], told: Callable[[AnswerT], None] | None = None) -> anyio.Event:
+    def soon(
+        self, write: Write[AnswerT], told: Callable[[AnswerT], None] | None = None, lost: Lost | None = None
+    ) -> anyio.Event:
         """Carry out a write with the next transaction. It may be lost if the store is away.
 
         Args:
             write: The write.
             told: Called with the answer when the write is durable; not if it is lost.
+            lost: Called with the error if the write is lost; not if the client is closed already.
 
         Returns:
             An event that is set when the write is durable, or could not be carried out.
         """
         if not self._ended:
-            return self._add(_Entry(write, told), self._soon()).done
+            return self._add(_Entry(write, told, lost), self._soon()).done
         done = anyio.Event()
         done.set()
         return done
@@ -233,3 +241,5 @@ def _settle(batch: Sequence[_Entry], outcomes: Sequence[tuple[Any, BaseException
         entry.answer, entry.error = answer, error
         if entry.told is not None and error is None:
             entry.told(answer)
+        if entry.lost is not None and error is not None:
+            entry.lost(error)

@@ -106,9 +106,18 @@ def row(backend: Backend, held: Held | str) -> Row:
 
 
 class Outage:
-    """Has a store refuse writes of some kinds, as one does whose database is down."""
+    """Has a store refuse writes of some kinds, as one does whose database is down.
 
-    def __init__(self, store: Store, *kinds: type[Write[Any]]) -> None:
+    Args:
+        store: The store.
+        kinds: The kinds of writes; all of them if none is named.
+        answer_lost: Whether the first write is carried out, and its answer gets lost.
+    """
+
+    def __init__(self, store: Store, *kinds: type[Write[Any]], answer_lost: bool = False) -> None:
+        self.refused = 0
+        """How many transactions were refused."""
+        self._answer_lost = answer_lost
         self._backend = cast("Any", access_of(store).backend)
         self._apply = self._backend.apply
         self._kinds = kinds or (Write,)
@@ -117,7 +126,11 @@ class Outage:
     def _refuse(self, writes: Sequence[Write[Any]]) -> list[Any]:
         """Refuse, or hand on."""
         if any(isinstance(write, self._kinds) for write in writes):
-            raise StoreError("the database is down")
+            self.refused += 1
+            if lost := self._answer_lost:
+                self._answer_lost = False
+                self._apply(writes)
+            raise StoreError("the database is down", unknown=lost)
         found: list[Any] = self._apply(writes)
         return found
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import random
+import resource
+import signal
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,9 +22,9 @@ from mcptasks._store.sqlite import files, opening
 from mcptasks._store.sqlite.backend import FileBackend
 from mcptasks._store.sqlite.clock import LeaseClock, lease_clock, wall_clock
 from mcptasks._store.sqlite.opening import Journal, Options, sound_journal
-from mcptasks._store.upkeep import Forget
+from mcptasks._store.upkeep import Forget, Purge
 from mcptasks._store.writes import Acknowledged, Asked, Decide, Over
-from tests.helpers.stores import NOW, alive, created, do, file_backend, intended
+from tests.helpers.stores import LATER, NOW, alive, created, do, file_backend, intended
 
 DATA = Path(__file__).parent / "data"
 each_journal = pytest.mark.parametrize("journal", ["truncate", "wal"])
@@ -106,6 +110,52 @@ def test_what_is_no_store_is_refused(tmp_path: Path, kind: str) -> None:
     assert "\n" not in str(caught.value)
     assert (path.read_bytes() if path.is_file() else None) == before
     assert {each.name for each in tmp_path.iterdir()} <= {"tasks.db", "tasks.db-journal"}
+
+
+def zero_pages(whole: bytes) -> bytes:
+    """Pages in the middle that hold nothing but zeros."""
+    return whole[: len(whole) // 3] + bytes(len(whole) // 3) + whole[len(whole) // 3 * 2 :]
+
+
+def random_bytes(whole: bytes) -> bytes:
+    """Random bytes from the second page on, which leaves the schema as it was."""
+    return whole[:4096] + random.Random(14).randbytes(len(whole) - 4096)
+
+
+def read_all(path: Path) -> None:
+    """Read every task."""
+    with closing(FileBackend(Options(path=path))) as backend:
+        backend.rows(Query())
+
+
+def write_all(path: Path) -> None:
+    """Delete every task."""
+    with closing(FileBackend(Options(path=path))) as backend:
+        do(backend, Purge(before=NOW + LATER, phases=frozenset({"created"})))
+
+
+@each_journal
+@pytest.mark.parametrize("spoil", [zero_pages, random_bytes])
+def test_a_file_that_is_damaged_in_the_middle(
+    tmp_path: Path, journal: Journal, spoil: Callable[[bytes], bytes]
+) -> None:
+    """The damage is found when it is read. The error says what to do; no byte of the file is changed, also not by a
+    write that meets the damage; and a backup in its place is opened again."""
+    path = tmp_path / "tasks.db"
+    backend = file_backend(path, journal=journal)
+    alive(backend)
+    for number in range(50):
+        created(backend, task_id=f"t{number}", key=f"k{number}")
+    backend.backup(tmp_path / "backup.db")
+    backend.close()
+    spoilt = spoil(path.read_bytes())
+    path.write_bytes(spoilt)
+    for use in (read_all, write_all):
+        with pytest.raises(StoreError, match=r"is damaged \(.*\): put a backup in its place"):
+            use(path)
+    assert path.read_bytes() == spoilt
+    path.write_bytes((tmp_path / "backup.db").read_bytes())
+    assert len(FileBackend(Options(path=path)).rows(Query())) == 50
 
 
 def test_a_newer_store_says_which(tmp_path: Path) -> None:
@@ -326,17 +376,39 @@ def test_a_full_disk(tmp_path: Path, journal: Journal) -> None:
     assert len(backend.rows(Query())) == 1
 
 
-@pytest.mark.parametrize("how", ["deleted", "replaced"])
+@each_journal
+def test_a_file_that_may_not_grow(tmp_path: Path, journal: Journal) -> None:
+    """A quota or a limit of the process is an error with what to look at, and leaves nothing behind; the store goes on
+    once the file may grow."""
+    backend = file_backend(tmp_path / "tasks.db", journal=journal)
+    alive(backend)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    size = max(each.stat().st_size for each in tmp_path.iterdir())
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        with pytest.raises(StoreError, match="disk, its quota, and the limit"):
+            intended(backend, key="big", arguments=b"x" * 100_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert backend.rows(Query()) == []
+    intended(backend, key="big", arguments=b"x" * 100_000)
+    assert len(backend.rows(Query())) == 1
+    assert [words for words in backend.check() if "damaged" in words] == []
+
+
+@pytest.mark.parametrize("how", ["moved or deleted", "replaced"])
 def test_a_file_that_goes_while_it_is_open(tmp_path: Path, how: str) -> None:
-    """Whoever writes into a file that nobody finds again is told so."""
+    """Whoever writes into a file that nobody finds again is told so, and goes on when the file is back."""
     path = made(tmp_path / "tasks.db")
     backend = file_backend(path)
     alive(backend)
-    path.unlink()
+    path.rename(tmp_path / "elsewhere")
     if how == "replaced":
         made(path)
-    with pytest.raises(StoreError, match=f"was {how} while it was open"):
+    with pytest.raises(StoreError, match=f"was {how} .*while it was open"):
         alive(backend)
+    (tmp_path / "elsewhere").replace(path)
+    alive(backend)
 
 
 SECRET = b"sentinel-2f8c1b"
@@ -409,11 +481,13 @@ def test_a_backup(tmp_path: Path, journal: Journal) -> None:
 
 
 CRASH = """
-import os, sys
+import os, resource, signal, sys
+from datetime import timedelta
 from pathlib import Path
 from mcptasks._store.sql import calls, migrating
 from mcptasks._store.sqlite import connection
-from tests.helpers.stores import alive, created, file_backend, intend
+from mcptasks._store.upkeep import Purge
+from tests.helpers.stores import LATER, NOW, alive, created, do, file_backend, intend
 path, journal, point = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 
 def die(*arguments, **keywords):
@@ -434,22 +508,36 @@ if point == "migration":
     dying(migrating, "write_meta", 1)
 elif point == "new file":
     dying(connection.SqliteConnection, "_execute", 1)
-elif point.startswith("statement"):
+elif point != "committed":
     alive(backend)
     created(backend, key="before")
+if point.startswith("statement"):
     dying(connection.SqliteConnection, "_execute", int(point.split()[1]))
+elif point == "purge":
+    dying(connection.SqliteConnection, "_execute", 1)
+    do(backend, Purge(before=NOW + timedelta(days=1), phases=frozenset({"created"})))
+elif point == "in a commit":
+    # SQLite has all of a transaction in memory until the commit. The kernel kills whoever writes beyond the limit.
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    size = max(each.stat().st_size for each in path.parent.iterdir()) + 20_000
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+    intend(backend, key="after", arguments=b"x" * 1_000_000)
 intend(backend, key="after", labels={"a": "b", "c": "d"})
 os.kill(os.getpid(), 9)
 """
 
 
 @each_journal
-@pytest.mark.parametrize("point", ["new file", "migration", "statement 1", "statement 2", "statement 3", "committed"])
+@pytest.mark.parametrize(
+    "point",
+    ["new file", "migration", "statement 1", "statement 2", "statement 3", "in a commit", "purge", "committed"],
+)
 def test_a_process_that_is_killed(tmp_path: Path, journal: Journal, point: str) -> None:
     """A process that dies at any point leaves a store that opens, with every transaction whole or not there."""
     path = tmp_path / "tasks.db"
     done = run(CRASH, str(path), journal, point)
-    assert done.returncode == -9, done.stderr
+    assert done.returncode == -(signal.SIGXFSZ if point == "in a commit" else signal.SIGKILL), done.stderr
     backend = file_backend(path, journal=journal)
     found = backend.rows(Query())
     keys = {each.key for each in found}

@@ -7,6 +7,7 @@ journal.py    the seam: what a client and its tasks tell a store, and ask it
 nowhere.py    the same for clients without a store: nothing is kept
 stored.py     the same over a store: a client's part in it
 record.py     one call in a store, and the task that came of it
+owed.py       writes that failed because the store was away, until the store takes them
 questions.py  the questions of that task, and the lease that allows to act on them
 resumed.py    the record of a resumed task until its lease is taken
 pool.py       the tasks that clients have left in a store

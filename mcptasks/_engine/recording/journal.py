@@ -22,9 +22,9 @@ returns at once; what it was told is written soon, and may be lost with the proc
 | a task that exists already gets somebody who waits for it | `Record.taken` | nothing |
 | free tasks are taken, a task is given back | `Pool.take`, `Record.release` | the handle; nothing |
 
-If the store is away, most async methods raise `StoreError`, and plain methods lose what they are told. The methods that
-record what became of a call raise nothing: the program gets its task, result or error, and the id of a task and an
-immediate result are written later.
+If the store is away, most async methods raise `StoreError`. The methods that record what became of a call raise
+nothing: the program gets its task, result or error. What they and plain methods were told is written when the store is
+back, except statuses, cancellations, runs and protocols, which are lost.
 """
 
 from __future__ import annotations

@@ -54,21 +54,40 @@ class Desk(Protocol):
         """Carry out a write durably; see `Writer.commit`."""
         ...
 
-    def later(self, write: Write[Any]) -> None:
-        """Carry out a write soon."""
+    def later(self, write: Write[Any], *, again: bool = False) -> None:
+        """Carry out a write soon.
+
+        Args:
+            write: The write.
+            again: Whether to repeat the write if the store is away. If not, the write is lost then.
+        """
         ...
 
-    def soon(self, write: Write[AnswerT], told: Callable[[AnswerT], None] | None = None) -> anyio.Event:
-        """Have a write carried out with the next transaction; returns an event that is set when the write is durable or
-        has failed. See `Writer.soon`."""
+    def soon(
+        self,
+        write: Write[AnswerT],
+        told: Callable[[AnswerT], None] | None = None,
+        again: Callable[[], Write[Any]] | None = None,
+    ) -> anyio.Event:
+        """Have a write carried out with the next transaction; if the store is away, when the store is back.
+
+        Args:
+            write: The write.
+            told: Called with the answer when the write is durable.
+            again: Makes the write that is carried out when the store is back; None for the same write.
+
+        Returns:
+            An event that is set when the write is durable, or has failed for the first time.
+        """
         ...
 
     def leased(self, event: Literal["taken", "lost"], record_id: str) -> None:
         """Report to the trace that a lease was taken or lost."""
         ...
 
-    def owe(self, write: Callable[[], Write[Any]], done: Callable[[Any], None]) -> None:
-        """Repeat a write that has failed until the store takes it; then call `done` with the answer."""
+    def owe(self, write: Callable[[], Write[Any]], done: Callable[[Any], None] | None = None) -> None:
+        """Repeat a write that has failed until the store takes it; then call `done` with the answer. At the end of the
+        client there is a last attempt."""
         ...
 
 
@@ -108,7 +127,7 @@ class RecordedQuestions:
         if self._held is None or told or (self._inherited and not lasting):
             return
         self._noticed.add(key)
-        self._desk.later(self._asking(self._held, key, request))
+        self._desk.later(self._asking(self._held, key, request), again=True)
 
     async def asked(self, key: str, request: Mapping[str, Any], *, lasting: bool) -> Decision | None:
         """See `Record`."""

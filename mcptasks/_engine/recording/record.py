@@ -46,6 +46,8 @@ class StoredRecord(RecordedQuestions):
     """The parts of the latest recorded status or end that are compared with the next one."""
     _ended: anyio.Event | None = field(default=None, init=False, repr=False)
     """Set when the latest recorded end is durable, or could not be written."""
+    _latest_end: writes.Over | writes.Forgotten = field(init=False, repr=False)
+    """The latest end that was to be written; not set before that."""
     _end_recorded: bool = field(default=False, init=False, repr=False)
     """Whether this client has written an end while it held the lease."""
     _recorded: Recorded | None = field(default=None, init=False, repr=False)
@@ -100,12 +102,13 @@ class StoredRecord(RecordedQuestions):
             self._desk.owe(lambda: write, self._told)
 
     async def refused(self, error: str) -> None:
-        """See `Record`. Raises nothing if the store is away: the program gets the error of the call."""
+        """See `Record`. If the store is away, this is written when the store is back, and the program gets the error of
+        the call now."""
         if self._held is not None:
             await self._end(self._nothing_came(self._held, error))
 
     async def uncertain(self, error: str) -> None:
-        """See `Record`. Raises nothing if the store is away: the program gets the error of the call."""
+        """See `refused`."""
         if self._held is not None:
             await self._end(writes.Uncertain(held=self._held, at=present(), error=self._words(error)))
 
@@ -146,7 +149,7 @@ class StoredRecord(RecordedQuestions):
         error = outcome.message if isinstance(outcome, Failed) else None
         if reports_error(result):
             error = error_words(result) or message
-        self._ended = self._desk.soon(
+        self._write_end(
             writes.Over(
                 held=self._held,
                 at=present(),
@@ -155,8 +158,7 @@ class StoredRecord(RecordedQuestions):
                 result=None if result is None else self._result(result),
                 error=self._words(error),
                 keep=self._desk.payloads.keep.answers,
-            ),
-            self._is_recorded,
+            )
         )
 
     def forgotten(self, error: str, recorded: Recorded | None = None) -> None:
@@ -164,8 +166,12 @@ class StoredRecord(RecordedQuestions):
         if not self._is_told(("forgotten",), recorded):
             assert self._held is not None
             keep = self._desk.payloads.keep.answers
-            write = writes.Forgotten(held=self._held, at=present(), error=self._words(error), keep=keep)
-            self._ended = self._desk.soon(write, self._is_recorded)
+            self._write_end(writes.Forgotten(held=self._held, at=present(), error=self._words(error), keep=keep))
+
+    def _write_end(self, end: writes.Over | writes.Forgotten) -> None:
+        """Have an end written. If the store is away, the latest end is written when the store is back."""
+        self._latest_end = end
+        self._ended = self._desk.soon(end, self._is_recorded, lambda: self._latest_end)
 
     def _is_told(self, end: tuple[object, ...], recorded: Recorded | None) -> bool:
         """Whether an end need not be written: it was recorded before, or another client holds the task and records
@@ -215,7 +221,8 @@ class StoredRecord(RecordedQuestions):
         try:
             self._told(await self._desk.commit(write, keep=True))
         except StoreError as exc:
-            logger.warning("the end of call %s is not in the store: %s", self.id, line(exc.message))
+            logger.warning("the end of call %s is not in the store yet: %s", self.id, line(exc.message))
+            self._desk.owe(lambda: write, self._told)
 
     def _result(self, result: Any) -> bytes | None:
         """A result in the form that the store keeps; None if it keeps no results."""

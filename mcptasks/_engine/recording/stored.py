@@ -10,13 +10,13 @@ from functools import partial
 from typing import Any, Literal, TypeVar, cast
 
 import anyio
-from anyio.abc import TaskGroup
 
 from mcptasks._core.exceptions import StoreError
 from mcptasks._core.models import ERAS, Era, Kind, TaskReference
 from mcptasks._core.trace import NO_TRACE, Committed, Leased, Trace
 from mcptasks._engine.recording import keys
 from mcptasks._engine.recording.journal import Earlier, Intent, MayRepeat, Origin, Pool, Record, Timing
+from mcptasks._engine.recording.owed import Owed
 from mcptasks._engine.recording.pool import StoredPool
 from mcptasks._engine.recording.record import StoredRecord, nothing_came
 from mcptasks._engine.recording.resumed import Resumed
@@ -37,8 +37,6 @@ AnswerT = TypeVar("AnswerT")
 _BELIEVED = timedelta(days=1)
 """How long the protocol that a server spoke is remembered. After that, the client asks for 2026-07-28 again: a server
 that was updated to 2026-07-28 also answers the older handshake, so nothing else would show the update."""
-_AGAIN_SECONDS = 1.0
-"""Seconds between two attempts to write what the store could not take when a server answered."""
 
 
 class StoredJournal:
@@ -59,7 +57,7 @@ class StoredJournal:
         self._endpoint = endpoint
         self._trace = trace
         self._session = Session(access, lambda seconds, failed: trace.note(Committed(seconds, failed)))
-        self._group: TaskGroup | None = None
+        self._owed = Owed(self._session)
         self._digests: Digests | None = None
         """Makes the hashes of arguments that may be stored; None before the first is needed."""
         self.pool: Pool | None = StoredPool(access, self._session, endpoint, self._taken)
@@ -80,12 +78,8 @@ class StoredJournal:
         try:
             async with anyio.create_task_group() as group:
                 await group.start(self._session.run)
-                async with anyio.create_task_group() as self._group:
-                    try:
-                        yield
-                    finally:
-                        self._group.cancel_scope.cancel()
-                self._group = None
+                async with self._owed.repeated():
+                    yield
                 self._session.stop()
         finally:
             if self._own:
@@ -177,8 +171,8 @@ class StoredJournal:
     async def _allow(self, write: Write[AnswerT], held: Held, *, doubtful: bool) -> AnswerT:
         """Carry out a write that allows a call to be sent.
 
-        A caller that is cancelled meanwhile does not know whether the write was carried out, so a second write says
-        that the call was not sent.
+        If nobody knows whether the write was carried out, since the caller was cancelled or the connection broke, a
+        second write says that the call was not sent.
 
         Args:
             write: The write.
@@ -187,9 +181,10 @@ class StoredJournal:
         """
         try:
             return await self.commit(write)
-        except BaseException:
-            words = self.payloads.words(held.id, "the call was given up before it was sent")
-            self.soon(nothing_came(held, words, doubtful=doubtful))
+        except BaseException as exc:
+            if not isinstance(exc, StoreError) or exc.unknown:
+                words = self.payloads.words(held.id, "the call was given up before it was sent")
+                self.soon(nothing_came(held, words, doubtful=doubtful))
             raise
 
     async def _earlier(self, row: Row) -> Earlier:
@@ -251,35 +246,26 @@ class StoredJournal:
         """See `Desk`."""
         return await self._session.commit(write, keep=keep)
 
-    def later(self, write: Write[Any]) -> None:
+    def later(self, write: Write[Any], *, again: bool = False) -> None:
         """See `Desk`."""
-        self._session.later(write)
+        self._session.later(write, (lambda _: self.owe(lambda: write)) if again else None)
 
-    def soon(self, write: Write[AnswerT], told: Callable[[AnswerT], None] | None = None) -> anyio.Event:
+    def soon(
+        self,
+        write: Write[AnswerT],
+        told: Callable[[AnswerT], None] | None = None,
+        again: Callable[[], Write[Any]] | None = None,
+    ) -> anyio.Event:
         """See `Desk`."""
-        return self._session.soon(write, told)
+        return self._session.soon(write, told, lambda _: self.owe(again or (lambda: write), told))
 
     def leased(self, event: Literal["taken", "lost"], record_id: str) -> None:
         """See `Desk`."""
         self._trace.note(Leased(event, record_id))
 
-    def owe(self, write: Callable[[], Write[Any]], done: Callable[[Any], None]) -> None:
+    def owe(self, write: Callable[[], Write[Any]], done: Callable[[Any], None] | None = None) -> None:
         """See `Desk`."""
-        if self._group is not None:
-            self._group.start_soon(self._pay, write, done)
-
-    async def _pay(self, write: Callable[[], Write[Any]], done: Callable[[Any], None]) -> None:
-        while True:
-            await anyio.sleep(_AGAIN_SECONDS)
-            try:
-                done(await self.commit(write()))
-            except StoreError as exc:
-                if exc.refused:
-                    logger.warning("what a server answered is not in the store, which refuses it: %s", exc)
-                    return
-                logger.debug("the store cannot be written yet: %s", exc)
-            else:
-                return
+        self._owed.add(write, done)
 
 
 def _timing(run: LearnedRun) -> Timing:

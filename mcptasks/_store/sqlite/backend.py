@@ -199,9 +199,14 @@ class FileBackend(OneConnection):
         try:
             state = self._options.path.stat()
         except OSError:
-            raise StoreError(f"the store {self.place} was deleted while it was open: start the program again") from None
+            raise StoreError(
+                f"the store {self.place} was moved or deleted while it was open: put the file back, or start the "
+                "program again"
+            ) from None
         if (state.st_dev, state.st_ino) != self._identity:
-            raise StoreError(f"the store {self.place} was replaced while it was open: start the program again")
+            raise StoreError(
+                f"the store {self.place} was replaced by another file while it was open: start the program again"
+            )
         return connection
 
     def _clear_journal(self, raw: sqlite3.Connection) -> None:

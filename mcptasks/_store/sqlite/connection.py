@@ -106,6 +106,11 @@ def words(exc: sqlite3.Error, place: str, busy: float) -> str:
         return f"the store {place} was locked by another process for {busy:g} seconds: end that process, or try again"
     if code == sqlite3.SQLITE_FULL:
         return f"the store {place} cannot grow, since the disk is full: make room, or purge old tasks"
+    if code == sqlite3.SQLITE_IOERR:
+        return (
+            f"the store {place} cannot be read or written ({exc}): see the disk, its quota, and the limit for the size "
+            "of files (ulimit -f)"
+        )
     if code in _DAMAGED:
         return f"the store {place} is damaged ({exc}): put a backup in its place, or move the file away"
     if code in _UNWRITABLE:

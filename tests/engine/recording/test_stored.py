@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,19 +12,16 @@ from mcptasks import StoreError, TaskReference, TaskStatus, TaskUncertainError
 from mcptasks._async.store import access_of
 from mcptasks._core.events import Cancelled, Failed, Finished, Outcome
 from mcptasks._core.state import TaskState
-from mcptasks._engine.recording.journal import Decision, Earlier, Intent, Timing
+from mcptasks._engine.recording.journal import Decision, Earlier, Timing
 from mcptasks._engine.recording.record import StoredRecord
 from mcptasks._engine.recording.stored import StoredJournal
 from mcptasks._store.upkeep import Beat, EraKnown, Retire
 from mcptasks.store import Keep, Store
+from tests.helpers.journals import DONE, INTENT, WORKING, never, opened, sent
 from tests.helpers.stores import ENDPOINT
 from tests.helpers.virtual_time import virtual
 
 pytestmark = pytest.mark.anyio
-
-INTENT = Intent(kind="tool", name="work", arguments={"n": 1}, key="order-42", labels={"job": "nightly"})
-WORKING = TaskStatus(task_id="t-1", status="working", status_message="halfway")
-DONE = TaskStatus(task_id="t-1", status="completed")
 
 
 @pytest.fixture
@@ -35,29 +30,9 @@ def store() -> Store:
     return Store.memory(keep=Keep(results=True))
 
 
-@asynccontextmanager
-async def opened(store: Store) -> AsyncGenerator[StoredJournal]:
-    """A client's part in a store."""
-    journal = StoredJournal(access_of(store), ENDPOINT)
-    async with journal.open():
-        yield journal
-
-
-async def never() -> bool:
-    """A call that may not be sent again."""
-    return False
-
-
 async def always() -> bool:
     """A call that may."""
     return True
-
-
-async def sent(journal: StoredJournal, intent: Intent = INTENT) -> StoredRecord:
-    """The record of a call that is to be sent."""
-    found = await journal.intend(intent, never)
-    assert isinstance(found, StoredRecord)
-    return found
 
 
 async def known(journal: StoredJournal) -> Earlier:

@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from json import loads
 from pathlib import Path
@@ -44,16 +44,25 @@ UNDECIDED = ("after Created", "before Asked", "after Asked")
 """Those of them at which the question has no answer yet."""
 
 
-@pytest.fixture(params=["wal", "truncate", "postgres"])
-def target(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty store of each kind."""
+WAYS_TO_WRITE = {"wal": b"\2\2", "truncate": b"\1\1"}
+"""Bytes 18 and 19 of a file by its journal: https://www.sqlite.org/fileformat2.html#the_database_header."""
+
+
+@pytest.fixture(params=[*WAYS_TO_WRITE, "postgres"])
+def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """An empty store of each kind. A file has its journal from the beginning to the end, whatever this SQLite would
+    choose for a new file."""
     if request.param == "postgres":
         servers: Callable[[Path], PostgresServer] = request.getfixturevalue("servers")
-        return servers(installations()[0]).database()
-    backend = file_backend(tmp_path / "tasks.db", journal=request.param)
+        yield servers(installations()[0]).database()
+        return
+    path = tmp_path / "tasks.db"
+    backend = file_backend(path, journal=request.param)
     assert backend.owners() == []
     backend.close()
-    return str(tmp_path / "tasks.db")
+    assert path.read_bytes()[18:20] == WAYS_TO_WRITE[request.param]
+    yield str(path)
+    assert path.read_bytes()[18:20] == WAYS_TO_WRITE[request.param]
 
 
 @pytest.fixture
