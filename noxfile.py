@@ -193,6 +193,8 @@ ENGINE_TESTS = ("hypothesis>=6.130", "pytest>=9.0", "pytest-trio>=0.8", "pytest-
 """What the checks in tests/engines need beside the engines, and those in tests/frameworks: a part of the extra `test`,
 whose rest takes a minute."""
 
+UV = "uv>=0.9"
+
 
 @nox.session(python=MAIN, default=False)
 def engines(session: nox.Session) -> None:
@@ -213,10 +215,11 @@ def airflow(session: nox.Session) -> None:
 
 @nox.session(python=MAIN, default=False)
 def frameworks(session: nox.Session) -> None:
-    """The adapters of `mcptasks.contrib` with the real agent frameworks, each in an environment of its own.
+    """The adapters of `mcptasks.contrib` with the real agent frameworks, in an environment of their own.
 
-    The environments are kept; see tests/interop/environments.py."""
-    session.install("-e", ".[trio]", *ENGINE_TESTS)
+    The environment is kept; see tests/interop/environments.py. uv makes it with a tenth of pip's work, and pip makes
+    it if uv does not reach the package index, which it may know only from pip's settings."""
+    session.install("-e", ".[trio]", *ENGINE_TESTS, UV)
     _pytest(session, "-n", "2", "--dist", "worksteal", "tests/frameworks/check_frameworks.py")
 
 

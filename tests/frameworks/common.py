@@ -6,10 +6,6 @@ import ast
 import asyncio
 import inspect
 import re
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,8 +22,6 @@ LIMIT = 240.0
 minute."""
 ADDRESS = "https://example.com/mcp"
 ERAS = ("modern", "legacy")
-HEEDS_CTRL_C = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
-"""The beginning of a program. A shell starts background jobs with SIGINT ignored, and Python does not change that."""
 
 
 @contextmanager
@@ -104,35 +98,6 @@ async def timed_out_by_itself(run: Callable[[float], Awaitable[object]], server:
         if server.tasks:
             return await next_task(server)
     raise AssertionError("no run has made a task within its time")
-
-
-def stopped_program(
-    source: str, server: TaskServer, number: int = signal.SIGINT, *, polled: bool = False
-) -> ServerTask:
-    """Run a program until the server has its task, and stop it as Ctrl-C does. The task of the program.
-
-    Args:
-        source: The program.
-        server: The server.
-        number: The signal that stops the program.
-        polled: Whether the program is stopped only when it has polled the task, so that it has the task's id.
-    """
-    program = subprocess.Popen(
-        [sys.executable, "-c", HEEDS_CTRL_C + source], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    try:
-        task = server.next_task_blocking(LIMIT)
-        until = time.monotonic() + LIMIT
-        while polled and not server.requests.count("tasks/get") and time.monotonic() < until:
-            time.sleep(0.01)
-        time.sleep(0.2)  # The program goes on to wait for its task; stopped before that, the outcome is the same.
-        program.send_signal(number)
-        program.wait(LIMIT)
-    finally:
-        program.kill()
-        # pytest shows it if the test fails.
-        print(program.communicate()[0])  # noqa: T201
-    return task
 
 
 @attrs.frozen

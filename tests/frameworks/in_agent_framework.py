@@ -27,9 +27,9 @@ from tests.frameworks.common import (
     polled_task,
     run_example,
     serving,
-    stopped_program,
     timed_out,
 )
+from tests.frameworks.programs import Forks, each_ending
 
 pytestmark = pytest.mark.anyio
 
@@ -112,19 +112,18 @@ async def test_a_timeout_leaves_no_task() -> None:
 
 
 PROGRAM = """
-import asyncio
 from tests.frameworks.in_agent_framework import Script, agent_of
 async def main():
     async with agent_of({url!r}, Script("work")) as agent:
         await agent.run("go")
-asyncio.run(main())
 """
 
 
-async def test_a_stopped_program_leaves_no_task() -> None:
-    """A program that is stopped by Ctrl-C asks the server to cancel the task on its way out."""
+@each_ending
+async def test_a_stopped_program_leaves_no_task(forks: Forks, ending: int) -> None:
+    """A program that is stopped in mid-run asks the server to cancel the task on its way out."""
     with serving("modern") as (server, url):
-        task = await asyncio.to_thread(stopped_program, PROGRAM.format(url=url), server, polled=True)
+        task = await asyncio.to_thread(forks.stopped, PROGRAM.format(url=url), server, ending, polled=True)
         assert await is_cancelled(task)
 
 

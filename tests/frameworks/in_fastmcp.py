@@ -14,7 +14,8 @@ import pytest
 import mcptasks
 from mcptasks.contrib.fastmcp import TaskTransport
 from mcptasks.testing import ServerTask, TaskServer
-from tests.frameworks.common import LIMIT, is_cancelled, next_task, polled_task, serving, stopped_program, timed_out
+from tests.frameworks.common import LIMIT, is_cancelled, next_task, polled_task, serving, timed_out
+from tests.frameworks.programs import Forks, each_ending
 
 pytestmark = pytest.mark.anyio
 TRANSPORT = [("modern", "transport"), ("legacy", "transport")]
@@ -94,19 +95,18 @@ async def test_a_closed_client_leaves_no_task(era: str, way: str) -> None:
 
 
 PROGRAM = """
-import asyncio
 from tests.frameworks.in_fastmcp import ARGUMENTS, client_of
 async def main():
     async with client_of({url!r}, {way!r}) as client:
         await client.call_tool("work", ARGUMENTS)
-asyncio.run(main())
 """
 
 
 @each_way
-async def test_a_stopped_program_leaves_no_task(era: str, way: str) -> None:
-    """A program that is stopped by Ctrl-C asks the server to cancel the task on its way out."""
+@each_ending
+async def test_a_stopped_program_leaves_no_task(era: str, way: str, forks: Forks, ending: int) -> None:
+    """A program that is stopped in mid-run asks the server to cancel the task on its way out."""
     with serving(era) as (server, url):
         program = PROGRAM.format(url=url, way=way)
-        task = await asyncio.to_thread(stopped_program, program, server, polled=way != "transport")
+        task = await asyncio.to_thread(forks.stopped, program, server, ending, polled=way != "transport")
         assert await is_cancelled(task)

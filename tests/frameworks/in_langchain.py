@@ -34,10 +34,10 @@ from tests.frameworks.common import (
     next_task,
     run_example,
     serving,
-    stopped_program,
     timed_out,
     timed_out_by_itself,
 )
+from tests.frameworks.programs import Forks, each_ending
 
 pytestmark = pytest.mark.anyio
 each_era = pytest.mark.parametrize("era", ERAS)
@@ -144,20 +144,19 @@ async def test_a_timeout_leaves_no_task(era: str) -> None:
 
 
 PROGRAM = """
-import asyncio
 from tests.frameworks.in_langchain import MCPAdapter, Script, TaskTransport, ask, create_agent
 async def main():
     async with MCPAdapter(TaskTransport({url!r})) as adapter:
         await create_agent(Script(tool="work"), await adapter.list_tools()).ainvoke(ask("go"))
-asyncio.run(main())
 """
 
 
 @each_era
-async def test_a_stopped_program_leaves_no_task(era: str) -> None:
-    """A program that is stopped by Ctrl-C asks the server to cancel the task on its way out."""
+@each_ending
+async def test_a_stopped_program_leaves_no_task(era: str, forks: Forks, ending: int) -> None:
+    """A program that is stopped in mid-run asks the server to cancel the task on its way out."""
     with serving(era) as (server, url):
-        task = await asyncio.to_thread(stopped_program, PROGRAM.format(url=url), server)
+        task = await asyncio.to_thread(forks.stopped, PROGRAM.format(url=url), server, ending)
         assert await is_cancelled(task)
 
 
@@ -265,21 +264,20 @@ async def test_a_graph_that_times_out_leaves_no_task(era: str, tmp_path: Any) ->
 
 
 GRAPH_PROGRAM = """
-import asyncio
 from tests.frameworks.in_langchain import THREAD, InMemorySaver, Store, graph_of, opened
 async def main():
     async with opened({url!r}, Store({path!r})) as client:
         await graph_of(client, "work", InMemorySaver()).ainvoke({{}}, THREAD)
-asyncio.run(main())
 """
 
 
 @each_era
-async def test_a_stopped_graph_leaves_no_task(era: str, tmp_path: Any) -> None:
-    """A program that is stopped by Ctrl-C in a graph's call asks the server to cancel the task on its way out."""
+@each_ending
+async def test_a_stopped_graph_leaves_no_task(era: str, tmp_path: Any, forks: Forks, ending: int) -> None:
+    """A program that is stopped in a graph's call asks the server to cancel the task on its way out."""
     with serving(era) as (server, url):
         program = GRAPH_PROGRAM.format(url=url, path=str(tmp_path / "tasks.db"))
-        assert await is_cancelled(await asyncio.to_thread(stopped_program, program, server))
+        assert await is_cancelled(await asyncio.to_thread(forks.stopped, program, server, ending))
 
 
 async def test_bad_input(tmp_path: Any) -> None:

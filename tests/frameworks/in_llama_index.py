@@ -20,9 +20,9 @@ from tests.frameworks.common import (
     next_task,
     run_example,
     serving,
-    stopped_program,
     timed_out_by_itself,
 )
+from tests.frameworks.programs import Forks, each_ending
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("era", ERAS)]
 
@@ -101,20 +101,19 @@ async def test_a_timeout_leaves_no_task(era: str) -> None:
 
 
 PROGRAM = """
-import asyncio
 from mcptasks import Client
 from tests.frameworks.in_llama_index import agent_of, script
 async def main():
     async with Client({url!r}) as client:
         await (await agent_of(client, script("work"))).run("go")
-asyncio.run(main())
 """
 
 
-async def test_a_stopped_program_leaves_no_task(era: str) -> None:
-    """A program that is stopped by Ctrl-C asks the server to cancel the task on its way out."""
+@each_ending
+async def test_a_stopped_program_leaves_no_task(era: str, forks: Forks, ending: int) -> None:
+    """A program that is stopped in mid-run asks the server to cancel the task on its way out."""
     with serving(era) as (server, url):
-        task = await asyncio.to_thread(stopped_program, PROGRAM.format(url=url), server)
+        task = await asyncio.to_thread(forks.stopped, PROGRAM.format(url=url), server, ending)
         assert await is_cancelled(task)
 
 

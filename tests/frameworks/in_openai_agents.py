@@ -22,9 +22,9 @@ from tests.frameworks.common import (
     next_task,
     run_example,
     serving,
-    stopped_program,
     timed_out,
 )
+from tests.frameworks.programs import Forks, each_ending
 
 set_tracing_disabled(True)
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("era", ERAS)]
@@ -123,21 +123,20 @@ async def test_cleanup_leaves_no_task(era: str) -> None:
 
 
 PROGRAM = """
-import asyncio
 from agents import Agent, Runner
 from mcptasks.contrib.openai_agents import TaskMCPServer
 from tests.frameworks.in_openai_agents import Script
 async def main():
     async with TaskMCPServer({url!r}) as tools:
         await Runner.run(Agent(name="a", model=Script("work"), mcp_servers=[tools]), "go")
-asyncio.run(main())
 """
 
 
-async def test_a_stopped_program_leaves_no_task(era: str) -> None:
-    """A program that is stopped by Ctrl-C asks the server to cancel the task on its way out."""
+@each_ending
+async def test_a_stopped_program_leaves_no_task(era: str, forks: Forks, ending: int) -> None:
+    """A program that is stopped in mid-run asks the server to cancel the task on its way out."""
     with serving(era) as (server, url):
-        task = await asyncio.to_thread(stopped_program, PROGRAM.format(url=url), server)
+        task = await asyncio.to_thread(forks.stopped, PROGRAM.format(url=url), server, ending)
         assert await is_cancelled(task)
 
 

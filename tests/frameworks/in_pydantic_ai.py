@@ -22,9 +22,9 @@ from tests.frameworks.common import (
     next_task,
     run_example,
     serving,
-    stopped_program,
     timed_out,
 )
+from tests.frameworks.programs import Forks, each_ending
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("era", ERAS)]
 
@@ -119,20 +119,20 @@ async def test_a_timeout_leaves_no_task(era: str) -> None:
 
 
 PROGRAM = """
-import asyncio
 from pydantic_ai import Agent
 from pydantic_ai.mcp import MCPToolset
 from mcptasks.contrib.fastmcp import TaskTransport
 from tests.frameworks.in_pydantic_ai import script
-agent = Agent(script("work"), toolsets=[MCPToolset(TaskTransport({url!r}))])
-asyncio.run(agent.run("go"))
+async def main():
+    await Agent(script("work"), toolsets=[MCPToolset(TaskTransport({url!r}))]).run("go")
 """
 
 
-async def test_a_stopped_program_leaves_no_task(era: str) -> None:
-    """A program that is stopped by Ctrl-C asks the server to cancel the task on its way out."""
+@each_ending
+async def test_a_stopped_program_leaves_no_task(era: str, forks: Forks, ending: int) -> None:
+    """A program that is stopped in mid-run asks the server to cancel the task on its way out."""
     with serving(era) as (server, url):
-        task = await asyncio.to_thread(stopped_program, PROGRAM.format(url=url), server)
+        task = await asyncio.to_thread(forks.stopped, PROGRAM.format(url=url), server, ending)
         assert await is_cancelled(task)
 
 
