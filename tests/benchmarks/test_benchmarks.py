@@ -212,6 +212,8 @@ def test_rows_of_the_other_figures() -> None:
     rows = overhead.telemetry_rows("memory", "trio", {"on": [1.07], "off": [1.0], "by hand": [1.06]})
     assert [row.reached for row in rows] == [False, True]
     assert len(report.merged([], rows)) == len(rows)
+    assert overhead.display_row({"display": [0.021], "without": [0.001]}).reached
+    assert not overhead.display_row({"display": [0.03], "without": [0.001]}).reached
     times = {"mcp": [1.0, 2.0], "Client": [1.2, 2.4], "lazy": [0.1, 0.1]}
     assert [row.reached for row in imports.import_rows(times)] == [False, True]
     assert not imports.help_row([0.31], [0.1]).reached
