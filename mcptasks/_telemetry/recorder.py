@@ -237,7 +237,8 @@ class Recorder:
             return
         about = (None, None) if task is None else (task.kind, task.name)
         key = (about, *attributes.items())
-        self.take(name, value, self._labels.get(key) or self._keep(key, self._measured(*about, attributes)))
+        labels = self._labels.get(key)  # May be empty.
+        self.take(name, value, self._keep(key, self._measured(*about, attributes)) if labels is None else labels)
 
     def _measured(self, kind: Kind | None, name: str | None, more: Mapping[str, str | None]) -> dict[str, Any]:
         """The attributes of a measurement."""

@@ -34,6 +34,7 @@ FIGURES: dict[str, tuple[str, Callable[[bool], list[Row]]]] = {
     "portal": ("7, a blocking call", overhead.portal),
     "looks": ("8, a tasks/get beside a bare POST", overhead.looks),
     "telemetry": ("10, what spans and metrics cost", overhead.telemetry),
+    "display": ("11, what a live display costs", overhead.display),
     "durable": ("9, what a store costs", durable.durable),
 }
 PAGE = ROOT / "docs" / "speed.md"

@@ -208,8 +208,12 @@ def test_rows_of_the_other_figures() -> None:
     assert not overhead.threads_row({"threads": [7.0], "tasks": [10.0]}).reached
     assert overhead.looks_row("2026-07-28", "trio", {"ours": [1.25], "bare": [1.0]}).reached
     assert not overhead.looks_row("2026-07-28", "trio", {"ours": [1.3], "bare": [1.0]}).reached
-    assert overhead.telemetry_row("none", "trio", {"on": [1.01], "off": [1.0]}).reached
-    assert not overhead.telemetry_row("memory", "trio", {"on": [1.07], "off": [1.0]}).reached
+    assert [row.reached for row in overhead.telemetry_rows("none", "trio", {"on": [1.01], "off": [1.0]})] == [True]
+    rows = overhead.telemetry_rows("memory", "trio", {"on": [1.07], "off": [1.0], "by hand": [1.06]})
+    assert [row.reached for row in rows] == [False, True]
+    assert len(report.merged([], rows)) == len(rows)
+    assert overhead.display_row({"display": [0.021], "without": [0.001]}).reached
+    assert not overhead.display_row({"display": [0.03], "without": [0.001]}).reached
     times = {"mcp": [1.0, 2.0], "Client": [1.2, 2.4], "lazy": [0.1, 0.1]}
     assert [row.reached for row in imports.import_rows(times)] == [False, True]
     assert not imports.help_row([0.31], [0.1]).reached

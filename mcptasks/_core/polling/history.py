@@ -178,6 +178,10 @@ class History:
     """How many plans scouts have asked for."""
     plans: dict[tuple[str | None, int, Rhythm], _Plan] = field(factory=dict[tuple[str | None, int, Rhythm], _Plan])
     """The plans, by the hash of the arguments (None for unknown ones), their size class, and the rhythm."""
+    guesses: dict[tuple[str | None, int], tuple[tuple[Ended, ...], Lengths]] = field(
+        factory=dict[tuple[str | None, int], tuple[tuple[Ended, ...], Lengths]]
+    )
+    """What `guess` has returned, and `runs` at that time, by the hash of the arguments and their size class."""
 
     @property
     def scouted(self) -> bool:
@@ -230,6 +234,18 @@ class History:
         """How long a run may take; see `lengths.distribution`. There is at least one run."""
         known = self if alike is None else alike
         return distribution(list(_evidence(key, alike, self.runs)), shortest=shortest, steadiness=known.steadiness)
+
+    def guess(self, key: CallKey, shortest: float) -> Lengths:
+        """How long a run may take. A display asks for each of its tasks several times a second, so the distribution is
+        kept until the next run has ended. For any thread; there is at least one run."""
+        alike, runs = self.alike.get(key.arguments), self.runs
+        which = (None if alike is None else key.arguments, key.size)
+        known = self.guesses.get(which)
+        if known is None or known[0] is not runs:
+            if len(self.guesses) >= _PLANS:
+                self.guesses.clear()
+            known = self.guesses[which] = runs, self.distribution(key, alike, shortest)
+        return known[1]
 
     def pay(self, key: CallKey, run: Run, polls: int, rhythm: Rhythm) -> None:
         """Book a run: its usual number of polls is added to the account, and the polls that it took are subtracted."""

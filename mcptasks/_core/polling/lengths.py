@@ -75,9 +75,6 @@ next one as soon as polls are allowed."""
 
 _UNLIKELY = 0.05
 """Part of the mass that is left out at either end when programs are told how long a run will take."""
-_BISECTIONS = 40
-"""How many times the search for a length halves its range: from a month to about two millionths of a second."""
-
 Piece: TypeAlias = tuple[float, float, float]
 """A part of the distribution: from this length, to that one, so much mass, evenly."""
 
@@ -189,14 +186,12 @@ def span(lengths: Lengths, age: float) -> tuple[float, float] | None:
 def _length_at(pieces: Sequence[Piece], part: float) -> float:
     """The length below which this part of the mass lies."""
     wanted = part * _whole(pieces)
-    short, long = 0.0, max(high for _, high, _ in pieces)
-    for _ in range(_BISECTIONS):
-        middle = (short + long) / 2
-        if _inside(pieces, 0.0, middle) < wanted:
-            short = middle
-        else:
-            long = middle
-    return long
+    edges = sorted({0.0, *(edge for low, high, _ in pieces for edge in (low, high))})
+    at = bisect_left(edges, wanted, 1, len(edges) - 1, key=lambda edge: _inside(pieces, 0.0, edge))
+    # The mass grows evenly between two edges.
+    short, long = edges[at - 1], edges[at]
+    below, above = _inside(pieces, 0.0, short), _inside(pieces, 0.0, long)
+    return short + (long - short) * min((wanted - below) / max(above - below, _TINY), 1.0)
 
 
 def _whole(pieces: Sequence[Piece]) -> float:

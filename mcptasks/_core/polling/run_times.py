@@ -97,7 +97,7 @@ class RunTimes:
         history = self._tools.get(key.tool)
         if history is None or len(history.runs) < _ENOUGH:
             return None
-        found = span(history.distribution(key, history.alike.get(key.arguments), _SHORTEST), age)
+        found = span(history.guess(key, _SHORTEST), age)
         if found is None:
             return None
         return Expectation(soonest=timedelta(seconds=found[0] - age), latest=timedelta(seconds=found[1] - age))

@@ -23,7 +23,8 @@ from mcptasks._engine.waiting.waiter import Waiter
 _PAUSE = 0.25
 """Seconds between two drawings."""
 _SHARE = 50
-"""A pause between two drawings is at least this many times as long as preparing a drawing took: 2 % of a core."""
+"""A pause between two drawings is at least this many times as long as preparing and writing a drawing took: 2 % of a
+core."""
 
 
 @define(eq=False)
@@ -89,7 +90,7 @@ async def _refresh(items: Callable[[], Sequence[Item]], answering: Callable[[], 
             screen.rest()
         else:
             screen.draw(items())
-        await anyio.sleep(max(_PAUSE, _SHARE * (time.perf_counter() - began)))
+        await anyio.sleep(max(_PAUSE, _SHARE * (time.perf_counter() - began + screen.spent)))
 
 
 def row_of(waiter: Waiter, error: BaseException | None = None) -> Row:

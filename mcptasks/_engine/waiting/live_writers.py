@@ -163,6 +163,8 @@ class Screen:
         self._items: Sequence[Item] = ()
         self._what: Literal["draw", "rest", "last"] | None = None
         """The next thing to do; None for nothing."""
+        self.spent = 0.0
+        """Processor seconds that the latest drawing took, without the first one, which imports rich."""
         self._written = anyio.Event()
         self._soon = _eventloop.finalizer()
         threading.Thread(target=self._work, name="mcptasks display", daemon=True).start()
@@ -188,7 +190,7 @@ class Screen:
 
     def _work(self) -> None:
         try:
-            writer, what = self._make(), ""
+            writer, what, is_first = self._make(), "", True
             while what != "last":
                 with self._ready:
                     while self._what is None:
@@ -197,7 +199,10 @@ class Screen:
                 if what == "rest":
                     writer.rest()
                 else:
+                    began = time.thread_time()
                     writer.draw(items, last=what == "last")
+                    self.spent = 0.0 if is_first else time.thread_time() - began
+                    is_first = False
         except Exception:
             # The file is closed, or nobody reads the pipe. That ends the display, and nothing else.
             logger.debug("a live display ended early", exc_info=True)

@@ -7,12 +7,14 @@ import random
 import statistics
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mcptasks import PollingPolicy, TaskStatus
+from mcptasks._core.polling import history, lengths
 from mcptasks._core.polling.call_key import CallKey, call_key
 from mcptasks._core.polling.rhythm import Rhythm
 from mcptasks._core.polling.run_times import RunTimes
@@ -64,6 +66,29 @@ def test_expected_of_two_lengths() -> None:
         add(times, KEY, 9.0)
     assert left(times, 0.0) == pytest.approx((3.0, 9.0), abs=1)
     assert left(times, 5.0) == pytest.approx((4.0, 4.0), abs=1)
+
+
+def test_what_is_expected_is_worked_out_once_for_each_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A display may ask for each of many tasks again and again: the distribution is made anew only after a further run.
+    It is the same for all arguments of which no run is known."""
+    times, made = RunTimes(), 0
+    add(times, KEY, 12.0, count=6)
+    original = lengths.distribution
+
+    def counted(*args: Any, **options: Any) -> Any:
+        nonlocal made
+        made += 1
+        return original(*args, **options)
+
+    monkeypatch.setattr(history, "distribution", counted)
+    for number in range(100):
+        assert left(times, 3.0, call_key(TOOL, {"number": number})) is not None
+        assert left(times, 3.0) == pytest.approx((9.0, 9.0), abs=0.1)
+    assert made == 2
+    add(times, KEY, 20.0)
+    made = 0
+    assert left(times, 13.0) == pytest.approx((7.0, 7.0), abs=1)
+    assert made == 1
 
 
 def test_expected_of_the_same_arguments() -> None:
