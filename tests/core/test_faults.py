@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcptasks._core.faults import Fault, broke_off, broken, judge, no_connection, nonsense, too_large
+from mcptasks._core.faults import Fault, broke_off, broken, judge, no_connection, nonsense, of_status, too_large
 from tests.helpers.samples import json_values
 
 CODES = {
@@ -114,6 +114,27 @@ def test_faults_of_our_own(fault: Fault, code: int) -> None:
 def test_what_became_of_a_request(fault: Fault, words: str) -> None:
     """A fault says whether the work can have begun."""
     assert fault.whereabouts == words
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "code", "action"),
+    [
+        *((status, "", None, "reopen") for status in (401, 403, 404)),
+        *((status, "no valid Session ID", None, "reopen") for status in (400, 409, 410, 422)),
+        (400, "server not initialized", None, "reopen"),
+        *((400, "", code, "reopen") for code in (-32000, -32001)),
+        (400, "", -32600, "raise"),
+        (400, "bad request", None, "raise"),
+        (402, "session", -32000, "raise"),
+        (410, "", None, "retry"),
+        (503, "session", None, "retry"),
+    ],
+)
+def test_status_for_an_unknown_session(status: int, words: str, code: int | None, action: str) -> None:
+    """A response in a session that may mean that the server does not know the session leads to a new one; outside of a
+    session it does not."""
+    assert of_status(status, "x", in_session=True, words=words, code=code).action == action
+    assert of_status(status, "x", in_session=False, words=words, code=code).action != "reopen"
 
 
 @pytest.mark.parametrize(

@@ -126,6 +126,7 @@ def test_silence_is_no_outage() -> None:
         (READ, 160.0, GiveUp(delay=60.0, exhausted=True)),
         (READ, math.inf, GiveUp(delay=60.0, exhausted=True)),
         (SINGLE, 107.0, None),
+        (evolve(READ, attempts=2), 107.0, Retry(delay=7.0)),
         (ONCE, 107.0, Retry(delay=7.0)),
         (ONCE, 160.0, GiveUp(delay=60.0, exhausted=True)),
         (RetryPolicy(), 1000.0, Retry(delay=900.0)),

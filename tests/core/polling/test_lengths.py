@@ -88,6 +88,15 @@ def test_doubt() -> None:
     assert not [piece for piece in sure.others if piece[:2] == (2.0, 7.2)]
 
 
+def test_how_far_lengths_differ() -> None:
+    """The next run may differ from earlier runs by as much as those typically differ from their median; that each was
+    known only to within a third makes this a little less."""
+    found = known((8, 12), (10, 15), (12.8, 19.2))
+    assert found.alike[0][0] / found.near[0][0] == pytest.approx(1.32, abs=0.01)
+    exact = known((10, 10), (12.5, 12.5), (16, 16))
+    assert exact.alike[0][0] / exact.near[0][0] == pytest.approx(1.335, abs=0.005)
+
+
 def test_steadiness() -> None:
     """Runs that are exactly as long as those before make a tool steadier; others make it less steady."""
     lengths = known((2, 2.1), (2, 2.1), (3, 3.1), (4, 4.1), (5, 5.1))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcptasks._core.polling.lengths import Piece
-from mcptasks._core.polling.placement import Places, places
+from mcptasks._core.polling.placement import Places, places, sooner
 from mcptasks._core.polling.rhythm import Rhythm
 
 EARLY = Rhythm(interval=5.0, soonest=0.2, growth=1.5)
@@ -51,6 +51,14 @@ def test_long_runs() -> None:
     """Runs of many intervals are polled at the interval."""
     assert places([(200.0, 201.0, 1.0)], EARLY) is None
     assert places([(3.0, 3.1, 0.95), (200.0, 201.0, 0.05)], EARLY) is not None
+
+
+def test_sooner_counts_all_lengths() -> None:
+    """Polls that find short runs a little later, and long runs much sooner, are better than the usual polls; those that
+    find only the short runs later are not."""
+    pieces = [(1.9, 2.0, 0.5), (26.0, 26.05, 0.5)]
+    assert sooner(Places(EARLY, (2.5, 26.05)), pieces)
+    assert not sooner(Places(EARLY, (2.5,)), [(1.9, 2.0, 1.0)])
 
 
 def test_a_crowd_is_polled_by_the_first_interval() -> None:

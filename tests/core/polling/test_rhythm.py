@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mcptasks import PollingPolicy
 from mcptasks._core.polling.policy import rhythm
-from mcptasks._core.polling.rhythm import Rhythm
+from mcptasks._core.polling.rhythm import Rhythm, one_in
 
 EARLY = Rhythm(interval=5.0, soonest=0.2, growth=1.5)
 CROWD = Rhythm(interval=5.0, soonest=0.2, early=False)
@@ -64,6 +64,12 @@ def test_affordable(interval: float, first: float, growth: float, early: bool, p
     assert found.allowed(begin + 1e-5) >= polls
     assert not begin or found.allowed(begin - 1e-4) < polls
     assert found.allowed(age) <= found.allowed(age + 1.0)
+
+
+@pytest.mark.parametrize(("watched", "count"), [(1, 1), (100, 1), (101, 4), (320, 10), (321, 11), (3200, 100)])
+def test_scouts(watched: int, count: int) -> None:
+    """Up to a hundred watched tasks are all scouts; of more tasks, about 32 are."""
+    assert one_in(watched) == count
 
 
 @pytest.mark.parametrize("crowded", [True, False])

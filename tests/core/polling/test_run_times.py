@@ -332,6 +332,30 @@ def test_runs_are_counted() -> None:
     assert times.add(call_key(("resource", "work"), None), COMPLETED, low=1, high=2) == 1
 
 
+def test_nothing_is_known_at_first() -> None:
+    """Nothing is known before the first run, nor after a scout that has only begun."""
+    times = RunTimes()
+    assert times.empty
+    times.begin(KEY)
+    assert times.empty
+    add(times, KEY, 7.0)
+    assert not times.empty
+
+
+def test_steadiness_belongs_to_the_arguments() -> None:
+    """Runs that are exactly as long as earlier runs of their arguments make these arguments steadier, and no others."""
+    times = RunTimes()
+    steady, other = (call_key(TOOL, {"which": which}) for which in ("steady", "other"))
+    for length in (3.0, 5.0, 7.3, 7.3, 7.3, 7.3):
+        add(times, steady, length)
+        times.places(steady, RHYTHM)
+        add(times, other, length)
+    history = times._tools[TOOL]
+    assert history.alike[steady.arguments].steadiness > 0
+    assert history.alike[other.arguments].steadiness == 0
+    assert history.steadiness == 0
+
+
 def test_runs_that_are_kept() -> None:
     """Of each tool the latest sixteen runs are kept, oldest first; of a tool that never ran none."""
     times = RunTimes()
@@ -394,6 +418,14 @@ def test_scouts_tell_better() -> None:
     assert times.add(KEY, COMPLETED, low=6.9, high=7.0, polls=9, rhythm=RHYTHM) == 2
     assert times.add(KEY, COMPLETED, low=0.0, high=8.0, polls=1, rhythm=CROWD) == 0
     assert times.runs(TOOL) == (8.0, 7.0)
+
+
+def test_without_scouts_a_crowd_is_heard_again() -> None:
+    """After a scout, the next 2,999 runs of a crowd are not remembered; the one after them is."""
+    times = RunTimes()
+    assert times.add(KEY, COMPLETED, low=6.9, high=7.0, polls=9, rhythm=RHYTHM) == 1
+    seen = [times.add(KEY, COMPLETED, low=0.0, high=8.0, polls=1, rhythm=CROWD) for _ in range(3000)]
+    assert seen == [0] * 2999 + [2]
 
 
 def test_a_crowd_waits_for_the_long_runs() -> None:

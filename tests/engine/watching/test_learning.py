@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from mcptasks import PollingPolicy, TaskReference, TaskStatus
-from mcptasks._core.events import Seen
+from mcptasks._core.events import Origin, Seen
 from mcptasks._core.models import Status
 from mcptasks._engine.watching.learning import Learning
 from mcptasks._engine.watching.watch import Watch
@@ -76,6 +76,36 @@ async def test_servers_that_are_kept() -> None:
         Learning(f"https://{number}/mcp", POLICY)
     assert not knows(Learning("https://20/mcp", POLICY))
     assert knows(first)
+
+
+@pytest.mark.anyio
+async def test_when_a_run_was_last_seen_to_run() -> None:
+    """A run is longer than its age at the latest poll that found it running. A push tells that for no run, since it may
+    be late, and a poll that finds the run over tells nothing that is older than itself."""
+    learning = Learning(None, POLICY)
+    reference = TaskReference(task_id="a", kind="tool", name="work")
+    running, ended = (TaskStatus(task_id="a", status=status) for status in ("working", "completed"))
+    watch = Watch("a", 0.0, reference=reference, created=NOW)
+    statuses: list[tuple[float, Origin]] = [(2.0, "polled"), (4.0, "polled"), (5.0, "pushed"), (3.0, "polled")]
+    for asked, origin in statuses:
+        learning.seen(watch, Seen(running, origin), asked=asked, over=False)
+    assert (watch.polling.ran, watch.polling.polls) == (4.0, 3)
+    learning.seen(watch, Seen(ended, "polled"), asked=7.0, over=True)
+    latest = learning._times.latest(("tool", "work"))
+    assert latest is not None
+    assert (latest.run.low, latest.run.high) == (4.0, 7.0)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("watched", "early"), [(100, True), (101, False)])
+async def test_without_learning_a_crowd_has_no_scouts(watched: int, early: bool) -> None:
+    """A client that does not learn polls every task of a crowd at the interval: no task is a scout."""
+    learning = Learning(None, PollingPolicy(jitter=0, learn=False))
+    watches = [Watch(str(number), 0.0, created=NOW) for number in range(8)]
+    for watch in watches:
+        watch.polling.looked = 0.0
+        learning.delay(watch, awaited=False, watched=watched)
+    assert [watch.polling.early for watch in watches] == [early] * 8
 
 
 @pytest.mark.anyio

@@ -9,7 +9,8 @@ import anyio
 import pytest
 
 from mcptasks._core.events import Event, Fetched, Finished, Seen, Trouble
-from mcptasks._core.exceptions import TaskConnectionError
+from mcptasks._core.exceptions import TaskConnectionError, TaskNotFoundError
+from mcptasks._core.faults import PATIENCE
 from mcptasks._core.models import TaskStatus
 from mcptasks._core.polling.policy import PollingPolicy
 from mcptasks._core.state import TaskState
@@ -22,6 +23,7 @@ from mcptasks._engine.watching.learning import Learning
 from mcptasks._engine.watching.polls import Polls
 from mcptasks._engine.watching.schedule import Schedule
 from mcptasks._engine.watching.watch import Watch
+from tests.helpers.virtual_time import virtual
 
 pytestmark = pytest.mark.anyio
 
@@ -40,6 +42,8 @@ class Server:
         self.asked: list[str] = []
         self.budgets: dict[str, Budget] = {}
         self.fails = False
+        self.unknown = frozenset[str]()
+        """The tasks that the server does not know."""
         self._turns = turns
         self._answers: dict[str, anyio.Event] = {}
 
@@ -60,6 +64,8 @@ class Server:
             await self._answers.setdefault(name, anyio.Event()).wait()
         finally:
             self._turns.over(turn)
+        if name in self.unknown:
+            raise TaskNotFoundError("unknown task")
         if self.fails:
             raise outage(TaskConnectionError("gone"), True)
 
@@ -164,4 +170,51 @@ async def test_what_nobody_wants_is_not_asked() -> None:
         await client.server.answer("poll 0")
         assert client.server.asked[AT_ONCE:] == ["poll next"]
         assert not left.polling.busy
+        group.cancel_scope.cancel()
+
+
+async def test_a_poll_answers_earlier_hints() -> None:
+    """A poll that begins after a hint answers the hint, so no further poll follows at once."""
+    async with anyio.create_task_group() as group:
+        client = Client(group)
+        hinted = client.watch("hinted")
+        hinted.polling.again = True
+        client.polls.add(hinted, fetch=False)
+        await anyio.wait_all_tasks_blocked()
+        assert not hinted.polling.again
+        group.cancel_scope.cancel()
+
+
+async def test_who_listens_hears_of_a_failed_poll() -> None:
+    """A poll that is about to be sent again after a failure is told with its task to those who listen."""
+    async with anyio.create_task_group() as group:
+        client = Client(group)
+        failed = list[str]()
+        client.polls.on_failed.append(lambda watch: failed.append(watch.task_id))
+        client.poll("a", "b")
+        await anyio.wait_all_tasks_blocked()
+        told = client.server.budgets["poll b"].on_failed
+        assert told is not None
+        told()
+        assert failed == ["b"]
+        group.cancel_scope.cancel()
+
+
+@virtual()
+async def test_an_unknown_task_is_asked_for_again() -> None:
+    """A task that the server knew before is gone once the server has denied it as often as patience lasts; a task that
+    it never named is gone at the first denial. Nobody polls a task that is gone."""
+    async with anyio.create_task_group() as group:
+        client = Client(group)
+        client.server.unknown = frozenset({"poll known", "poll new"})
+        known = client.watch("known")
+        new = client.watch("new")
+        new.state = TaskState()
+        for watch in (known, new):
+            client.polls.add(watch, fetch=False)
+        await client.server.answer("poll known", "poll new")
+        await anyio.sleep(60.0)
+        assert sorted(client.server.asked) == ["poll known"] * PATIENCE + ["poll new"]
+        assert (known.polling.gone, new.polling.gone) == (True, True)
+        assert [name for name, event in client.fed if isinstance(event, Trouble)] == ["new", "known"]
         group.cancel_scope.cancel()
