@@ -65,9 +65,15 @@ def key_in(path: Path) -> bytes:
     Raises:
         StoreError: The file cannot be made or read, or holds no valid key.
     """
-    try:
-        if not path.exists():
+    if not path.exists():
+        try:
             _make(path)
+        except OSError as exc:
+            raise StoreError(
+                f"the key file {path} cannot be made: {exc.strerror or type(exc).__name__}; see the disk, and the mode "
+                "of the folder"
+            ) from exc
+    try:
         key = bytes.fromhex(path.read_text(encoding="ascii"))
     except (OSError, UnicodeError, ValueError) as exc:
         why = exc.strerror if isinstance(exc, OSError) else "it holds no key"

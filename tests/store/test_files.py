@@ -396,6 +396,20 @@ def test_a_file_that_may_not_grow(tmp_path: Path, journal: Journal) -> None:
     assert [words for words in backend.check() if "damaged" in words] == []
 
 
+def test_a_file_that_could_not_be_written_when_it_was_opened(tmp_path: Path) -> None:
+    """SQLite opens such a file for reading. A process need not be started again when the file can be written."""
+    backend = file_backend(tmp_path / "tasks.db")
+    alive(backend)
+    connection = backend._connection
+    assert connection is not None
+    # To root no file is read-only, and the error is the same.
+    connection.raw.execute("PRAGMA query_only = ON")
+    with pytest.raises(StoreError, match="see the modes of the file and of its folder"):
+        alive(backend, "two")
+    alive(backend, "three")
+    assert [each.owner for each in backend.owners()] == ["one", "three"]
+
+
 @pytest.mark.parametrize("how", ["moved or deleted", "replaced"])
 def test_a_file_that_goes_while_it_is_open(tmp_path: Path, how: str) -> None:
     """Whoever writes into a file that nobody finds again is told so, and goes on when the file is back."""

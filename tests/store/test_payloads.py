@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -181,3 +182,15 @@ def test_a_key_file_that_is_spoilt(tmp_path: Path, content: str) -> None:
     with pytest.raises(StoreError, match=str(path)):
         digests.key_in(path)
     assert path.read_text() == content
+
+
+def test_a_key_file_that_cannot_be_made(tmp_path: Path) -> None:
+    """The error says that it cannot be made, and no part of it is left."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        with pytest.raises(StoreError, match=r"tasks\.db\.key cannot be made: File too large; see the disk"):
+            digests.key_in(tmp_path / "tasks.db.key")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []

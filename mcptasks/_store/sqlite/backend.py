@@ -17,7 +17,7 @@ from mcptasks._store.dropped import when_dropped
 from mcptasks._store.sql.backend import SqlBackend
 from mcptasks._store.sql.dialect import Connection
 from mcptasks._store.sqlite import files
-from mcptasks._store.sqlite.connection import SqliteConnection, in_our_words
+from mcptasks._store.sqlite.connection import SqliteConnection, in_our_words, is_unwritable
 from mcptasks._store.sqlite.opening import Options, open_file, sound_journal
 
 T = TypeVar("T")
@@ -157,8 +157,14 @@ class FileBackend(OneConnection):
     def transaction(self) -> Generator[Connection]:
         """See `OneConnection.transaction`."""
         self._after_fork()
-        with super().transaction() as connection:
-            yield connection
+        try:
+            with super().transaction() as connection:
+                yield connection
+        except StoreError as exc:
+            if is_unwritable(exc.__cause__):
+                # SQLite opens a file that cannot be written for reading. The next use opens the file again.
+                self.close()
+            raise
 
     @contextmanager
     def reading(self) -> Generator[Connection]:

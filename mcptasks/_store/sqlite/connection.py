@@ -95,13 +95,22 @@ def is_refusal(exc: sqlite3.Error) -> bool:
     """Whether SQLite rejects a value, so that another attempt would fail too. Pure."""
     if isinstance(exc, sqlite3.DataError | sqlite3.IntegrityError | sqlite3.InterfaceError | sqlite3.ProgrammingError):
         return True
-    return getattr(exc, "sqlite_errorcode", 0) & 0xFF in _REFUSED
+    return _code(exc) in _REFUSED
+
+
+def is_unwritable(exc: BaseException | None) -> bool:
+    """Whether an error says that a file cannot be opened or written. Pure."""
+    return isinstance(exc, sqlite3.Error) and _code(exc) in _UNWRITABLE
+
+
+def _code(exc: sqlite3.Error) -> int:
+    # Extended codes have further bits above these: https://www.sqlite.org/rescode.html
+    return getattr(exc, "sqlite_errorcode", 0) & 0xFF
 
 
 def words(exc: sqlite3.Error, place: str, busy: float) -> str:
     """The message for an error of SQLite: what it means, and what to do. Pure."""
-    # Extended codes have further bits above these: https://www.sqlite.org/rescode.html
-    code = getattr(exc, "sqlite_errorcode", 0) & 0xFF
+    code = _code(exc)
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return f"the store {place} was locked by another process for {busy:g} seconds: end that process, or try again"
     if code == sqlite3.SQLITE_FULL:
