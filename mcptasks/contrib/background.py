@@ -271,7 +271,8 @@ def _check_store(client: Client, store: Store) -> None:
     assert given is not None  # Otherwise `recover` has raised an error.
     ours, theirs = given.access.backend, access_of(store).backend
     if ours is not theirs and (ours.place != theirs.place or ours.place == _IN_MEMORY):
-        places = f"{_in(ours.place)}, and store= is {_in(theirs.place)}"
+        other = "another one" if ours.place == theirs.place else _in(theirs.place)
+        places = f"{_in(ours.place)}, and store= is {other}"
         raise ValueError(f"the client keeps its tasks {places}: give the store of the client")
 
 

@@ -229,8 +229,11 @@ async def test_another_store_than_the_clients(server: TaskServer, store: Store) 
             async with BackgroundWork(client, other):
                 pass
     async with Client(server, store=other) as client:
-        for wrong in (store, Store.memory()):
-            with pytest.raises(ValueError, match="give the store of the client"):
+        for wrong, words in (
+            (store, "in memory, and store= is in .*"),
+            (Store.memory(), "in memory, and store= is another one"),
+        ):
+            with pytest.raises(ValueError, match=f"{words}: give the store of the client"):
                 async with BackgroundWork(client, wrong):
                     pass
 
