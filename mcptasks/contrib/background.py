@@ -11,15 +11,19 @@ import json
 import logging
 import uuid
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import anyio
 from anyio.abc import TaskGroup
 
 from mcptasks import Client, Task, TaskError, TaskInputRequiredError, ToolResult
+from mcptasks._async.several import engine_of
+from mcptasks._async.store import access_of
+from mcptasks._core import argument_checks
+from mcptasks._transport.checks import kind_of
 from mcptasks.store import Store, TaskEvent, TaskRecord
 
 logger = logging.getLogger("mcptasks")
@@ -30,6 +34,7 @@ _CALL_LABEL = "mcptasks.call"
 """The label with a unique value for each call."""
 _LABEL_LENGTH = 200
 """How many characters of a call's arguments name the call for the agent; the rest is cut off."""
+_IN_MEMORY = Store.memory().place
 _FETCH_SECONDS = 30.0
 """Seconds that fetching a result may take if the store has not kept the result."""
 
@@ -57,12 +62,15 @@ class BackgroundWork:
     def __init__(
         self, client: Client, store: Store, *, agent: str = "agent", tools: Collection[str] | None = None
     ) -> None:
-        if not agent:
-            raise ValueError("agent must not be empty")
+        if not isinstance(cast("object", client), Client):
+            raise TypeError(f"client must be a mcptasks.Client, not {kind_of(client)}")
+        if not isinstance(cast("object", store), Store):
+            raise TypeError(f"store must be the client's mcptasks.store.Store, not {kind_of(store)}")
+        argument_checks.text(agent, "agent")
         self._client = client
         self._store = store
         self._agent = agent
-        self._allowed = None if tools is None else sorted(tools)
+        self._allowed = None if tools is None else _names(tools)
         self._group: TaskGroup | None = None
         self._running: dict[str, Task[ToolResult]] = {}
         self._told_at_once = set[str]()
@@ -73,22 +81,34 @@ class BackgroundWork:
         """Take over the work that earlier programs have started for this agent.
 
         Raises:
-            ValueError: The client has no store.
+            ValueError: The client has no store, or another one.
+            RuntimeError: The block is entered already.
         """
-        recovery = await self._client.recover(labels={AGENT_LABEL: self._agent})
+        if self._group is not None:
+            raise RuntimeError("this BackgroundWork is entered already; use it inside its block")
+        labels = {AGENT_LABEL: self._agent}
+        recovery = await self._client.recover(labels=labels)
+        _check_store(self._client, self._store)
+        left = list(recovery.tasks)
+        known = engine_of(self._client).handles.known
+        for record in await self._store.tasks(phase="created", labels=labels):
+            # Work that an earlier block of this client has left is still held by the client.
+            task = None if record.task_id is None else known(record.task_id)
+            if task is not None and task not in left:
+                left.append(task)
         self._group = anyio.create_task_group()
         await self._group.__aenter__()
-        for task in recovery.tasks:
+        for task in left:
             self._group.start_soon(_follow, task)
         return self
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> bool | None:
+    ) -> None:
         group, self._group = self._group, None
         assert group is not None
         group.cancel_scope.cancel()
-        return await group.__aexit__(exc_type, exc, traceback)
+        await group.__aexit__(None, None, None)  # With the program's exception, the group would wrap it.
 
     @property
     def tools(self) -> tuple[Tool, Tool]:
@@ -161,7 +181,7 @@ class BackgroundWork:
             return None
         title = record.label or record.name or "a tool"
         if event.kind == "question":
-            return f"{title} waits for an answer of a person{_asked(event)}."
+            return f"{title} waits for an answer of a person{_asked(event)}"
         if event.kind == "forgotten":
             return f"{title} is lost: the server does not know it any more."
         if event.kind == "uncertain":
@@ -231,4 +251,30 @@ def _asked(event: TaskEvent) -> str:
     request = None if event.question is None else event.question.request
     params: Any = (request or {}).get("params") or {}
     message: object = params.get("message")
-    return f": {message}" if isinstance(message, str) else ""
+    return f": {message}" if isinstance(message, str) else "."
+
+
+def _names(tools: Any) -> list[str]:
+    """The names of the tools that may be started."""
+    if isinstance(tools, str) or not isinstance(tools, Iterable):
+        raise TypeError(f"tools must be names of tools, not {kind_of(tools)}")
+    names = list(cast("Iterable[Any]", tools))
+    wrong = [each for each in names if not isinstance(each, str)]
+    if wrong:
+        raise TypeError(f"tools must be names of tools, and has {kind_of(wrong[0])}")
+    return sorted(names)
+
+
+def _check_store(client: Client, store: Store) -> None:
+    """Check that a client writes to a store."""
+    given = engine_of(client).options.store
+    assert given is not None  # Otherwise `recover` has raised an error.
+    ours, theirs = given.access.backend, access_of(store).backend
+    if ours is not theirs and (ours.place != theirs.place or ours.place == _IN_MEMORY):
+        other = "another one" if ours.place == theirs.place else _in(theirs.place)
+        places = f"{_in(ours.place)}, and store= is {other}"
+        raise ValueError(f"the client keeps its tasks {places}: give the store of the client")
+
+
+def _in(place: str) -> str:
+    return place if place == _IN_MEMORY else f"in {place}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -121,6 +122,18 @@ async def test_the_next_program_goes_on(server: TaskServer, store: Store, tmp_pa
         assert await work.finished_work() == NOTHING
 
 
+async def test_the_next_block_of_a_client_goes_on(server: TaskServer, store: Store) -> None:
+    """A block that ends leaves the work running; the next block of the same client watches it."""
+    with anyio.fail_after(LIMIT):
+        async with Client(server, store=store, polling=QUICK) as client:
+            async with BackgroundWork(client, store) as work:
+                await work.start_work("work", {})
+                steered = await server.next_task()
+            async with BackgroundWork(client, store) as work:
+                steered.complete("all the same")
+                assert (await told(work, "work")).startswith("work {} has ended:\nall the same")
+
+
 async def test_agents_are_told_their_own(server: TaskServer, store: Store) -> None:
     """Two agents of one store are told of their own work only, and not of other calls of the program."""
     with anyio.fail_after(LIMIT):
@@ -149,7 +162,7 @@ async def test_a_question_is_told(server: TaskServer, store: Store) -> None:
             BackgroundWork(client, store) as work,
         ):
             await work.start_work("ask", {})
-            assert "Which account?" in await told(work, "ask {} waits for an answer of a person")
+            assert await told(work, "ask {} waits for an answer of a person: Which account?\n")
             (task,) = await client.list_tasks()
             await task.answer("q", {"name": "Ada"})
             assert (await told(work, "ask")).startswith("ask {} has ended:\nbooked")
@@ -177,3 +190,67 @@ async def test_it_is_entered_first(server: TaskServer, store: Store) -> None:
                 pass
         with pytest.raises(ValueError, match="agent must not be empty"):
             BackgroundWork(client, store, agent="")
+
+
+async def test_an_exception_of_the_program(server: TaskServer, store: Store) -> None:
+    """What the program raises in the block comes out as it is, though work is watched. So does a time limit."""
+
+    async def fail() -> None:
+        async with working(server, store) as work:
+            await work.start_work("work", {})
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
+    async with working(server, store) as work:
+        await work.start_work("work", {})
+        with anyio.move_on_after(0.01) as scope:
+            async with BackgroundWork(work._client, store, agent="other"):
+                await anyio.sleep_forever()
+        assert scope.cancelled_caught
+
+
+async def test_it_is_entered_once_at_a_time(server: TaskServer, store: Store) -> None:
+    """A block inside itself is refused, and does the outer block no harm."""
+    async with working(server, store) as work:
+        with pytest.raises(RuntimeError, match="entered already"):
+            async with work:
+                pass
+        await work.start_work("work", {})
+        (await server.next_task()).complete("done")
+        await told(work, "work {} has ended:\ndone")
+
+
+async def test_another_store_than_the_clients(server: TaskServer, store: Store) -> None:
+    """A store that the client does not write to is refused, since its agent would be told of nothing."""
+    other, same = Store.memory(), Store(store.place)
+    async with Client(server, store=store) as client, BackgroundWork(client, same):
+        with pytest.raises(ValueError, match=r"keeps its tasks in .*tasks\.db, and store= is in memory"):
+            async with BackgroundWork(client, other):
+                pass
+    async with Client(server, store=other) as client:
+        for wrong, words in (
+            (store, "in memory, and store= is in .*"),
+            (Store.memory(), "in memory, and store= is another one"),
+        ):
+            with pytest.raises(ValueError, match=f"{words}: give the store of the client"):
+                async with BackgroundWork(client, wrong):
+                    pass
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"client": None}, "client must be a mcptasks.Client, not None"),
+        ({"store": "tasks.db"}, "store must be the client's mcptasks.store.Store, not a str"),
+        ({"agent": 5}, "agent must be a string"),
+        ({"tools": "work"}, "tools must be names of tools, not a str"),
+        ({"tools": [5]}, "tools must be names of tools, and has an int"),
+        ({"tools": 5}, "tools must be names of tools, not an int"),
+    ],
+)
+def test_wrong_types(server: TaskServer, store: Store, options: dict[str, Any], words: str) -> None:
+    """What makes no sense is refused when the object is made."""
+    given: dict[str, Any] = {"client": Client(server), "store": store, **options}
+    with pytest.raises(TypeError, match=words):
+        BackgroundWork(given.pop("client"), given.pop("store"), **given)
