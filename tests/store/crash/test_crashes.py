@@ -26,6 +26,7 @@ from mcptasks.store import Store
 from mcptasks.testing import Complete, Drop, NeedInput, Options, TaskServer, elicit, serve_http
 from tests.helpers import crashing
 from tests.helpers.crashing import POINTS, Job, as_line
+from tests.helpers.pairs import pairwise
 from tests.helpers.stores import file_backend
 from tests.helpers.support import QUICK
 from tests.store.postgres import PostgresServer, installations
@@ -150,6 +151,8 @@ async def recovering(url: str, mode: str, target: str, asked: list[Any]) -> Asyn
             yield client
 
 
+# The database keeps what either protocol made of a call; the event loop decides nothing of both.
+@pairwise
 @pytest.mark.parametrize("era", sorted(MODES))
 async def test_killed_at_every_point(
     server: TaskServer, target: str, era: str, anyio_backend_name: str, tmp_path: Path
