@@ -191,6 +191,7 @@ ENGINE_TESTS = ("hypothesis>=6.130", "pytest>=9.0", "pytest-trio>=0.8", "pytest-
 whose rest takes a minute."""
 
 UV = "uv>=0.9"
+"""Makes the environment of the frameworks: tests/interop/environments.py uses it if it is on PATH."""
 
 
 @nox.session(python=MAIN, default=False)
