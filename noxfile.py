@@ -167,7 +167,7 @@ def soak(session: nox.Session) -> None:
     session.run("python", "-m", "tests.benchmarks.soak", *session.posargs)
 
 
-@nox.session(python=MAIN, default=False)
+@nox.session(python=MAIN)
 def conformance(session: nox.Session) -> None:
     """The MCP project's own tests of the client, and of the testing server; `nox -s conformance -- SCENARIO ...`.
 
