@@ -170,7 +170,7 @@ def soak(session: nox.Session) -> None:
     session.run("python", "-m", "tests.benchmarks.soak", *session.posargs)
 
 
-@nox.session(python=MAIN, default=False)
+@nox.session(python=MAIN)
 def conformance(session: nox.Session) -> None:
     """The MCP project's own tests of the client, and of the testing server; `nox -s conformance -- SCENARIO ...`.
 
@@ -194,6 +194,7 @@ ENGINE_TESTS = ("hypothesis>=6.130", "pytest>=9.0", "pytest-trio>=0.8", "pytest-
 whose rest takes a minute."""
 
 UV = "uv>=0.9"
+"""Makes the environment of the frameworks: tests/interop/environments.py uses it if it is on PATH."""
 
 
 @nox.session(python=MAIN, default=False)

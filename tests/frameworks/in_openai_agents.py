@@ -9,7 +9,13 @@ from typing import Any
 import pytest
 from agents import Agent, ModelResponse, Runner, Usage, set_tracing_disabled
 from agents.models.interface import Model
-from openai.types.responses import ResponseFunctionToolCall, ResponseOutputMessage, ResponseOutputText
+from openai.types.responses import (
+    Response,
+    ResponseCompletedEvent,
+    ResponseFunctionToolCall,
+    ResponseOutputMessage,
+    ResponseOutputText,
+)
 
 from mcptasks import Client, TaskConnectionError
 from mcptasks.contrib.background import BackgroundWork
@@ -62,9 +68,28 @@ class Script(Model):
         message = ResponseOutputMessage(id="1", content=[text], role="assistant", status="completed", type="message")
         return ModelResponse(output=[message], usage=Usage(), response_id=None)
 
-    def stream_response(self, *_: Any, **__: Any) -> AsyncIterator[Any]:
-        """Not used."""
-        raise NotImplementedError
+    async def stream_response(
+        self,
+        system_instructions: Any,
+        input: Any,  # noqa: A002 - the framework's name
+        model_settings: Any,
+        tools: Any,
+        *_: Any,
+        **__: Any,
+    ) -> AsyncIterator[Any]:
+        """Answer in one piece."""
+        answer = await self.get_response(system_instructions, input, model_settings, tools)
+        response = Response(
+            id="1",
+            created_at=0,
+            model="script",
+            object="response",
+            output=answer.output,
+            parallel_tool_calls=False,
+            tool_choice="none",
+            tools=[],
+        )
+        yield ResponseCompletedEvent(type="response.completed", sequence_number=0, response=response)
 
 
 async def test_a_task_is_driven_to_its_end(era: str) -> None:
@@ -96,6 +121,16 @@ async def test_a_cancelled_run_leaves_no_task(era: str) -> None:
             run.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await run
+            assert await is_cancelled(task)
+
+
+async def test_a_cancelled_stream_leaves_no_task(era: str) -> None:
+    """A run that is cancelled by the framework's own method asks the server to cancel the task."""
+    with serving(era) as (server, url):
+        async with TaskMCPServer(url) as tools:
+            run = Runner.run_streamed(Agent(name="a", model=Script("work"), mcp_servers=[tools]), "go")
+            task = await next_task(server)
+            run.cancel()
             assert await is_cancelled(task)
 
 

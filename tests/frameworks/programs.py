@@ -86,16 +86,19 @@ class Forks:
             # pytest shows it if the test fails.
             print(self._said.read_text(encoding="utf-8"))  # noqa: T201
 
-    def stopped(self, source: str, server: TaskServer, ending: int, *, polled: bool = False) -> ServerTask:
+    def stopped(
+        self, source: str, server: TaskServer, ending: int, *, polled: bool = False, whole: bool = True
+    ) -> ServerTask:
         """Run a program until the server has its task, and stop it. The task of the program.
 
         Args:
-            source: The program: the function `main`, which runs an agent.
+            source: The function `main`, which runs an agent.
             server: The server.
             ending: The signal that stops it.
             polled: Whether the program is stopped only when it has polled the task, so that it has the task's id.
+            whole: Whether `source` needs a program around it.
         """
-        with self.started(WHOLE.format(source=source)) as program:
+        with self.started(WHOLE.format(source=source) if whole else source) as program:
             task = server.next_task_blocking(LIMIT)
             until = time.monotonic() + LIMIT
             while polled and not server.requests.count("tasks/get") and time.monotonic() < until:
