@@ -216,11 +216,15 @@ class Recorder:
         here = trace.get_current_span().get_span_context()
         if by_program and (here.is_valid or task is not None):
             return None if place is None or here.is_valid else _at(place)
+        # A request of the client's own takes along no baggage: the present one is that of the part of the program that
+        # has opened the client.
         if self._options.polls:
-            return None if place is None else _at(place)
+            present = trace.get_current_span() if place is None else NonRecordingSpan(_context(place))
+            return trace.set_span_in_context(present, Context())
         # Only the two ids matter, which a place and a span's context both have.
         near: SpanPlace | SpanContext = place or (here if here.is_valid else self._nowhere)
-        return _below(SpanContext(near.trace_id, near.span_id, is_remote=False, trace_flags=_UNSAMPLED))
+        unsampled = SpanContext(near.trace_id, near.span_id, is_remote=False, trace_flags=_UNSAMPLED)
+        return trace.set_span_in_context(NonRecordingSpan(unsampled), Context())
 
     # --- metrics --------------------------------------------------------------------------------------------------
 
@@ -382,13 +386,8 @@ def _context(place: SpanPlace) -> SpanContext:
 
 
 def _at(place: SpanPlace) -> Context:
-    """A context in which the span of a place is current."""
-    return _below(_context(place))
-
-
-def _below(span: SpanContext) -> Context:
-    """The present context with that span as the current one."""
-    return trace.set_span_in_context(NonRecordingSpan(span))
+    """The present context with the span of a place as the current one."""
+    return trace.set_span_in_context(NonRecordingSpan(_context(place)))
 
 
 def _place(found: SpanContext) -> SpanPlace | None:

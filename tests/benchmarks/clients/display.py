@@ -13,14 +13,16 @@ import struct
 import termios
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 import anyio
 
 import mcptasks
 from mcptasks import Client
+from mcptasks.testing import Options, TaskServer
 from tests.benchmarks.clients import measuring
-from tests.benchmarks.servers.scriptable_server import make_server
+from tests.benchmarks.servers.scriptable_server import work
 
 LINES, COLUMNS = 24, 100
 LEARNED = 3
@@ -34,8 +36,9 @@ def terminal() -> tuple[int, Any]:
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
 
     def read() -> None:
-        while os.read(master, 65536):
-            pass
+        with suppress(OSError):  # The other side was closed.
+            while os.read(master, 65536):
+                pass
 
     threading.Thread(target=read, daemon=True).start()
     return master, os.fdopen(slave, "w", encoding="utf-8")
@@ -45,7 +48,10 @@ async def run(params: dict[str, Any]) -> dict[str, Any]:
     """Measure."""
     os.environ["TERM"] = "xterm"
     _, file = terminal()
-    server, shares = make_server(), dict[str, list[float]](without=[], display=[])
+    # The interval is so long that there are no polls beside the display.
+    server = TaskServer("bench", options=Options(poll_interval_ms=3_600_000))
+    shares: dict[str, list[float]] = {"without": [], "display": []}
+    server.tool("work")(work)
     async with server.running(), Client(server) as client, anyio.create_task_group() as group:
         for _ in range(LEARNED):
             await (await client.call_tool("work", {"seconds": 0.1}, task=True))
