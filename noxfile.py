@@ -31,7 +31,7 @@ IN_TURN = ("-p", "tests.helpers.turns", "--in-turn")
 tests that do so follows, or "all"."""
 UNIT = (
     *("tests/core", "tests/wire", "tests/transport", "tests/engine", "tests/cli"),
-    *("tests/house/generator", "tests/house/test_linear.py"),
+    "tests/house/generator",
 )
 """Unit tests: they mirror the package, and need neither servers nor a client."""
 
