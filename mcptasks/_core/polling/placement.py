@@ -53,6 +53,8 @@ class Places:
     rhythm: Rhythm
     looks: tuple[float, ...] = ()
     """The ages of the polls, rising, at least the rhythm's gap apart."""
+    found: tuple[float, ...] = ()
+    """For each poll, the part of the runs that end between the poll before and this one."""
 
     def after(self, age: float, polls: int = 0) -> float | None:
         """The age of the next poll; None after the last one, where the usual rhythm goes on.
@@ -64,11 +66,23 @@ class Places:
         rhythm = self.rhythm
         apart = age + rhythm.gap(age) if age > _SAME else rhythm.soonest
         soonest = max(apart, rhythm.affordable(polls + 1))
-        # If the latest poll was a little late, the next one is put off, not left out.
+        # If the latest poll was a little late, the next one is put off; it is left out only if that finds runs sooner.
         at = bisect_right(self.looks, age + _SAME)
+        while self._better_left_out(at, soonest):
+            at += 1
         if at == len(self.looks):
             return None
         return _on_the_way(age, max(self.looks[at], soonest), _LONGEST_GAP * rhythm.interval)
+
+    def _better_left_out(self, at: int, soonest: float) -> bool:
+        """Whether a poll that is put off would make the next one so late that runs are found sooner without it."""
+        if at + 1 >= min(len(self.looks), len(self.found)) or self.looks[at] >= soonest:
+            return False
+        following = self.looks[at + 1]
+        if following <= soonest:
+            return True
+        put_off = soonest + self.rhythm.gap(soonest) - following
+        return put_off * self.found[at + 1] > (following - soonest) * self.found[at]
 
 
 def places(pieces: Sequence[Piece], rhythm: Rhythm, *, share: float = 1.0) -> Places | None:
@@ -100,7 +114,8 @@ def places(pieces: Sequence[Piece], rhythm: Rhythm, *, share: float = 1.0) -> Pl
     if looks[0] > rhythm.interval and mass[bisect_right(ages, rhythm.interval) - 1] >= _MOST_TASKS:
         # Most tasks get only one poll. It comes no later than it would without learned times.
         looks = (rhythm.interval, *looks)
-    return Places(rhythm, looks)
+    ended = [mass[bisect_right(ages, age + _SAME) - 1] for age in (0.0, *looks)]
+    return Places(rhythm, looks, tuple(now - before for before, now in pairwise(ended)))
 
 
 def sooner(found: Places, pieces: Sequence[Piece]) -> bool:

@@ -87,6 +87,26 @@ def test_which_poll_is_next(age: float, polls: int, expected: float | None) -> N
     assert due == (None if expected is None else pytest.approx(expected))
 
 
+@pytest.mark.parametrize(
+    ("found", "age", "expected"),
+    [
+        # After a poll at 3.9 s, the one planned for 4.3 s can come at 5.85 s, and the one for 7.5 s then at 8.78 s.
+        ((0.1, 0.1, 0.8), 3.9, 7.5),
+        ((0.1, 0.8, 0.1), 3.9, 5.85),
+        # The first comes in time.
+        ((0.1, 0.1, 0.8), 2.8, 4.3),
+        # It would come later than the second.
+        ((0.1, 0.8, 0.1), 5.1, 7.65),
+        # Nothing is known of how many runs each finds.
+        ((), 3.9, 5.85),
+    ],
+)
+def test_a_late_poll_is_left_out(found: tuple[float, ...], age: float, expected: float) -> None:
+    """A poll that is put off is left out if it would delay the next one, and most runs end before that one."""
+    rhythm = Rhythm(interval=30.0, soonest=0.2, growth=1.5)
+    assert Places(rhythm, (2.5, 4.3, 7.5), found).after(age, 1) == pytest.approx(expected)
+
+
 def test_a_spent_budget_puts_polls_off() -> None:
     """A poll waits until polling at the interval would have made as many."""
     found = Places(CROWD, (1.0, 2.5, 4.0))
@@ -132,3 +152,14 @@ def test_any_plan(pieces: list[Piece], interval: float, early: bool, eager: bool
         assert after - before >= min(rhythm.gap(before), rhythm.usual(before)) - 1e-5
         assert after - before <= 3 * interval + 1e-5
     assert found is None or len(found.looks) <= 200
+
+
+@given(distributions(), st.floats(0.1, 60), st.floats(0, 100), st.integers(0, 50))
+def test_any_next_poll(pieces: list[Piece], interval: float, age: float, polls: int) -> None:
+    """Whatever is known, and whenever the poll before came: the next keeps the distance, and is finite."""
+    rhythm = Rhythm(interval=interval, soonest=min(0.2, interval))
+    found = places(pieces, rhythm)
+    due = None if found is None else found.after(age, polls)
+    if due is not None:
+        assert math.isfinite(due)
+        assert due >= (age + rhythm.gap(age) if age > 1e-6 else rhythm.soonest) - 1e-6
