@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import fastmcp
@@ -110,3 +112,27 @@ async def test_a_stopped_program_leaves_no_task(era: str, way: str, forks: Forks
         program = PROGRAM.format(url=url, way=way)
         task = await asyncio.to_thread(forks.stopped, program, server, ending, polled=way != "transport")
         assert await is_cancelled(task)
+
+
+KILLED = """
+import fastmcp
+from mcptasks.contrib.fastmcp import TaskTransport
+async def main():
+    async with fastmcp.Client(TaskTransport({url!r}, store={path!r})) as client:
+        await client.call_tool("work", {{"topic": "bees"}})
+"""
+
+
+async def test_a_killed_program_leaves_its_task_in_the_store(forks: Forks, tmp_path: Path) -> None:
+    """A program that is killed asks nothing, and its task goes on. The next program finds the task in the store."""
+    path = str(tmp_path / "tasks.db")
+    with serving("modern") as (server, url):
+        program = KILLED.format(url=url, path=path)
+        task = await asyncio.to_thread(forks.stopped, program, server, signal.SIGKILL, polled=True)
+        assert task.status == "working"
+        async with mcptasks.Client(url, store=path) as client:
+            (found,) = (await client.recover()).tasks
+            assert found.task_id == task.task_id
+            await found.cancel()
+        assert await is_cancelled(task)
+        assert server.requests.count("tools/call") == 1
