@@ -494,6 +494,23 @@ def test_a_backup(tmp_path: Path, journal: Journal) -> None:
     assert copy.read_bytes() == before
 
 
+def test_a_backup_that_fails(tmp_path: Path) -> None:
+    """The error names the copy, and no part of a copy is left, so that another attempt can have its name."""
+    backend = file_backend(tmp_path / "tasks.db")
+    created(backend, alive(backend))
+    copy = tmp_path / "copy.db"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    try:
+        with pytest.raises(StoreError, match=rf"the backup {copy} cannot be made"):
+            backend.backup(copy)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert {each.name for each in tmp_path.iterdir()} <= {"tasks.db", "tasks.db-journal"}
+    backend.backup(copy)
+    assert len(FileBackend(Options(path=copy)).rows(Query())) == 1
+
+
 CRASH = """
 import os, resource, signal, sys
 from datetime import timedelta

@@ -108,8 +108,22 @@ class OneConnection(SqlBackend):
         target = Path(path)
         if not files.make_file(target):
             raise StoreError(f"the backup {target} exists already: name a new file")
-        with self.reading(), closing(sqlite3.connect(target)) as copy:
+        try:
+            with self.reading(), closing(sqlite3.connect(target)) as copy:
+                self._copy(copy, target)
+        except BaseException:
+            for suffix in ("", "-journal"):
+                target.with_name(target.name + suffix).unlink(missing_ok=True)
+            raise
+
+    def _copy(self, copy: sqlite3.Connection, target: Path) -> None:
+        try:
             self._current().raw.backup(copy)
+        except sqlite3.Error as exc:
+            raise StoreError(
+                f"the backup {target} cannot be made ({exc}): see whether its disk has room, and whether "
+                "`mcptasks store check` finds damage"
+            ) from exc
 
     def close(self) -> None:
         """See `Backend.close`."""
