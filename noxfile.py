@@ -214,7 +214,7 @@ def airflow(session: nox.Session) -> None:
     _pytest(session, "tests/engines/check_airflow.py", "tests/engines/check_page.py")
 
 
-@nox.session(python=MAIN, default=False)
+@nox.session(python=MAIN)
 def frameworks(session: nox.Session) -> None:
     """The adapters of `mcptasks.contrib` with the real agent frameworks, in an environment of their own.
 
