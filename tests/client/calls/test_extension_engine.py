@@ -317,6 +317,11 @@ async def test_a_session_that_ends() -> None:
 SEVERAL = {"mcpServers": {name: {"url": f"http://{name}.example/mcp"} for name in "ab"}}
 
 
+def _named(value: dict[str, Any] | type[Exception] | str) -> str:
+    """The name of the wrong option, for the id of a test."""
+    return next(iter(value)) if isinstance(value, dict) else ""
+
+
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
@@ -333,7 +338,7 @@ SEVERAL = {"mcpServers": {name: {"url": f"http://{name}.example/mcp"} for name i
         ({"reconnect_timeout": -1}, ValueError, "reconnect_timeout"),
         ({"telemetry": 5}, TypeError, "telemetry must be"),
     ],
-    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+    ids=_named,
 )
 def test_bad_input(options: dict[str, Any], error: type[Exception], words: str) -> None:
     """An argument that makes no sense is refused when the extension is made."""
