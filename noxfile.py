@@ -197,7 +197,7 @@ UV = "uv>=0.9"
 """Makes the environment of the frameworks: tests/interop/environments.py uses it if it is on PATH."""
 
 
-@nox.session(python=MAIN, default=False)
+@nox.session(python=MAIN)
 def engines(session: nox.Session) -> None:
     """`mcptasks.contrib` with the real Dask and Temporal, and the examples of docs/cluster.md.
 
@@ -207,9 +207,9 @@ def engines(session: nox.Session) -> None:
     _pytest(session, *A_FEW, *checks)
 
 
-@nox.session(python=MAIN, default=False)
+@nox.session(python=MAIN)
 def airflow(session: nox.Session) -> None:
-    """The same with Airflow: 130 packages, which take minutes to install, so it is not part of the ordinary run."""
+    """The same with Airflow, whose 130 packages need an environment of their own."""
     session.install("-e", ".[trio,airflow]", *AIRFLOW, *ENGINE_TESTS)
     _pytest(session, "tests/engines/check_airflow.py", "tests/engines/check_page.py")
 

@@ -1,6 +1,6 @@
 """The examples of docs/cluster.md run with the real engines, those that are installed in this environment.
 
-Not part of the ordinary run: `nox -s engines` and `nox -s airflow` run it, by its path.
+A plain `pytest` leaves this file out: `nox -s engines` and `nox -s airflow` run it, by its path.
 """
 
 from __future__ import annotations

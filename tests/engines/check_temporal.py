@@ -1,6 +1,6 @@
 """`mcptasks.contrib.temporal` in Temporal's own environment for activities, which needs no server.
 
-Not part of the ordinary run, which has no Temporal: `nox -s engines` runs it by its path.
+A plain `pytest` leaves this file out, since its environment has no Temporal: `nox -s engines` runs it by its path.
 """
 
 from __future__ import annotations
