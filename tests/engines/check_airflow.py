@@ -1,6 +1,7 @@
 """`mcptasks.contrib.airflow` with the real Airflow, without its servers: the operator executed, the trigger run alone.
 
-A plain `pytest` leaves this file out, since its environment has no Airflow: `nox -s airflow` runs it, by its path, in an environment of its own.
+A plain `pytest` leaves this file out, since its environment has no Airflow:
+`nox -s airflow` runs it, by its path, in an environment of its own.
 """
 
 from __future__ import annotations

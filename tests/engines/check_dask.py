@@ -1,6 +1,7 @@
 """`mcptasks.contrib.dask` on a real cluster: two worker processes on this machine.
 
-A plain `pytest` leaves this file out, since its environment has no Dask: `nox -s engines` runs it, by its path, in an environment of its own.
+A plain `pytest` leaves this file out, since its environment has no Dask:
+`nox -s engines` runs it, by its path, in an environment of its own.
 """
 
 from __future__ import annotations
