@@ -47,23 +47,24 @@ class Server:
         self._turns = turns
         self._answers: dict[str, anyio.Event] = {}
 
-    async def status(self, task_id: str, budget: Budget, *, turn: Turn) -> Seen:
+    async def status(self, task_id: str, budget: Budget, *, turn: Turn | None) -> Seen:
         """A poll."""
         await self._answered(f"poll {task_id}", budget, turn)
         return Seen(TaskStatus(task_id=task_id, status="working", poll_interval=timedelta(hours=1)), "polled")
 
-    async def outcome(self, task_id: str, _status: str, budget: Budget, *, turn: Turn) -> Fetched:
+    async def outcome(self, task_id: str, _status: str, budget: Budget, *, turn: Turn | None) -> Fetched:
         """A fetch of a result."""
         await self._answered(f"result {task_id}", budget, turn)
         return Fetched(Finished({"content": []}))
 
-    async def _answered(self, name: str, budget: Budget, turn: Turn) -> None:
+    async def _answered(self, name: str, budget: Budget, turn: Turn | None) -> None:
         self.asked.append(name)
         self.budgets[name] = budget
         try:
             await self._answers.setdefault(name, anyio.Event()).wait()
         finally:
-            self._turns.over(turn)
+            if turn is not None:
+                self._turns.over(turn)
         if name in self.unknown:
             raise TaskNotFoundError("unknown task")
         if self.fails:

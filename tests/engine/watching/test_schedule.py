@@ -83,6 +83,7 @@ async def test_an_earlier_poll_cuts_the_sleep_short() -> None:
 
     async with anyio.create_task_group() as group:
         schedule.put(watch, begun + 10.0)
+        assert list(schedule.due()) == []
         group.start_soon(sleeper)
         await anyio.sleep(1.0)
         schedule.put(later, begun + 15.0)
