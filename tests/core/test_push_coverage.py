@@ -240,6 +240,18 @@ def test_readers_come_back() -> None:
     assert stream.dropped
 
 
+def test_streams_end_in_turn() -> None:
+    """Of several streams without readers each ends at its own time."""
+    coverage = PushCoverage()
+    first, second = opened(coverage, "a"), opened(coverage, "b")
+    coverage.interest("a", False, 10.0)
+    coverage.interest("b", False, 12.0)
+    assert coverage.to_end(10.0) == ([], 15.0)
+    assert coverage.to_end(15.0) == ([first], 17.0)
+    assert coverage.ended(first) == []
+    assert coverage.to_end(17.0) == ([second], math.inf)
+
+
 def test_a_fifth_stream_takes_over() -> None:
     """Where there are four streams a new one names their tasks too. They end after it was acknowledged, and nothing was
     missed meanwhile."""
