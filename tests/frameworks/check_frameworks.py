@@ -19,7 +19,8 @@ ROOT = HERE.parents[1]
 FRAMEWORKS = ("fastmcp", "openai_agents", "pydantic_ai", "langchain", "llama_index", "agent_framework")
 REQUIREMENTS = (
     *("fastmcp-slim[client]==4.2.3", "openai-agents==0.24.0", "pydantic-ai-slim[mcp]==2.68.0"),
-    *("langchain==1.5.2", "langgraph==1.2.24", "llama-index-tools-mcp==0.6.0", "llama-index-core==0.14.25"),
+    *("langchain==1.5.2", "langgraph==1.2.24", "langgraph-checkpoint-sqlite==3.1.2"),
+    *("llama-index-tools-mcp==0.6.0", "llama-index-core==0.14.25"),
     *("agent-framework-core==1.23.0", "tenacity>=9.1.4,<9.2"),
     # What `mcptasks` needs, and pytest.
     *("mcp==2.3.0", "httpx2==2.16.2", "anyio==4.16.0", "attrs>=23.2", "pytest==9.2.0"),

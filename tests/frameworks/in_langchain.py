@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import signal
 import warnings
+from pathlib import Path
 from typing import Any, TypedDict
 
 import fastmcp
@@ -216,6 +219,50 @@ async def test_a_person_answers_hours_later(tmp_path: Any) -> None:
         assert server.requests.count("tools/call") == 1
         (task,) = server.tasks.values()
         assert not task.cancel_requested
+
+
+ANSWERING = """
+import asyncio, json, pathlib, time
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+from tests.frameworks.in_langchain import THREAD, Command, Store, graph_of, opened
+async def main():
+    async with AsyncSqliteSaver.from_conn_string({graph!r}) as saver, opened({url!r}, Store({tasks!r})) as client:
+        state = await graph_of(client, "fly", saver).ainvoke({given}, THREAD)
+        found = state["__interrupt__"][0].value["requests"] if "__interrupt__" in state else state["said"]
+        pathlib.Path({draft!r}).write_text(json.dumps(found), encoding="utf-8")
+        pathlib.Path({draft!r}).rename({found!r})
+        await asyncio.sleep({rest})
+asyncio.run(main())
+"""
+
+
+async def test_each_answer_comes_in_another_process(tmp_path: Path, forks: Forks) -> None:
+    """The first program is killed when its graph is interrupted, and the next one ends by itself. Each finds the graph
+    in its file and the task in the store. The tool is called once, and each question is put once."""
+    seat, meal = elicit("Which seat?", {"seat": {"type": "string"}}), elicit("Meal?", {"meal": {"type": "string"}})
+
+    async def run(number: int, given: str, *, killed: bool) -> Any:
+        found = tmp_path / f"found-{number}"
+        places = {name: str(tmp_path / name) for name in ("graph", "tasks", "draft")}
+        source = ANSWERING.format(url=url, given=given, found=str(found), rest=3600 if killed else 0, **places)
+        with forks.started(source) as program:
+            if killed:
+                async with asyncio.timeout(LIMIT):
+                    while not found.exists():  # noqa: ASYNC110 - another process makes it
+                        await asyncio.sleep(0.01)
+                program.stop(signal.SIGKILL)
+            code = await asyncio.to_thread(program.code)
+            assert code == (-signal.SIGKILL if killed else 0)
+        return json.loads(found.read_text(encoding="utf-8"))
+
+    with serving("modern") as (server, url):
+        server.add_tool("fly", [NeedInput({"seat": seat}), NeedInput({"meal": meal}), Complete("booked")])
+        asked = await run(1, "{}", killed=True)
+        assert asked["seat"]["params"]["message"] == "Which seat?"
+        asked = await run(2, "Command(resume={'seat': {'seat': '3A'}})", killed=False)
+        assert set(asked) == {"meal"}
+        assert await run(3, "Command(resume={'meal': {'meal': 'soup'}})", killed=False) == "booked"
+        assert server.requests.count("tools/call") == 1
 
 
 async def test_an_agents_tools_interrupt(tmp_path: Any) -> None:
