@@ -23,7 +23,7 @@ EXPECTED: dict[str, Any] = {
     "end": "completed",
     "state": "completed",
     "result": [True, True, True, True, False],
-    "changed": "completed",
+    "changed": True,
     "number": 5,
     "fields": {"place": "roof", "degrees": 21.5},
     "gathered": ["computed for 0.2 seconds"] * 5,

@@ -59,6 +59,8 @@ def interrupted_at(number: int, call: Callable[[], object]) -> str | None:
         return trace
 
     before = sys.gettrace()
+    # Garbage that is collected meanwhile may be a client of an earlier call: Python drops an interrupt in a `__del__`.
+    gc.disable()
     sys.settrace(trace)
     try:
         call()
@@ -66,6 +68,7 @@ def interrupted_at(number: int, call: Callable[[], object]) -> str | None:
         return place
     finally:
         sys.settrace(before)
+        gc.enable()
     return place
 
 
