@@ -135,7 +135,8 @@ class _Plan:
 
     def _scouting(self, aim: Aim) -> Places | None:
         lengths, rhythm = self.lengths, self.rhythm
-        found = places(lengths.pieces if aim == "find" else to_learn(lengths, rhythm.gap), rhythm)
+        pieces = lengths.pieces if aim == "find" else to_learn(lengths, rhythm.gap, near=self.alike > 0)
+        found = places(pieces, rhythm)
         return found if found is not None and (aim == "learn" or sooner(found, lengths.known)) else None
 
     def _following(self, aim: Aim) -> Places | None:

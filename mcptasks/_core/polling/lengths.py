@@ -43,6 +43,9 @@ _FINE = 0.04
 _FINE_PART = 0.006
 """A tool's length is known well enough if it is known to within this many seconds, or this part of it if that is
 more."""
+_COARSE = 1.5
+"""In an interval of this many times that width, lengths near those of earlier runs count like the same lengths when
+polls are to learn. In a narrower one, the next poll after a miss would come too late for what is learned."""
 _DOUBT = 0.35
 """Part of the weight of a remembered run (see `remembered`) that counts for the possibility that the run was
 shorter."""
@@ -236,7 +239,7 @@ def remembered(run: Run, lengths: Lengths) -> Run:
     return evolve(run, least=least) if _inside(lengths.pieces, least, run.high) >= _BELIEVED * possible else run
 
 
-def to_learn(lengths: Lengths, gap: Callable[[float], float]) -> tuple[Piece, ...]:
+def to_learn(lengths: Lengths, gap: Callable[[float], float], *, near: bool) -> tuple[Piece, ...]:
     """The distribution by which polls halve the intervals in which a steady tool's length lies.
 
     Two polls may not be closer together than the gap. In a narrower interval, the poll that finds the run soonest comes
@@ -245,16 +248,29 @@ def to_learn(lengths: Lengths, gap: Callable[[float], float]) -> tuple[Piece, ..
     Args:
         lengths: The distribution.
         gap: Returns how many seconds after a poll at some age the next poll may come.
+        near: Whether lengths near an interval count as the interval does. They do if runs with the same arguments are
+            known, whose lengths differ little.
     """
-    found = [*lengths.near, *lengths.others]
-    for low, high, mass in lengths.alike:
-        if mass < _WORTH or high - low - margin(high) <= _fine(high):
-            found.append((low, high, mass))
+    found = [*lengths.others]
+    for (low, high, mass), about in zip(lengths.alike, lengths.near, strict=True):
+        doubt = high - low - margin(high)
+        if mass < _WORTH or doubt <= _fine(high):
+            found += [(low, high, mass), about]
             continue
+        inside, outside = _divided(about, low, high) if near and doubt > _COARSE * _fine(high) else (0.0, [about])
         middle = (low + high) / 2
         after = max(high, middle + gap(middle))
-        found += [(low, middle, mass * _SURE), (after, after, mass * (1 - _SURE))]
+        mass += inside
+        found += [*outside, (low, middle, mass * _SURE), (after, after, mass * (1 - _SURE))]
     return tuple(found)
+
+
+def _divided(about: Piece, low: float, high: float) -> tuple[float, list[Piece]]:
+    """The mass of a piece between two lengths within the piece, and the rest of the piece."""
+    first, last, mass = about
+    density = mass / (last - first)
+    rest = [(first, low, density * (low - first)), (high, last, density * (last - high))]
+    return density * (high - low), [piece for piece in rest if piece[0] < piece[1]]
 
 
 def margin(length: float) -> float:

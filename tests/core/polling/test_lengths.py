@@ -57,15 +57,27 @@ def test_weight() -> None:
         assert one == pytest.approx(other, abs=0.02)
 
 
+def test_near_lengths_count_as_the_interval() -> None:
+    """To learn, the mass of near lengths that lies within the interval counts as the interval's, if the same arguments
+    were seen. What lies outside of the interval stays."""
+    lengths = Lengths(((4.0, 5.0, 0.4),), ((3.0, 7.0, 0.4),), ((0.0, 9.0, 0.2),))
+    found = to_learn(lengths, lambda _: 1.0, near=True)
+    assert [(low, high, round(mass, 6)) for low, high, mass in found] == [
+        *((0.0, 9.0, 0.2), (3.0, 4.0, 0.1), (5.0, 7.0, 0.2)),
+        *((4.0, 4.5, 0.4), (5.5, 5.5, 0.1)),
+    ]
+    assert (3.0, 7.0, 0.4) in to_learn(lengths, lambda _: 1.0, near=False)
+
+
 def test_learning_halves_an_interval() -> None:
     """To learn, most of an interval's mass counts as below its middle, and the rest as late as polls are allowed then;
     an interval that is narrow enough stays as it is."""
     lengths = known((4, 5))
-    ((low, middle, below), (after, same, above)) = to_learn(lengths, lambda _: 1.0)[-2:]
+    ((low, middle, below), (after, same, above)) = to_learn(lengths, lambda _: 1.0, near=False)[-2:]
     assert (low, round(middle, 2), round(after, 2), after) == (4, 4.51, 5.51, same)
     assert below == pytest.approx(4 * above)
     narrow = known((4.98, 5.0))
-    assert set(to_learn(narrow, lambda _: 1.0)) == set(narrow.pieces)
+    assert set(to_learn(narrow, lambda _: 1.0, near=True)) == set(narrow.pieces)
 
 
 def test_memory() -> None:
@@ -126,7 +138,7 @@ def test_any_distribution(runs: list[Evidence], shortest: float, steadiness: flo
     """Whatever was seen, from runs of no time to runs of a month: the mass is 1, no piece is backwards, nothing is
     infinite or NaN, and there are few pieces."""
     found = distribution(runs, shortest=shortest, steadiness=steadiness)
-    for pieces in (found.pieces, to_learn(found, lambda _: 1.0)):
+    for pieces in (found.pieces, to_learn(found, lambda _: 1.0, near=True)):
         assert sum(mass for _, _, mass in pieces) == pytest.approx(1, abs=1e-6)
         assert all(math.isfinite(value) for piece in pieces for value in piece)
         assert all(-1.0 <= low <= high and mass >= -1e-9 for low, high, mass in pieces)
