@@ -16,6 +16,8 @@ from collections.abc import Hashable, Mapping, Sequence
 
 import pytest
 
+from tests.helpers.selection import take_out
+
 pairwise = pytest.mark.pairwise
 """Run a test with few combinations of its parameters, in which every pair of values meets. For tests whose parameters
 are independent of each other; the place of the mark says why they are."""
@@ -67,9 +69,7 @@ def select(config: pytest.Config, items: list[pytest.Item], everywhere: frozense
         if first.path in everywhere or first.get_closest_marker("pairwise") is not None:
             runs = chosen([_values(case) for case in cases], name)
             out.update(case for case, is_chosen in zip(cases, runs, strict=True) if not is_chosen)
-    if out:
-        config.hook.pytest_deselected(items=[item for item in items if item in out])
-        items[:] = [item for item in items if item not in out]
+    take_out(config, items, out)
 
 
 def _values(item: pytest.Function) -> dict[str, Hashable]:

@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 
 from tests.helpers.backends import Backend
+from tests.helpers.selection import take_out
 
 LOOPS = ("anyio_backend", "backend", "style")
-"""Parameters that say on which event loop a test runs, or whether its client is async or has an event loop of its own:
-those of async tests, of tests of the blocking client, and of tests in notebooks."""
+"""The parameters that say on which event loop a test runs: those of async tests and of tests of the blocking client.
+`style`, in notebooks, says whether the client is async or has an event loop of its own."""
 ALL = "all"
 NONE = "none"
 
@@ -57,9 +58,7 @@ def select(config: pytest.Config, items: list[pytest.Item], mark: str) -> None:
         turn = zlib.crc32(first.nodeid.encode()) % len(loops)
         for loop in sorted(loops)[:turn] + sorted(loops)[turn + 1 :]:
             out.update(loops[loop])
-    if out:
-        config.hook.pytest_deselected(items=[item for item in items if item in out])
-        items[:] = [item for item in items if item not in out]
+    take_out(config, items, out)
 
 
 def _loop_of(item: pytest.Function) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from tests.helpers import pairs
 from tests.helpers.pairs import chosen
+from tests.helpers.selection import Told, collected
 
 Case = dict[str, str]
 
@@ -91,20 +92,7 @@ def items(request: pytest.FixtureRequest, tmp_path: Path) -> list[pytest.Item]:
     """What pytest collects of that module."""
     path = tmp_path / "test_example.py"
     path.write_text(MODULE, encoding="utf-8")
-    module = cast(Any, pytest.Module).from_parent(request.session, path=path)
-    return [item for item in module.collect() if isinstance(item, pytest.Item)]
-
-
-class Told:
-    """A configuration that keeps what was deselected."""
-
-    def __init__(self) -> None:
-        self.hook = self
-        self.out: list[pytest.Item] = []
-
-    def pytest_deselected(self, items: list[pytest.Item]) -> None:
-        """Keep it."""
-        self.out += items
+    return collected(request.session, path)
 
 
 def test_only_what_is_marked(items: list[pytest.Item]) -> None:

@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 
 from tests.helpers import turns
+from tests.helpers.selection import Told, collected
 
 MODULE = """
 import pytest
@@ -51,24 +52,7 @@ def collect(request: pytest.FixtureRequest, tmp_path: Path) -> Collect:
     """What pytest collects of that module; each time anew, as each process does."""
     path = tmp_path / "test_example.py"
     path.write_text(MODULE, encoding="utf-8")
-
-    def read() -> list[pytest.Item]:
-        module = cast(Any, pytest.Module).from_parent(request.session, path=path)
-        return [item for item in module.collect() if isinstance(item, pytest.Item)]
-
-    return read
-
-
-class Told:
-    """A configuration that keeps what was deselected."""
-
-    def __init__(self) -> None:
-        self.hook = self
-        self.out: list[pytest.Item] = []
-
-    def pytest_deselected(self, items: list[pytest.Item]) -> None:
-        """Keep it."""
-        self.out += items
+    return lambda: collected(request.session, path)
 
 
 def chosen(items: list[pytest.Item], mark: str) -> list[pytest.Item]:
