@@ -19,6 +19,7 @@ from mcptasks._core import argument_checks, safe_text
 from mcptasks._core.exceptions import TaskInputRequiredError
 from mcptasks._core.models import TaskReference
 from mcptasks._core.task_text import is_secret
+from mcptasks._store.places import is_database
 from mcptasks._transport import configs, urls
 from mcptasks._transport.checks import kind_of
 from mcptasks._transport.targets import Options, resolve
@@ -128,7 +129,7 @@ class Connect:
         set_value = object.__setattr__
         set_value(self, "target", target)
         set_value(self, "endpoint", endpoint)
-        if isinstance(self.store, str) and "://" not in self.store:
+        if isinstance(self.store, str) and not is_database(self.store):
             set_value(self, "store", os.path.abspath(self.store))  # noqa: PTH100 - the worker may run in another folder
         set_value(self, "machine", _here() if _is_subprocess(target, self.server) else None)
 
@@ -297,10 +298,7 @@ def _check_store(store: Any) -> None:
     argument_checks.text(store, "store")
     if store == ":memory:":
         raise ValueError("a store in memory is not shared by workers; give a path or a postgresql:// URL")
-    scheme, found, _ = store.partition("://")
-    if found and scheme not in ("postgresql", "postgres"):
-        raise ValueError(f"a store is a path or a postgresql:// URL; got one that begins with {scheme}://")
-    if found and urlsplit(store).password:
+    if is_database(store) and urlsplit(store).password:
         raise ValueError("the password in store= would travel with every task; give store=FromEnv('NAME')")
 
 

@@ -23,6 +23,20 @@ class PlaceOptions:
     schema: str = "mcptasks"
 
 
+def is_database(target: str) -> bool:
+    """Whether a target is the URL of a database; otherwise it is a path. Pure.
+
+    Raises:
+        ValueError: The target is a URL, but not one of PostgreSQL.
+    """
+    if target.startswith(_SCHEMES):
+        return True
+    scheme, is_url, _ = target.partition("://")
+    if is_url:
+        raise ValueError(f"a store is a path or a postgresql:// URL; got one that begins with {scheme}://")
+    return False
+
+
 def backend_of(target: str | os.PathLike[str] | None, options: PlaceOptions) -> Backend:
     """The backend of a store. Nothing is opened yet.
 
@@ -31,12 +45,8 @@ def backend_of(target: str | os.PathLike[str] | None, options: PlaceOptions) -> 
         TypeError: The target is neither a path nor a URL.
         ValueError: The target is a URL, but not one of PostgreSQL.
     """
-    if isinstance(target, str) and target.startswith(_SCHEMES):
+    if isinstance(target, str) and is_database(target):
         return _postgres(target, options)
-    if isinstance(target, str) and "://" in target:
-        raise ValueError(
-            f"a store is a path or a postgresql:// URL; got one that begins with {target.split('://')[0]}://"
-        )
     from mcptasks._store.sqlite import files
     from mcptasks._store.sqlite.backend import FileBackend
     from mcptasks._store.sqlite.opening import Options

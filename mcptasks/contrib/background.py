@@ -23,6 +23,8 @@ from mcptasks import Client, Task, TaskError, TaskInputRequiredError, ToolResult
 from mcptasks._async.several import engine_of
 from mcptasks._async.store import access_of
 from mcptasks._core import argument_checks
+from mcptasks._store.backend import Backend
+from mcptasks._store.sqlite.memory import MemoryBackend
 from mcptasks._transport.checks import kind_of
 from mcptasks.store import Store, TaskEvent, TaskRecord
 
@@ -34,7 +36,6 @@ _CALL_LABEL = "mcptasks.call"
 """The label with a unique value for each call."""
 _LABEL_LENGTH = 200
 """How many characters of a call's arguments name the call for the agent; the rest is cut off."""
-_IN_MEMORY = Store.memory().place
 _FETCH_SECONDS = 30.0
 """Seconds that fetching a result may take if the store has not kept the result."""
 
@@ -89,16 +90,15 @@ class BackgroundWork:
         labels = {AGENT_LABEL: self._agent}
         recovery = await self._client.recover(labels=labels)
         _check_store(self._client, self._store)
-        left = list(recovery.tasks)
+        left = {task.task_id: task for task in recovery.tasks}
         known = engine_of(self._client).handles.known
         for record in await self._store.tasks(phase="created", labels=labels):
             # Work that an earlier block of this client has left is still held by the client.
-            task = None if record.task_id is None else known(record.task_id)
-            if task is not None and task not in left:
-                left.append(task)
+            if record.task_id is not None and (task := known(record.task_id)) is not None:
+                left.setdefault(record.task_id, task)
         self._group = anyio.create_task_group()
         await self._group.__aenter__()
-        for task in left:
+        for task in left.values():
             self._group.start_soon(_follow, task)
         return self
 
@@ -270,11 +270,12 @@ def _check_store(client: Client, store: Store) -> None:
     given = engine_of(client).options.store
     assert given is not None  # Otherwise `recover` has raised an error.
     ours, theirs = given.access.backend, access_of(store).backend
-    if ours is not theirs and (ours.place != theirs.place or ours.place == _IN_MEMORY):
-        other = "another one" if ours.place == theirs.place else _in(theirs.place)
-        places = f"{_in(ours.place)}, and store= is {other}"
-        raise ValueError(f"the client keeps its tasks {places}: give the store of the client")
+    same_place = ours.place == theirs.place
+    if ours is theirs or (same_place and not isinstance(ours, MemoryBackend)):
+        return
+    places = f"{_in(ours)}, and store= is {'another one' if same_place else _in(theirs)}"
+    raise ValueError(f"the client keeps its tasks {places}: give the store of the client")
 
 
-def _in(place: str) -> str:
-    return place if place == _IN_MEMORY else f"in {place}"
+def _in(backend: Backend) -> str:
+    return backend.place if isinstance(backend, MemoryBackend) else f"in {backend.place}"

@@ -78,6 +78,7 @@ next one as soon as polls are allowed."""
 
 _UNLIKELY = 0.05
 """Part of the mass that is left out at either end when programs are told how long a run will take."""
+
 Piece: TypeAlias = tuple[float, float, float]
 """A part of the distribution: from this length, to that one, so much mass, evenly."""
 
