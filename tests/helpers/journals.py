@@ -36,3 +36,10 @@ async def sent(journal: StoredJournal, intent: Intent = INTENT) -> StoredRecord:
     found = await journal.intend(intent, never)
     assert isinstance(found, StoredRecord)
     return found
+
+
+async def working(journal: StoredJournal) -> StoredRecord:
+    """The record of a task that a call has made."""
+    record = await sent(journal)
+    await record.created(WORKING, "2026-07-28", None)
+    return record

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import resource
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -103,6 +105,17 @@ def row(backend: Backend, held: Held | str) -> Row:
     """The task as it is now."""
     (found,) = backend.find(held if isinstance(held, str) else held.id)
     return found
+
+
+@contextmanager
+def files_up_to(size: int) -> Generator[None]:
+    """In the block no file of this process may grow beyond so many bytes, as under a quota."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 class Outage:

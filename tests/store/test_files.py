@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import resource
 import signal
 import sqlite3
 import subprocess
@@ -24,7 +23,7 @@ from mcptasks._store.sqlite.clock import LeaseClock, lease_clock, wall_clock
 from mcptasks._store.sqlite.opening import Journal, Options, sound_journal
 from mcptasks._store.upkeep import Forget, Purge
 from mcptasks._store.writes import Acknowledged, Asked, Decide, Over
-from tests.helpers.stores import LATER, NOW, alive, created, do, file_backend, intended
+from tests.helpers.stores import LATER, NOW, alive, created, do, file_backend, files_up_to, intended
 
 DATA = Path(__file__).parent / "data"
 each_journal = pytest.mark.parametrize("journal", ["truncate", "wal"])
@@ -382,14 +381,9 @@ def test_a_file_that_may_not_grow(tmp_path: Path, journal: Journal) -> None:
     once the file may grow."""
     backend = file_backend(tmp_path / "tasks.db", journal=journal)
     alive(backend)
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
     size = max(each.stat().st_size for each in tmp_path.iterdir())
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        with pytest.raises(StoreError, match="disk, its quota, and the limit"):
-            intended(backend, key="big", arguments=b"x" * 100_000)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with files_up_to(size), pytest.raises(StoreError, match="disk, its quota, and the limit"):
+        intended(backend, key="big", arguments=b"x" * 100_000)
     assert backend.rows(Query()) == []
     intended(backend, key="big", arguments=b"x" * 100_000)
     assert len(backend.rows(Query())) == 1
@@ -499,13 +493,8 @@ def test_a_backup_that_fails(tmp_path: Path) -> None:
     backend = file_backend(tmp_path / "tasks.db")
     created(backend, alive(backend))
     copy = tmp_path / "copy.db"
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
-    try:
-        with pytest.raises(StoreError, match=rf"the backup {copy} cannot be made"):
-            backend.backup(copy)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with files_up_to(10_000), pytest.raises(StoreError, match=rf"the backup {copy} cannot be made"):
+        backend.backup(copy)
     assert {each.name for each in tmp_path.iterdir()} <= {"tasks.db", "tasks.db-journal"}
     backend.backup(copy)
     assert len(FileBackend(Options(path=copy)).rows(Query())) == 1

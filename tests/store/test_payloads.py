@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from mcptasks._store.digests import Digests, differ
 from mcptasks._store.payloads import Payloads
 from mcptasks._store.records import Keep
 from mcptasks.store import FernetCodec
+from tests.helpers.stores import files_up_to
 
 TASK = "a" * 32
 KEY = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
@@ -186,11 +186,7 @@ def test_a_key_file_that_is_spoilt(tmp_path: Path, content: str) -> None:
 
 def test_a_key_file_that_cannot_be_made(tmp_path: Path) -> None:
     """The error says that it cannot be made, and no part of it is left."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
-    try:
-        with pytest.raises(StoreError, match=r"tasks\.db\.key cannot be made: File too large; see the disk"):
-            digests.key_in(tmp_path / "tasks.db.key")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    words = r"tasks\.db\.key cannot be made: File too large; see the disk"
+    with files_up_to(0), pytest.raises(StoreError, match=words):
+        digests.key_in(tmp_path / "tasks.db.key")
     assert list(tmp_path.iterdir()) == []

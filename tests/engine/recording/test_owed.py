@@ -12,7 +12,7 @@ from mcptasks import StoreError
 from mcptasks._core.events import Failed, Finished
 from mcptasks._engine.recording.record import StoredRecord
 from mcptasks.store import Keep, Store, TaskRecord
-from tests.helpers.journals import DONE, INTENT, WORKING, never, opened, sent
+from tests.helpers.journals import DONE, INTENT, never, opened, sent, working
 from tests.helpers.stores import Outage
 from tests.helpers.virtual_time import virtual
 
@@ -55,8 +55,7 @@ async def test_what_becomes_known_of_a_task(store: Store, what: str) -> None:
     """Its end with the result, and its questions, are written when the store is back; nobody waits for that."""
     tell, is_there = TOLD[what]
     async with opened(store) as journal:
-        record = await sent(journal)
-        await record.created(WORKING, "2026-07-28", None)
+        record = await working(journal)
         outage = Outage(store)
         tell(record)
         await record.settled()
@@ -111,8 +110,7 @@ async def test_a_call_that_may_be_recorded_and_is_not_sent(store: Store) -> None
 async def test_the_latest_end_stands(store: Store) -> None:
     """An end that could not be written does not come after a later one, of which more was known."""
     async with opened(store) as journal:
-        record = await sent(journal)
-        await record.created(WORKING, "2026-07-28", None)
+        record = await working(journal)
         outage = Outage(store)
         record.over(DONE, None)
         await record.settled()
@@ -128,8 +126,7 @@ async def test_the_latest_end_stands(store: Store) -> None:
 async def test_the_client_ends_when_the_store_is_back(store: Store) -> None:
     """What the store has missed is tried once more at the end of the client."""
     async with opened(store) as journal:
-        record = await sent(journal)
-        await record.created(WORKING, "2026-07-28", None)
+        record = await working(journal)
         outage = Outage(store)
         record.over(DONE, None)
         await record.settled()
@@ -141,8 +138,7 @@ async def test_the_client_ends_when_the_store_is_back(store: Store) -> None:
 async def test_the_client_ends_before_the_store_is_back(store: Store) -> None:
     """The client ends all the same, and its tasks can be recovered when its lease has ended."""
     async with opened(store) as journal:
-        record = await sent(journal)
-        await record.created(WORKING, "2026-07-28", None)
+        record = await working(journal)
         outage = Outage(store)
         record.over(DONE, None)
         await record.settled()
