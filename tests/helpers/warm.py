@@ -1,8 +1,8 @@
 """Runs each command in a fork of one process that has imported all commands.
 
-Each command is a process of its own, with the process id that the test knows: it gets signals, a working directory,
-an environment, standard streams and a session of its own, and ends as a fresh Python ends. A fork costs far less
-processor time than a fresh Python, which imports everything.
+Each command is a process of its own, whose process id the test knows. It has its own signals, working directory,
+environment, standard streams and session, and ends as a fresh Python ends. A fork costs far less processor time than a
+fresh Python, which imports everything.
 
 What Python reads when it starts is that of the forking process. So `suits` refuses an environment in which one of these
 variables differs.

@@ -1,8 +1,8 @@
 """Fixtures for tests against real fastmcp servers: running processes, ways to reach them, and what they logged.
 
-Each server is started when the first test asks for it, serves the tests of this folder, and is killed when the process
-goes on to tests elsewhere: an idle server takes 1 to 2 % of a core. A test that stops or restarts a server asks
-`restartable` for one of its own. A failing test's report shows what the servers logged meanwhile.
+The first test that asks for a server starts the server, and all tests of this folder share it. It is killed when the
+process goes on to tests of other folders, since an idle server takes 1 to 2 % of a core. A test that stops or
+restarts a server asks `restartable` for one of its own. The report of a failing test shows what the servers logged.
 """
 
 from collections.abc import AsyncIterator, Callable, Generator, Iterator

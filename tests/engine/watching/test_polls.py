@@ -187,7 +187,7 @@ async def test_a_poll_answers_earlier_hints() -> None:
 
 
 async def test_who_listens_hears_of_a_failed_poll() -> None:
-    """A poll that is about to be sent again after a failure is told with its task to those who listen."""
+    """If a poll has failed and will be sent again, listeners are told the task of the poll."""
     async with anyio.create_task_group() as group:
         client = Client(group)
         failed = list[str]()
@@ -203,8 +203,8 @@ async def test_who_listens_hears_of_a_failed_poll() -> None:
 
 @virtual()
 async def test_an_unknown_task_is_asked_for_again() -> None:
-    """A task that the server knew before is gone once the server has denied it as often as patience lasts; a task that
-    it never named is gone at the first denial. Nobody polls a task that is gone."""
+    """A task that the server never named is gone at the first denial. A task that the server knew before is asked for
+    again, and is gone after the last denial for which the client has patience. Nobody polls a task that is gone."""
     async with anyio.create_task_group() as group:
         client = Client(group)
         client.server.unknown = frozenset({"poll known", "poll new"})

@@ -70,8 +70,8 @@ async def test_a_doubted_task_is_polled_within_the_interval() -> None:
 
 @virtual()
 async def test_an_earlier_poll_cuts_the_sleep_short() -> None:
-    """Whoever sleeps until a poll wakes for a poll that is planned for an earlier time, and goes on sleeping if a poll
-    is planned for a later time or for a task that nobody wants."""
+    """A sleep until the next poll ends if a poll is planned for an earlier time. A poll for a later time, or for a task
+    that nobody wants, does not end the sleep."""
     (schedule, watch), (_, later), (_, unwanted) = made(), made(), made()
     unwanted.polling.leave()
     woken = list[float]()
