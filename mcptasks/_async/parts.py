@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from mcptasks._async.storing import recovery_of as recovery_of
     from mcptasks._core.events import Seen as Seen
     from mcptasks._core.outcome import Decoding as Decoding
+    from mcptasks._core.retention import kept_until as kept_until
+    from mcptasks._core.task_text import task_text as task_text
     from mcptasks._core.trace import read_traceparent as read_traceparent
     from mcptasks._engine.connection.list_pages import every_prompt as every_prompt
     from mcptasks._engine.connection.list_pages import every_resource as every_resource
@@ -68,6 +70,7 @@ else:
         "expectation_of": "mcptasks._engine.waiting.progress",
         "find_store": "mcptasks._async.storing",
         "follow_progress": "mcptasks._engine.waiting.progress",
+        "kept_until": "mcptasks._core.retention",
         "prepared": "mcptasks._engine.creating_calls",
         "progress_of": "mcptasks._engine.waiting.progress",
         "read_traceparent": "mcptasks._core.trace",
@@ -75,6 +78,7 @@ else:
         "resolve": "mcptasks._transport.targets",
         "shown": "mcptasks._engine.creating_calls",
         "subscribe": "mcptasks._engine.waiting.updates",
+        "task_text": "mcptasks._core.task_text",
     }
     """The names, sorted, each with the module that defines the name."""
 

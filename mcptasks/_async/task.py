@@ -9,10 +9,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from mcptasks._async import parts
-from mcptasks._core import argument_checks, sendable, task_text
+from mcptasks._core import argument_checks, sendable
 from mcptasks._core.models import Kind, Status, TaskOutcome, TaskReference, TaskStatus
 from mcptasks._core.progress import Expectation, TaskProgress
-from mcptasks._core.retention import kept_until
 
 if TYPE_CHECKING:
     # Only for type checkers: `parts` imports the rest of the client when it is first used.
@@ -142,7 +141,7 @@ class Task(Generic[ResultT_co]):
         Source: 2025-11-25 tasks, "TTL and Resource Management"; ext-tasks, "Task" (`ttlMs`).
         """
         reference, watch = self._waiter.reference, self._watch
-        return kept_until(watch.status, era=reference.era, created=watch.created, expires=reference.expires_at)
+        return parts.kept_until(watch.status, era=reference.era, created=watch.created, expires=reference.expires_at)
 
     @property
     def trace_context(self) -> str | None:
@@ -163,7 +162,7 @@ class Task(Generic[ResultT_co]):
         watch = self._watch
         known = watch.status.status if watch.status else "unknown"
         word = "failed" if self.outcome == "failed" else known
-        return f"<Task {task_text.task_text(self._waiter.reference, watch.shown, word, watch.state.open)}>"
+        return f"<Task {parts.task_text(self._waiter.reference, watch.shown, word, watch.state.open)}>"
 
     def _repr_html_(self) -> str:
         return self._page.html(self)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, cast
 from attrs import field, fields, frozen
 from mcp_types import BlobResourceContents, ContentBlock, TextResourceContents
 
-from mcptasks._core import html, safe_text, sendable
+from mcptasks._core import safe_text, sendable
 from mcptasks._core.content import block_text
 from mcptasks._core.progress import TaskProgress
 
@@ -128,6 +128,8 @@ class TaskStatus:
         return self.poll_interval
 
     def _repr_html_(self) -> str:
+        from mcptasks._core import html
+
         return html.status_html(self)
 
 
@@ -322,6 +324,8 @@ class ToolResult(Generic[DataT_co]):
         return "\n".join(text for text in map(block_text, self.content) if text is not None)
 
     def _repr_html_(self) -> str:
+        from mcptasks._core import html
+
         return html.result_html(self)
 
 
