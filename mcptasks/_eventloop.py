@@ -1,5 +1,5 @@
-"""Starts tasks that no task group owns, and distinguishes event loops. Outside the portal, only this module
-distinguishes asyncio from trio."""
+"""Starts tasks that no task group owns, makes small events, and distinguishes event loops. Outside the portal, only
+this module distinguishes asyncio from trio."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import threading
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import anyio.lowlevel
 from anyio.lowlevel import RunVar
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 _kept: RunVar[set[asyncio.Task[None]]] = RunVar("mcptasks_tasks")
 """The unfinished tasks that were started on an event loop. asyncio itself keeps only weak references to tasks."""
@@ -99,6 +99,49 @@ def end_program(error: BaseException) -> bool:
     with suppress(KeyboardInterrupt):  # Another handler has replaced trio's.
         signal.raise_signal(signal.SIGINT)
     return True
+
+
+class Event(Protocol):
+    """What waiters wait for."""
+
+    def set(self) -> None:
+        """Wake all waiters, and let later ones pass."""
+
+    async def wait(self) -> None:
+        """Wait until the event is set."""
+
+
+def event() -> Event:
+    """A new event for the running event loop. With one waiter it takes 0.4 KB, where `anyio.Event` takes 1.5 KB on
+    asyncio: each waiting task has one."""
+    return _SmallEvent() if hasattr(_native(), "create_task") else anyio.Event()
+
+
+@define(eq=False)
+class _SmallEvent:
+    """An event of asyncio. asyncio's own has a deque, which takes 600 bytes even for one waiter."""
+
+    _waiters: list[asyncio.Future[None]] | None = field(factory=list[asyncio.Future[None]])
+    """A future for each waiter, since a cancelled task cancels the future that it waits for; None once the event is
+    set."""
+
+    def set(self) -> None:
+        waiters, self._waiters = self._waiters or (), None
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    async def wait(self) -> None:
+        if self._waiters is None:
+            await anyio.lowlevel.checkpoint()
+            return
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        try:
+            await waiter
+        finally:
+            if self._waiters is not None:
+                self._waiters.remove(waiter)
 
 
 @frozen(eq=False)

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-import anyio
 from attrs import Factory, define, field, frozen
 
+from mcptasks import _eventloop
 from mcptasks._core.carried import NOTHING, Carried
 from mcptasks._core.events import Effect, Emit, Event, Fail, Outcome
 from mcptasks._core.models import TaskReference, TaskStatus
@@ -158,7 +158,7 @@ class Watch:
     """The task's record in the store; a stand-in that keeps nothing if the client has no store."""
     trace: TracedTask = field(init=False, repr=False, default=Factory(_traced, takes_self=True))
     """What counting, logging and tracing keep of the task."""
-    _changed: anyio.Event | None = field(default=None, init=False, repr=False)
+    _changed: _eventloop.Event | None = field(default=None, init=False, repr=False)
     _observers: dict[Observer, None] | None = field(default=None, init=False, repr=False)
 
     @property
@@ -229,7 +229,7 @@ class Watch:
     async def change(self) -> None:
         """Wait for the next change."""
         if self._changed is None:
-            self._changed = anyio.Event()
+            self._changed = _eventloop.event()
         await self._changed.wait()
 
     def observe(self, observer: Observer) -> None:
