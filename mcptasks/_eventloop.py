@@ -121,18 +121,18 @@ def event() -> Event:
 class _SmallEvent:
     """An event of asyncio. asyncio's own has a deque, which takes 600 bytes even for one waiter."""
 
-    _waiters: list[asyncio.Future[None]] | None = field(factory=list[asyncio.Future[None]])
-    """A future for each waiter, since a cancelled task cancels the future that it waits for; None once the event is
-    set."""
+    _is_set: bool = False
+    _waiters: list[asyncio.Future[None]] = field(factory=list[asyncio.Future[None]])
+    """A future for each waiter, since a cancelled task cancels the future that it waits for."""
 
     def set(self) -> None:
-        waiters, self._waiters = self._waiters or (), None
-        for waiter in waiters:
+        self._is_set = True
+        for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(None)
 
     async def wait(self) -> None:
-        if self._waiters is None:
+        if self._is_set:
             await anyio.lowlevel.checkpoint()
             return
         waiter = asyncio.get_running_loop().create_future()
@@ -140,8 +140,7 @@ class _SmallEvent:
         try:
             await waiter
         finally:
-            if self._waiters is not None:
-                self._waiters.remove(waiter)
+            self._waiters.remove(waiter)
 
 
 @frozen(eq=False)
