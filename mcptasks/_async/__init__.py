@@ -18,7 +18,7 @@ parts.py, several.py and storing.py as they are.
     group_calls.py  calls of a `Group`
     group_maps.py   `Group.map`
     group_claims.py the iteration behind `Group.claims`
-    several.py      the clients of a `Group`: opens them, opens them again, closes them
+    several.py      the clients of a `Group`: opens them, opens them again, closes them; names the server in errors
     parts.py        the names that these files use of the rest of the client; each is imported at its first use
     input.py        the types of input handlers, and `InputContext`
 """

@@ -9,7 +9,7 @@
     exceptions.py       the errors and the warning that programs see
     models.py           the values that programs see: statuses, references, results
     progress.py         how far a task is, and how reports of progress are merged
-    progress_lines.py   what a live display says in a terminal or a pipe
+    progress_lines.py   what a live display says in a terminal or a pipe; durations in words, for notebooks too
     iterators.py        iterators over results that a program can close
     public_names.py     the names by which tracebacks and pickles know public classes
     events.py           the events, effects and outcomes of a task's state machine
@@ -20,7 +20,7 @@
     results.py          results read part by part; only malformed parts are dropped
     forms.py            elicitation forms: defaults, and whether an answer keeps to the schema
     hosted_tasks.py     tasks that this client does for a server (2025-11-25)
-    retention.py        how long a server keeps a task, compared with the program's `ttl`
+    retention.py        until when a server keeps a task, also if it changes the `ttl`; the warnings about `ttl=`
     faults.py           what one failed request means, by HTTP status or JSON-RPC error: retry, reconnect or raise
     patience.py         when a wait has gone on for too long
     retries.py          what follows from a failure: try again, and when, or give up
@@ -34,7 +34,7 @@
     safe_text.py        strangers' text made short and harmless
     task_text.py        a task on one line, without secrets
     html.py             tasks, statuses and results as HTML for notebooks
-    html_progress.py    bars and times in that HTML
+    html_progress.py    bars and moments ("3 min ago") in that HTML
     lateness.py         the words of errors that end a wait
     problems.py         a validation error in one line, without values
     causes.py           which exceptions may stand above ours in a traceback

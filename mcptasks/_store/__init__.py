@@ -13,12 +13,12 @@ so that a command that lists tasks starts at once.
     digests.py     digests of arguments, and the key file beside the store
     recovery.py    what a client finds when it takes over tasks that others have left
     recording.py   rows as the records that programs see
-    lease.py       when an owner shows that it lives, and until when it may act
+    lease.py       the rule: when an owner is to show that it lives, and until when it may act
     scene.py       which process this is, and which others of this machine are dead
     writer.py      group commit
     access.py      an open store, called on a thread
     dropped.py     closes a connection when its object is garbage
-    session.py     one client's part in a store: its lease and its writes
+    session.py     one client's part in a store: renews its lease, and hands on its writes
     finished.py    the iteration behind `Store.finished`
     places.py      from a path or a URL to a backend
     sql/           the SQL that all databases share

@@ -33,7 +33,7 @@ def render(names: Names = NAMES, scope: Scope | None = None) -> dict[str, str]:
             homes[found.name] = f"{SYNC}.{name}"
         for _ in source.functions():
             uses.has("modules", name)
-    files = {"__init__.py": f'{_header("mcptasks/_async")}\n"""The blocking facade of the core."""\n'}
+    files = {"__init__.py": f'{_header("mcptasks/_async")}\n"""The blocking mirror of `_async`, file by file."""\n'}
     problems: list[str] = []
     for name, source in sources.items():
         module = _Module(Context(source, f"{SYNC}.{name}", homes, scope, uses))

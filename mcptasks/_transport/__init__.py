@@ -6,7 +6,7 @@ targets.py      from the target that a program gives to a function that connects
 checks.py       headers, tokens, variables and commands, checked; no error shows a secret
 configs.py      `{"mcpServers": ...}`: picks the entry to connect to
 config_files.py  the same in `.json` files
-urls.py         URLs: the form to send, the form to show, the credentials in them
+urls.py         URLs: the form to send, the form that errors show, the credentials in them
 http/           Streamable HTTP of our own
 stdio/          a server in a subprocess
 sse.py          HTTP+SSE (2024-11-05) by the SDK's client

@@ -9,7 +9,7 @@
     __main__.py       `python -m mcptasks.testing`: the demonstration server
     pytest_plugin.py  fixtures for programs that are tested against a task server
     _server.py        `TaskServer`
-    _answering.py     answers one request: in the request's protocol, with the planned faults
+    _answering.py     answers one request: in the request's protocol, with the planned faults of the protocol
     _engine.py        the server without the wire: its options, its books, its listeners
     _offers.py        the tools, resources and prompts that the server offers
     _script.py        the vocabulary of scripts
@@ -27,9 +27,9 @@
     _asking.py        requests of the server to a 2025-11-25 client
     _declared.py      which input requests a client declares to support
     _faults.py        faults as values
-    _asgi.py          the server as an ASGI app
+    _asgi.py          the server as an ASGI app, with the planned faults of HTTP
     _http.py          serves over HTTP from a thread
-    _stdio.py         serves over stdin and stdout
+    _stdio.py         serves over stdin and stdout, whole lines only
     _requests.py      the record of requests that clients sent
     _demo_server.py   a server with one of everything
     _bell.py          waiting that works between threads and event loops

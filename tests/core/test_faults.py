@@ -164,3 +164,38 @@ def test_any_error_is_judged(code: int, message: str, data: Any) -> None:
     """Whatever a server sends as an error has a meaning."""
     assert isinstance(judge(code, message, data), Fault)
     assert isinstance(broke_off(code, message, data), bool)
+
+
+@pytest.mark.parametrize(
+    ("status", "session", "words", "code", "action", "sent", "patient"),
+    [
+        (503, False, "", None, "retry", True, False),
+        (429, True, "", None, "retry", True, False),
+        (500, False, "", None, "retry", True, False),
+        (404, False, "", None, "retry", False, True),
+        (410, False, "", None, "retry", True, True),
+        (400, False, "", None, "raise", True, False),
+        (401, False, "", None, "raise", False, False),
+        (403, False, "", None, "raise", False, False),
+        (413, False, "", None, "raise", False, False),
+        (501, False, "", None, "raise", True, False),
+        (404, True, "", None, "reopen", True, False),
+        (404, True, "Session not found", -32001, "reopen", False, False),
+        (400, True, "Bad Request: No valid session ID provided", -32000, "reopen", False, False),
+        (400, True, "Bad Request: Server not initialized", -32000, "reopen", False, False),
+        (400, True, "Missing session ID", -32600, "reopen", False, False),
+        (400, True, "Session expired", None, "reopen", True, False),
+        (400, True, "Parse error", -32700, "raise", True, False),
+        (401, True, "", None, "reopen", True, False),
+        (503, True, "", None, "retry", True, False),
+    ],
+)
+def test_statuses(
+    status: int, session: bool, words: str, code: int | None, action: str, sent: bool, patient: bool
+) -> None:
+    """An outage is waited for; a session that the server does not know, in whichever words, is made again; a refusal
+    is told, with whether the work can have begun."""
+    fault = of_status(status, f"HTTP {status}", in_session=session, words=words, code=code, wait=3.0)
+    assert (fault.action, fault.sent, fault.patient) == (action, sent, patient)
+    assert (fault.status, fault.retry_after, fault.meaning) == (status, 3.0, "connection")
+    assert fault.reason == (f"HTTP {status}: {words}" if words else f"HTTP {status}")

@@ -7,7 +7,7 @@ cancel.py      asks servers to cancel
 completion.py  the script for a shell
 demo.py        the demonstration
 forget.py      deletes tasks from the store
-list.py        the tasks of the store
+list.py        the tasks of the store, as a table
 recover.py     tasks and calls that a crash has left
 result.py      the result of a task
 servers.py     the configured servers

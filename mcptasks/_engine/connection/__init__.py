@@ -1,6 +1,6 @@
 """Sends requests over a link, and makes the link again when it is lost.
 
-connection.py     sends requests: `read` repeats a request after a fault, `once` does not
+connection.py     sends requests: `read` repeats a request after a fault, `once` does not; pauses after `Retry-After`
 supervisor.py     makes the link, watches it, makes it again when it is lost
 opening.py        how long connecting may take, and whether to wait for a server that is not up yet
 link.py           one connection that was made

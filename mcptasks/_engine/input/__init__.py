@@ -3,7 +3,7 @@
 inbox.py           where questions come in, and answers go out
 routing.py         decides which task asks if the server does not say (2025-11-25): facts in, tasks out
 locating.py        collects the facts for `routing.py`: calls under way, statuses, polls
-held_questions.py  keeps questions that came as requests until they are answered (2025-11-25)
+held_questions.py  keeps questions that came as requests until they are answered, over a new link too (2025-11-25)
 result_streams.py  holds `tasks/result` open, so that the server can ask (2025-11-25)
 answering.py       picks the open questions that nobody is answering, so that no handler is called twice; sends answers
 deciding.py        asks the store first: a question is recorded before it is asked, an answer before it is sent

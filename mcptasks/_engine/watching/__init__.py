@@ -13,5 +13,5 @@ stalls.py        tells the program that a task makes no progress, as `_core.pati
 early.py         keeps pushes that come before their task is known
 telling.py       tells the store what becomes known of watched tasks
 taking.py        takes the lease of resumed tasks from the store
-learning.py      how long tools take, learned by all clients of one event loop
+learning.py      how long the tools of each server take, learned by all clients of one event loop
 """

@@ -14,7 +14,7 @@ streams.py    a raw body that can be closed at any point
 redirects.py  which redirects are followed; no credentials go to another origin
 proxies.py    which proxy of the environment a URL needs
 faults.py     which exceptions of the network and the HTTP libraries count as faults, so that reads are retried
-advice.py     what a program can do about a server that never answered
+advice.py     what a program can do about a status or a TLS error of a server that never answered before
 doors.py      whether a server that gives no HTTP answer speaks TLS
 older.py      recognizes an HTTP+SSE server
 """
