@@ -250,6 +250,7 @@ class Client(About):
         An entry without an id, or with an unknown status, is left out of the list and named in the log.
 
         Raises:
+            TaskFailedError: The server answered with an error.
             TaskConnectionError: The server cannot be reached.
             TaskProtocolError: The server's answer is invalid.
         """
