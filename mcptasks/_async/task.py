@@ -205,6 +205,9 @@ class Task(Generic[ResultT_co]):
             TaskExpiredError: The server forgot the task after its time to live.
             TaskConnectionError: The server cannot be reached, or the client was closed.
             TaskProtocolError: The server sent something invalid.
+            TaskStalledError: A limit of `Client(patience=...)` was reached, and `Patience.raises` is set.
+            TypeError: The timeout is no duration.
+            ValueError: The timeout is negative or not finite.
         """
         return cast("ResultT_co", await self._waiter.result(argument_checks.seconds(timeout, "timeout")))
 
@@ -231,6 +234,9 @@ class Task(Generic[ResultT_co]):
             TaskExpiredError: The server forgot the task after its time to live.
             TaskConnectionError: The server cannot be reached, or the client was closed.
             TaskProtocolError: The server sent something invalid.
+            TaskStalledError: A limit of `Client(patience=...)` was reached, and `Patience.raises` is set.
+            TypeError: A state is no string, or the timeout is no duration.
+            ValueError: A state is unknown, or the timeout is negative or not finite.
         """
         wanted = argument_checks.states(state)
         return await self._waiter.state(wanted, argument_checks.seconds(timeout, "timeout"))
@@ -266,6 +272,7 @@ class Task(Generic[ResultT_co]):
             A function that removes the callback.
 
         Raises:
+            TypeError: The callback is not callable.
             TaskConnectionError: The client is closed.
         """
         return parts.subscribe(self._waiter, callback)
@@ -283,6 +290,7 @@ class Task(Generic[ResultT_co]):
             A function that removes the callback.
 
         Raises:
+            TypeError: The callback is not callable.
             TaskConnectionError: The client is closed.
         """
         return parts.follow_progress(self._waiter, callback)
@@ -298,12 +306,14 @@ class Task(Generic[ResultT_co]):
         Raises:
             TypeError: The value does not answer a request of this kind.
             ValueError: The answer does not match the request's schema; the message names the field.
-            TaskStateError: The task has no open request with this key.
+            TaskStateError: The task has no open request with this key, a handler is answering the request, or another
+                client of the store holds the task or has answered before.
             TaskFailedError: The server refuses the answer.
             TaskNotFoundError: The server does not know the task.
             TaskExpiredError: The server forgot the task after its time to live.
             TaskConnectionError: The server cannot be reached.
             TaskProtocolError: The request is malformed.
+            StoreError: The client's store cannot be written. Nothing was sent.
         """
         await parts.acting.answer(self._waiter, argument_checks.text(key, "key"), value)
 
@@ -313,7 +323,9 @@ class Task(Generic[ResultT_co]):
         Raises:
             TaskNotFoundError: The server does not know the task.
             TaskExpiredError: The server forgot the task after its time to live.
+            TaskStateError: Another client of the store holds the task. Nothing was sent.
             TaskConnectionError: The server cannot be reached.
+            TaskProtocolError: The server does not offer cancelling, or its answer is invalid.
         """
         await parts.acting.cancel(self._waiter)
 

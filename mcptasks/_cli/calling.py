@@ -14,7 +14,7 @@ from mcptasks._cli import arguments, connecting, following, naming, records, run
 from mcptasks._cli.asking import Asker
 from mcptasks._cli.course import Course, ends_with_command, goodbye
 from mcptasks._cli.display import Display, Row, display_of
-from mcptasks._cli.exits import Exit
+from mcptasks._cli.exits import Exit, of_error
 from mcptasks._cli.failures import Failure
 from mcptasks._cli.files import read_words
 from mcptasks._cli.nearest import unknown_tool
@@ -23,7 +23,7 @@ from mcptasks._cli.setting import Setting
 from mcptasks._cli.targets import Target
 
 if TYPE_CHECKING:
-    from mcptasks import Client, Task, TaskUncertainError
+    from mcptasks import Client, Task, TaskError, TaskUncertainError
     from mcptasks.store import Phase, Store, TaskRecord
 
 
@@ -147,10 +147,13 @@ class Call:
         except (TaskConnectionError, TaskTimeoutError) as exc:
             if isinstance(exc, TaskUncertainError):
                 raise sent_before(self._setting, exc) from None
-            uncertain = await lost(store, mark, request.key)
-            if uncertain is None:
+            begun = await lost(store, mark, request.key)
+            if begun is None:
                 raise
-            raise self._may_exist(naming.of_record(uncertain), exc.message) from None
+            named = naming.of_record(begun)
+            if begun.phase == "created":
+                raise came_late(self._setting, named, exc) from None
+            raise self._may_exist(named, exc.message) from None
         self._task = task
         self._course.plain = task.returned_immediately
         return task
@@ -222,18 +225,25 @@ class Call:
 
 
 async def lost(store: Store, mark: Mapping[str, str], key: str | None) -> TaskRecord | None:
-    """Return the call of this command if it may exist.
+    """Return the call of this command if it may exist, or if its task was recorded after the command gave up waiting.
 
     Args:
         store: The store.
         mark: The label of the call. A call that was made before with the same key has kept its first label.
         key: The key of the call.
     """
-    phases: tuple[Phase, ...] = ("intended", "uncertain")
+    phases: tuple[Phase, ...] = ("intended", "uncertain", "created")
     found = await store.tasks(phase=phases, labels=mark, limit=1)
     if not found and key is not None:
         found = [each for each in await store.tasks(phase=phases, limit=records.ALL) if each.key == key]
     return found[0] if len(found) == 1 else None
+
+
+def came_late(setting: Setting, named: naming.Named, error: TaskError) -> Failure:
+    """Return the failure of a call that this command gave up waiting for, and whose task goes on. Pure."""
+    words = f"{error.message}; the work goes on"
+    hints = following.come_back(setting, named.shown)
+    return Failure(of_error(error), words, kind=type(error).__name__, task=named.json, hints=hints)
 
 
 def sent_before(setting: Setting, error: TaskUncertainError) -> Failure:

@@ -38,11 +38,11 @@ MEANINGS: Mapping[Exit, str] = {
     Exit.UNREACHABLE: "The server cannot be reached.",
     Exit.RUNNING: "The task is not over yet (`result --no-wait`).",
     Exit.UNCERTAIN: "Nobody knows whether the server carried out the call.",
-    Exit.TIMEOUT: "The time of `--timeout` passed. The work goes on.",
-    Exit.HANGUP: "The terminal was closed (SIGHUP). The work goes on.",
-    Exit.INTERRUPTED: "Somebody pressed Ctrl-C (SIGINT). The work goes on.",
+    Exit.TIMEOUT: "The time of `--timeout` passed. A task goes on.",
+    Exit.HANGUP: "The terminal was closed (SIGHUP). A task goes on.",
+    Exit.INTERRUPTED: "Somebody pressed Ctrl-C (SIGINT). A task goes on.",
     Exit.PIPE: "The reader of the output went away (SIGPIPE). Nothing is printed about that.",
-    Exit.TERMINATED: "Somebody ended the command (SIGTERM). The work goes on.",
+    Exit.TERMINATED: "Somebody ended the command (SIGTERM). A task goes on.",
 }
 """The meaning of each code, for the reference page."""
 

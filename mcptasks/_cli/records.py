@@ -28,8 +28,7 @@ _OWN = frozenset({TARGET, AUTH, MODE, CALL})
 ALL = 10**9
 """A limit for lists: more tasks than a store has."""
 SHORT = 8
-"""How many digits of an id are shown. Among a million tasks, about one in nine thousand ids shares them with another
-task."""
+"""How many digits of an id are shown. Among a million tasks, about one id in 4,300 shares them with another task."""
 
 _PHASES: Mapping[str, str] = {
     "intended": "being sent",

@@ -25,7 +25,8 @@ def made() -> str:
     """Return the part of the page that is made: the exit codes and the commands, as Markdown."""
     lines = [MARK, "", "## Exit codes", "", "| code | meaning |", "| --- | --- |"]
     lines += [f"| {int(code)} | {meaning} |" for code, meaning in MEANINGS.items()]
-    lines += ["", "Of several tasks, the first of 7, 4, 5, 9, 2, 1, 3, 6, 8 and 124 that one of them has is told.", ""]
+    several = "7, 4, 5, 9, 2, 1, 3, 6, 8 and 124"
+    lines += ["", f"If a command is about several tasks, its code is the first of {several} that a task has.", ""]
     for title, names in GROUPS.items():
         lines += [f"## {title}", ""]
         for name in names:

@@ -126,7 +126,7 @@ class TaskInputRequiredError(TaskError):
 
 
 class TaskTimeoutError(TaskError, TimeoutError):
-    """The caller's deadline passed. The work goes on at the server."""
+    """The caller's deadline passed. A task goes on at the server; a plain call that makes no task is given up."""
 
     __module__ = "mcptasks"
 

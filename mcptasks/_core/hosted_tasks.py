@@ -66,7 +66,12 @@ def _limit(value: Any) -> int:
 @frozen(kw_only=True)
 class HostTasks:
     """How a client hosts tasks for a server: requests that the server sends as tasks (`Client(host_tasks=...)`,
-    2025-11-25)."""
+    2025-11-25).
+
+    Raises:
+        TypeError: A value has a wrong type.
+        ValueError: A time is not more than 0, the limit is less than 1, or a kind is unknown.
+    """
 
     __module__ = "mcptasks"
 

@@ -1,7 +1,7 @@
 """What follows from a failed attempt: try again, on this connection or a new one, or give up. Pure.
 
 `faults.py` says what one failure means; this module counts the failures of one request and decides; the loops in
-`_engine/connection` and `_extension.py` send, sleep and raise. All times are seconds by one clock.
+`_engine/connection` send, sleep and raise. All times are seconds by one clock.
 """
 
 from __future__ import annotations

@@ -176,7 +176,7 @@ Lasting: TypeAlias = Calling | Requesting | Waiting | Handling | CallingBack
 
 @define(eq=False)
 class Mark:
-    """What the traced code and the tracer tell each other about one `Moment` that has a length."""
+    """What the traced code and the tracer tell each other about one moment that has a length (`Lasting`)."""
 
     place: SpanPlace | None = None
     """The span of the moment; None if there is none."""

@@ -205,7 +205,7 @@ class _Running:
 
     async def status(self, task_id: str, budget: Budget | None = None, *, ahead: bool = False) -> Seen:
         """Return the call's present status."""
-        del task_id, budget, ahead  # They matter only for a poll of a server.
+        del task_id, budget, ahead  # These arguments matter only if a server is polled.
         await anyio.lowlevel.checkpoint()
         assert self.watch.status is not None
         return Seen(self.watch.status, "polled")

@@ -19,8 +19,8 @@ from mcptasks._engine.engine import Engine
 logger = logging.getLogger("mcptasks")
 
 _LONGEST = 2 * CLOSE_SECONDS + 1.0
-"""Seconds that `close` waits for the engine's end: the time for callbacks, the time for the connection, and one more.
-Only code that the engine itself waits for can take so long."""
+"""Seconds that `close` waits for the engine's end; then `close` returns, and the engine ends by itself. Enough for two
+of the three steps of an end (see `CLOSE_SECONDS`) at their limits, and one second more."""
 
 
 @define(eq=False)
@@ -128,7 +128,7 @@ class Host:
             try:
                 raise error
             finally:
-                del error  # Otherwise it refers to its own frame, and lives until the garbage collector runs.
+                del error  # Otherwise the error refers to its own frame, and lives until garbage is collected.
 
 
 def _real(exc: BaseException) -> list[BaseException]:

@@ -67,7 +67,8 @@ class Recovering:
         """
         pool = self._core.journal.pool
         if pool is None:
-            raise ValueError(f"{method}() is about the tasks of a store, and this client has none: give it store=")
+            words = f"{method}() is about the tasks of a store, and this client has none: give store= to the client"
+            raise ValueError(words)
         return pool
 
     async def recover(self, labels: Mapping[str, str], limit: int | None) -> Recovered:

@@ -27,8 +27,8 @@ START_SECONDS = 60.0
 """Seconds that a thread has to get its event loop running; then `start` raises. A busy machine needs a few."""
 
 STOP_SECONDS = 15.0
-"""Seconds to wait for a thread's end; then the waiting ends, and the thread is left to itself. Its clients, all at the
-same time, take at most 5 s to close."""
+"""Seconds to wait for a thread's end; then the waiting ends, and the thread is left to itself. Its clients close all at
+the same time, and take 11 s at most (`_LONGEST` in `_engine/lifetime.py`)."""
 
 _OPTIONS: dict[Backend, tuple[str, dict[str, Any]]] = {
     "asyncio": ("asyncio", {"use_uvloop": False}),

@@ -108,7 +108,7 @@ class Connect:
     """The store of the tasks: a path that all workers share, made absolute here, or a `postgresql://` URL. A URL with a
     password must be a `FromEnv`. With a store, a call with `key=` is made once, whatever happens to workers."""
     timeout: float | None = field(default=None, kw_only=True, converter=_timeout)
-    """Seconds or a `timedelta` for each request on the wire, never for the work."""
+    """Seconds or a `timedelta` for each request on the wire, not for the work of a task."""
     reconnect_timeout: float | None = field(default=60.0, kw_only=True, converter=_reconnect_timeout)
     """How long to try to restore a lost connection, in seconds or as a `timedelta`; None for no limit."""
     answers_later: bool = field(default=False, kw_only=True)

@@ -50,8 +50,8 @@ class Client(About):
         server: Which entry of `mcpServers` to use.
         endpoint: A name of your own for the server. Errors, logs and references show this name instead of the URL. Give
             one if the URL's path holds a token.
-        timeout: Seconds or a `timedelta` for each request on the wire and for making a connection, never for the work.
-            None for no limit; a read without a byte for 30 s is then given up and sent again.
+        timeout: Seconds or a `timedelta` for each request on the wire and for making a connection, not for the work of
+            a task. None for no limit; a read without a byte for 30 s is then given up and sent again.
         elicitation_handler: Answers the server's elicitation requests; sync (on the thread that waits) or async (on the
             background thread), called with an `InputContext` and the request's params. Returns the form's fields (a
             mapping, or a dataclass, attrs or pydantic object), an `ElicitResult`, or None to decline. An exception
@@ -175,6 +175,7 @@ class Client(About):
         An entry without an id, or with an unknown status, is left out of the list and named in the log.
 
         Raises:
+            TaskFailedError: The server answered with an error.
             TaskConnectionError: The server cannot be reached.
             TaskProtocolError: The server's answer is invalid.
         """

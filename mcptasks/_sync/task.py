@@ -167,6 +167,9 @@ class Task(TaskFacade[ResultT_co]):
             TaskExpiredError: The server forgot the task after its time to live.
             TaskConnectionError: The server cannot be reached, or the client was closed.
             TaskProtocolError: The server sent something invalid.
+            TaskStalledError: A limit of `Client(patience=...)` was reached, and `Patience.raises` is set.
+            TypeError: The timeout is no duration.
+            ValueError: The timeout is negative or not finite.
         """
         return self._call(lambda: self._inner.result(timeout), answers=True)
 
@@ -188,6 +191,9 @@ class Task(TaskFacade[ResultT_co]):
             TaskExpiredError: The server forgot the task after its time to live.
             TaskConnectionError: The server cannot be reached, or the client was closed.
             TaskProtocolError: The server sent something invalid.
+            TaskStalledError: A limit of `Client(patience=...)` was reached, and `Patience.raises` is set.
+            TypeError: A state is no string, or the timeout is no duration.
+            ValueError: A state is unknown, or the timeout is negative or not finite.
         """
         return self._call(lambda: self._inner.wait(state=state, timeout=timeout))
 
@@ -224,6 +230,7 @@ class Task(TaskFacade[ResultT_co]):
             A function that removes the callback.
 
         Raises:
+            TypeError: The callback is not callable.
             TaskConnectionError: The client is closed.
         """
         return self._remover(self._run(lambda: self._inner.on_status_change(self._background(callback))))
@@ -242,6 +249,7 @@ class Task(TaskFacade[ResultT_co]):
             A function that removes the callback.
 
         Raises:
+            TypeError: The callback is not callable.
             TaskConnectionError: The client is closed.
         """
         return self._remover(self._run(lambda: self._inner.on_progress(self._background(callback))))
@@ -258,12 +266,14 @@ class Task(TaskFacade[ResultT_co]):
         Raises:
             TypeError: The value does not answer a request of this kind.
             ValueError: The answer does not match the request's schema; the message names the field.
-            TaskStateError: The task has no open request with this key.
+            TaskStateError: The task has no open request with this key, a handler is answering the request, or another
+                client of the store holds the task or has answered before.
             TaskFailedError: The server refuses the answer.
             TaskNotFoundError: The server does not know the task.
             TaskExpiredError: The server forgot the task after its time to live.
             TaskConnectionError: The server cannot be reached.
             TaskProtocolError: The request is malformed.
+            StoreError: The client's store cannot be written. Nothing was sent.
         """
         self._call(lambda: self._inner.answer(key, value))
 
@@ -274,7 +284,9 @@ class Task(TaskFacade[ResultT_co]):
         Raises:
             TaskNotFoundError: The server does not know the task.
             TaskExpiredError: The server forgot the task after its time to live.
+            TaskStateError: Another client of the store holds the task. Nothing was sent.
             TaskConnectionError: The server cannot be reached.
+            TaskProtocolError: The server does not offer cancelling, or its answer is invalid.
         """
         self._call(self._inner.cancel)
 

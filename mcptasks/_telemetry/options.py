@@ -14,6 +14,10 @@ class Telemetry:
     """How a client makes OpenTelemetry spans and metrics (`Client(telemetry=...)`).
 
     The client uses the OpenTelemetry API, which does nothing until the program configures an OpenTelemetry SDK.
+
+    Raises:
+        TypeError: A provider cannot make tracers or meters, or `polls` is not a boolean.
+        ValueError: `task_span` is none of the three words.
     """
 
     __module__ = "mcptasks"

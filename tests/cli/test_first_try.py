@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+import anyio
 import pytest
 
 import mcptasks
@@ -15,7 +16,7 @@ from mcptasks._cli.commands import list as listing
 from mcptasks._cli.display import Lines, Row
 from mcptasks._cli.exits import Exit
 from mcptasks._cli.failures import Failure, of_exception
-from mcptasks._cli.naming import Named
+from mcptasks._cli.naming import Named, of_record
 from mcptasks._cli.nearest import unknown_tool
 from mcptasks._cli.screen import Manner, Screen
 from mcptasks._cli.setting import Setting
@@ -127,6 +128,31 @@ def test_call_with_a_known_key_is_found() -> None:
 
     # In virtual time, so that the call is written down before its time is over, however slow the machine is.
     assert run_virtually("trio", found) == ["k", "k", None, None]
+
+
+def test_task_that_came_late() -> None:
+    """A task whose id came right after `--timeout` is found by its mark, and the command says how to come back."""
+
+    async def late() -> Failure:
+        store = Store(":memory:")
+        server = TaskServer("late")
+        server.add_tool("report")
+        server.faults.add("tools/call", Delay(1))
+        async with mcptasks.Client(server, store=store) as client:
+            with pytest.raises(TaskTimeoutError) as caught:
+                await client.call_tool("report", task=True, labels={"cli.call": "mine"}, timeout=0.5)
+            await anyio.sleep(1)
+            record = await calling.lost(store, {"cli.call": "mine"}, None)
+        await store.close()
+        assert record is not None
+        assert record.phase == "created"
+        return calling.came_late(Setting(manner=Manner()), of_record(record), caught.value)
+
+    failure = run_virtually("trio", late)
+    assert (failure.code, failure.kind) == (Exit.TIMEOUT, "TaskTimeoutError")
+    assert failure.message.endswith("no answer within 0.5 s; the work goes on")
+    watch, cancel = failure.hints
+    assert ("watch it:" in watch, "cancel it:" in cancel) == (True, True)
 
 
 def test_key_of_a_call_that_may_exist() -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     help="Print the task's id, and do not wait; for servers that run on, such as those of URLs.",
 )
 @click.option("--key", help="A key of your own: a second call with the same key is the same task.")
-@click.option("--send-again", is_flag=True, help="Send a call with this key also if an earlier one may exist.")
+@click.option("--send-again", is_flag=True, help="Send the call even if an earlier one with this key is uncertain.")
 @click.option("--label", "labels", type=options.LABEL, multiple=True, help="Write a label on the task; repeatable.")
 @click.option("--ttl", type=options.DURATION, help="How long the server should keep the task, such as 1d.")
 @click.option(

@@ -28,7 +28,7 @@ _NOTHING = "no tasks; -a lists those that are over, too"
 @click.option("--status", type=click.Choice(_STATUSES), multiple=True, help="Only tasks with this status; repeatable.")
 @click.option("--tool", help="Only tasks of this tool.")
 @click.option("--label", "labels", type=options.LABEL, multiple=True, help="Only tasks with this label; repeatable.")
-@click.option("--uncertain", is_flag=True, help="Only calls that may exist.")
+@click.option("--uncertain", is_flag=True, help="Only uncertain calls: nobody knows whether they arrived.")
 @click.option("--since", type=options.DURATION, help="Only tasks that were called in this time, such as 1d.")
 @click.option(
     "-n", "--limit", type=click.IntRange(1), metavar="N", default=1000, help="At most so many tasks; 1000 if not given."

@@ -33,7 +33,7 @@ _OF_STATUS = {"failed": Exit.FAILED, "cancelled": Exit.CANCELLED}
 )
 @click.option("--any", "first", is_flag=True, help="Wait for the first of the tasks only.")
 @click.option(
-    "--timeout", type=options.DURATION, help="How long to wait, such as 90s, 5m or 1h30m (code 124); 0 looks once."
+    "--timeout", type=options.DURATION, help="How long to wait, such as 90s, 5m or 1h30m (code 124); 0 polls once."
 )
 @options.setting(reaches=True, names_server=True)
 def command(setting: Setting, tasks: Sequence[str], wanted: Any, first: bool, timeout: float | None) -> Exit:

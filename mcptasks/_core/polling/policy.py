@@ -84,14 +84,19 @@ class PollingPolicy:
 
     The default polls a few times soon after creation. After that it keeps to the server's interval, except for one poll
     shortly before a waiter's deadline, and it polls at the moments at which earlier runs of the tool ended.
-    `PollingPolicy.strict()` polls exactly at the server's interval.
+    The server's interval counts between `floor` and `ceiling`. `PollingPolicy.strict()` polls at that interval only.
+
+    Raises:
+        TypeError: A value has a wrong type.
+        ValueError: A time is not more than 0, `floor` is above `ceiling`, `jitter` is not between 0 and 1, or `growth`
+            is not above 1.
     """
 
     __module__ = "mcptasks"
 
     early: bool = True
     """Poll a few times soon after creation, so that a long server interval does not hold up quick tools. With False the
-    client never polls more often than the server asks."""
+    client polls no more often than the server asks, unless the server's interval is above `ceiling`."""
     first: float = field(default=0.16, converter=_number)
     """Seconds from creation to the first early poll, and the least time between two early polls."""
     growth: float = 1.5
@@ -120,7 +125,8 @@ class PollingPolicy:
 
     @classmethod
     def strict(cls) -> PollingPolicy:
-        """Return a policy that polls at the server's interval and at no other time."""
+        """Return a policy that polls at the server's interval (of 60 s at most, the `ceiling`), and otherwise only once
+        before the server may forget the task."""
         return cls(early=False, learn=False)
 
     def __attrs_post_init__(self) -> None:

@@ -106,7 +106,7 @@ class Opening:
         """Return the failure that tells most about a first connection that is given up, and words for what was
         tried."""
         if getattr(failure, "data", None) is OLDER:
-            return failure, "; over that one http_client= cannot be used"
+            return failure, "; http_client= cannot be used with HTTP+SSE"
         if not self._failures:
             return failure, ""
         assert self.wait is not None

@@ -38,8 +38,8 @@ from mcptasks._engine.watching.watch import Watch
 logger = logging.getLogger("mcptasks")
 
 _UNDER_WAY = 64
-"""How many requests of the server may be under way at once, for each call and task of the client, and at least in all.
-A further request is answered with an error, so that the server cannot fill the memory."""
+"""How many requests of the server may be under way at once for each call and unfinished task of the client, and in all
+if there are none. A further request is answered with an error, so that the server cannot fill the memory."""
 
 _NAMES = {ELICITATION: "elicitation handler", SAMPLING: "sampling handler", ROOTS: "roots function"}
 _RESULTS: Mapping[str, TypeAdapter[Any]] = {
@@ -174,7 +174,8 @@ class Questions:
             link.interceptor.answer_with(context.request_id, carried.headers)
 
     def looked(self, watch: Watch) -> None:
-        """Take in that a task was polled, or has changed: close and send again what follows from that."""
+        """Take in that a task was polled, or has changed. Close the questions that are over, and send lost answers
+        again."""
         if watch.state.terminal:
             drop_drafts(watch)
         self._updates.looked(watch)

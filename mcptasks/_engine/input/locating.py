@@ -29,8 +29,8 @@ from mcptasks._engine.watching.watch import Watch
 logger = logging.getLogger("mcptasks")
 
 _ARRIVAL_SECONDS = 5.0
-"""Seconds that a question waits, first for creating answers of tasks that may have asked it, then for polls. After that
-we decide with what is known."""
+"""Seconds that a question waits at most for creating answers of tasks that may have asked it, and then once more for
+polls. After that we decide with what is known."""
 
 
 _asking: ContextVar[Carried | None] = ContextVar("asking", default=None)
@@ -81,8 +81,8 @@ class Locator:
         return max(len(self._plain), 0 if link.interceptor is None else link.interceptor.calls)
 
     def asking(self) -> Carried:
-        """Return what the call without a task carries that asks now. On 2026-07-28 the call is known, since the SDK
-        asks in the task of the call. Otherwise return what all such calls have in common."""
+        """Return the headers and the context of the call without a task that asks now. On 2026-07-28 that call is
+        known, since the SDK asks in its task of the event loop. Otherwise return what all such calls have in common."""
         present = _asking.get()
         return present if present is not None and present in self._plain else common(self._plain)
 

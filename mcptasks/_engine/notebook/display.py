@@ -208,7 +208,7 @@ class Page:
 
     def _await_verdict(self, task: Shown) -> None:
         """Update the display of a finished task once more when its result is known. Perhaps nobody ever fetches the
-        result, so nothing waits for that."""
+        result, so nothing waits for this update."""
 
         def changed(_effects: Effects) -> None:
             if self._watch.state.verdict is not None:

@@ -89,7 +89,7 @@ class Gathering(Coroutine[Any, Any, T]):
         token = _RUNNING.set(self)
         try:
             return step()
-        except BaseException:  # The end, too: `StopIteration`.
+        except BaseException:  # Also at the end, which is a `StopIteration`.
             self._end()
             raise
         finally:

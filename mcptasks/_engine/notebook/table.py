@@ -189,7 +189,7 @@ class Table:
 
     def _await_verdict(self, task: Followed) -> None:
         """Update the table once more when a finished task's result is known. Perhaps nobody ever fetches the result, so
-        nothing waits for that."""
+        nothing waits for this update."""
 
         def changed(_effects: Effects) -> None:
             if task.watch.state.verdict is not None:

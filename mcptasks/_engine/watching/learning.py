@@ -32,7 +32,8 @@ _SERVERS = 64
 
 _TOLD_AT = frozenset({1, 2, 4, 8, 16, 128})
 """After these numbers of runs of a tool, the polls of its tasks under way are planned anew. Each time about twice as
-much is known as before, so a new plan is worth its cost; after 16 runs plans hardly change."""
+much is known as before, so a new plan is worth its cost. After 16 runs plans hardly change, so the last time is after
+128 runs."""
 
 SEVERAL = 8
 """Above this many watched tasks, the early polls of tasks are spread; see `next_look`."""

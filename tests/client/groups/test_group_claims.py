@@ -171,7 +171,7 @@ async def test_bad_input(era: Era, store: Store) -> None:
             await group.release(nothing)
     async with grouped({"a": server}) as group:
         task = await group.call_tool("a_work", task=True)
-        with pytest.raises(ValueError, match=r"claims\(\) .* give it store="):
+        with pytest.raises(ValueError, match=r"claims\(\) .* give store= to the client"):
             group.claims()
-        with pytest.raises(ValueError, match=r"release\(\) .* give it store="):
+        with pytest.raises(ValueError, match=r"release\(\) .* give store= to the client"):
             await group.release(task)
