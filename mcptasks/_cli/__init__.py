@@ -15,7 +15,7 @@ running.py      a command's work on an event loop, and its errors
 stopping.py     Ctrl-C and other signals: the first cancels the command, the second ends it at once
 untrusted.py    text of servers on its way to a terminal
 tables.py       tables
-durations.py    durations
+durations.py    durations: read from options, and written with their unit
 nearest.py      the known word that is nearest to a mistyped one
 arguments.py    a tool's arguments from words of the command line
 schemas.py      reads a JSON schema: types, choices, properties

@@ -21,7 +21,8 @@
     forms.py            elicitation forms: defaults, and whether an answer keeps to the schema
     hosted_tasks.py     tasks that this client does for a server (2025-11-25)
     retention.py        until when a server keeps a task, also if it changes the `ttl`; the warnings about `ttl=`
-    faults.py           what one failed request means, by HTTP status or JSON-RPC error: retry, reconnect or raise
+    faults.py           what one failed request means, by HTTP status or JSON-RPC error: retry, reconnect or raise;
+                        also the error for an answer that is too large
     patience.py         when a wait has gone on for too long
     retries.py          what follows from a failure: try again, and when, or give up
     throttle.py         how fast one client sends to a server that gets too many requests (HTTP 429)
