@@ -6,8 +6,6 @@ import re
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from mcptasks.testing import Complete, Options, Progress, TaskServer, ToolFailure, Working, serve_http
 from tests.interop.environments import cached_environment
 from tests.notebooks.execution import execute, notebook_with, saved
@@ -53,9 +51,21 @@ await client.close()
 """,
 }
 
+EXPECTED = {
+    # The line for another process is folded away.
+    "task": {">completed<": 1, "<details>": 1, "client.resume(": 1},
+    # A tool that reported an error is shown as failed, although some servers call such a task completed.
+    "failed": {">failed<": 1, RED: 1, "completed": 0},
+    "gather": {"<table": 1, "completed": 1, RED: 1},
+    "map": {"3 of 3 over": 1, "100 %": 1},
+    # The table was followed to the ends of its tasks in later cells.
+    "progress": {"<table": 1, "completed": 2},
+    "waits": {"<": 0},
+}
+"""How often texts occur in what a cell shows."""
 
-@pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+
+def pages(folder: Path) -> dict[str, str]:
     """What the page shows of each cell. All cells run in one kernel."""
     server = TaskServer(era="legacy", options=Options(poll_interval_ms=50))
     server.add_tool("work", [Progress(1, 2, "half"), Working("nearly there"), Complete("done", after=0.5)])
@@ -63,63 +73,25 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     notebook = notebook_with(list(CELLS.values()))
     with serve_http(server) as url:
         execute(notebook, url)
-    page = exported(saved(notebook), tmp_path_factory.mktemp("page"))
-    cells = re.split(r'<div[^>]*class="jp-Cell jp-CodeCell[^>]*>', page)[1:]
-    return dict(zip(CELLS, cells, strict=True))
+    cells = re.split(r'<div[^>]*class="jp-Cell jp-CodeCell[^>]*>', exported(saved(notebook), folder))[1:]
+    return {name: cell.partition("jp-Cell-outputWrapper")[2] for name, cell in zip(CELLS, cells, strict=True)}
 
 
 def exported(notebook: str, folder: Path) -> str:
     """The page that nbconvert makes of a saved notebook."""
     (folder / "notebook.ipynb").write_text(notebook, encoding="utf-8")
     python = cached_environment(NBCONVERT)
-    command = [python, "-m", "nbconvert", "--to", "html", "notebook.ipynb"]
+    command = [str(python), "-m", "nbconvert", "--to", "html", "notebook.ipynb"]
     subprocess.run(command, cwd=folder, capture_output=True, timeout=300, check=True)
     return (folder / "notebook.html").read_text(encoding="utf-8")
 
 
-def output(page: str) -> str:
-    """What a cell shows, without its code."""
-    return page.partition("jp-Cell-outputWrapper")[2]
-
-
-def test_a_task(pages: dict[str, str]) -> None:
-    """A task that the cell waited for is shown as completed, with the line for another process folded away."""
-    shown = output(pages["task"])
-    assert "completed" in shown
-    assert "<details>" in shown
-    assert "client.resume(" in shown
-
-
-def test_a_tool_that_failed(pages: dict[str, str]) -> None:
-    """A tool that reported an error stands there as failed, with its words in red, and not as completed."""
-    shown = output(pages["failed"])
-    assert RED in shown
-    assert "failed" in shown
-    assert "completed" not in shown
-
-
-def test_a_gather(pages: dict[str, str]) -> None:
-    """A `gather` is one table of its tasks, with their ends."""
-    shown = output(pages["gather"])
-    assert shown.count("<table") == 1
-    assert "completed" in shown
-    assert RED in shown
-
-
-def test_a_map(pages: dict[str, str]) -> None:
-    """A `map` with `progress=True` says that all calls are over."""
-    assert "3 of 3 over" in output(pages["map"])
-
-
-def test_progress(pages: dict[str, str]) -> None:
-    """A table of `progress` was followed to the ends of its tasks, though its own cell was over long before."""
-    shown = output(pages["progress"])
-    assert shown.count("completed") == 2
-    assert output(pages["waits"]) == ""
-
-
-def test_nothing_goes_on(pages: dict[str, str]) -> None:
-    """No display stays in a state that the task has left, nor says how long ago something was."""
-    for name, page in pages.items():
+def test_an_exported_page(tmp_path: Path) -> None:
+    """Each display shows how its tasks ended, and nothing that was only true before."""
+    shown = pages(tmp_path)
+    for name, words in EXPECTED.items():
+        for word, count in words.items():
+            assert shown[name].count(word) == count, (name, word)
+    for name, page in shown.items():
         for word in ("working", "ago", "just now", "Traceback", "<script"):
-            assert word not in output(page), name
+            assert word not in page, (name, word)
