@@ -41,6 +41,8 @@ class ClientStats:
     """How often the client has connected again after it lost the connection."""
     leases_taken: int = 0
     """Tasks of the client's store that this client took up: resumed, recovered or claimed ones."""
+    takeovers: int = 0
+    """Those of `leases_taken` that another client held when it died: its process has ended, or its lease."""
     leases_lost: int = 0
     """Tasks of the store that this client held, until it found that another client holds them."""
     commits: int = 0
@@ -74,6 +76,7 @@ class Counters:
     input_wait: timedelta = timedelta()
     reconnects: int = 0
     leases_taken: int = 0
+    takeovers: int = 0
     leases_lost: int = 0
     commits: int = 0
     commit_time: timedelta = timedelta()

@@ -219,6 +219,8 @@ class Leased:
     event: Literal["taken", "lost"]
     record_id: str
     """The store's name for the task."""
+    takeover: bool = False
+    """Whether another client held the task when it died."""
 
 
 @frozen

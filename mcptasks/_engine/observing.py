@@ -31,6 +31,7 @@ from mcptasks._core.trace import (
     Lasting,
     Leased,
     Linked,
+    Looks,
     Mark,
     Point,
     TaskEnd,
@@ -39,6 +40,7 @@ from mcptasks._core.trace import (
     Waiting,
 )
 from mcptasks._telemetry import names
+from mcptasks._telemetry.labels import Measured
 
 logger = logging.getLogger("mcptasks.task")
 
@@ -65,7 +67,7 @@ class Records(Protocol):
         """Write the span of a whole task."""
         ...
 
-    def measure(self, name: str, value: float, task: TracedTask | None = None, **attributes: str | None) -> None:
+    def measure(self, name: str, value: float, task: TracedTask | None = None, more: Measured = ()) -> None:
         """Add to a counter, or record a duration in seconds."""
         ...
 
@@ -138,7 +140,10 @@ class Observing:
             self.counters.leases_taken += 1
         else:
             self.counters.leases_lost += 1
-        self._measure(names.LEASE, 1, event=lease.event)
+        self._measure(names.LEASE, 1, None, ((names.LEASE_EVENT, lease.event),))
+        if lease.takeover:
+            self.counters.takeovers += 1
+            self._measure(names.TASK_TAKEOVERS, 1)
         extra = {"lease": lease.event, "record_id": lease.record_id}
         logger.info("the lease on the task of record %s was %s", lease.record_id, lease.event, extra=extra)
 
@@ -148,7 +153,7 @@ class Observing:
         else:
             self.counters.commits += 1
             self.counters.commit_time += timedelta(seconds=commit.seconds)
-        self._measure(names.COMMIT_DURATION, commit.seconds, outcome="failed" if commit.failed else "succeeded")
+        self._measure(names.COMMIT_DURATION, commit.seconds, None, names.FAILED if commit.failed else names.SUCCEEDED)
 
     def _changed(self, change: Changed) -> None:
         task, event, now = change.task, change.event, self._now()
@@ -157,7 +162,7 @@ class Observing:
                 self._seen(task, event, now)
             case Fetched():
                 self.counters.results += 1
-                self._measure(names.LOOKS, 1, task, kind="result", outcome="answered")
+                self._measure(names.LOOKS, 1, task, names.FETCHED)
             case Trouble() if not change.before.settled:
                 self._look_failed(task, event.error, now)
             case _:
@@ -175,19 +180,19 @@ class Observing:
         if not event.status.is_terminal:
             task.alive_at, task.followed = now, True
         if event.origin == "polled":
-            task.looks = evolve(task.looks, polls=task.looks.polls + 1)
+            task.looks = Looks(task.looks.polls + 1, task.looks.pushes)
             self.counters.add_poll()
-            self._measure(names.LOOKS, 1, task, kind="poll", outcome="answered")
+            self._measure(names.LOOKS, 1, task, names.POLLED)
         elif event.origin == "pushed":
-            task.looks = evolve(task.looks, pushes=task.looks.pushes + 1)
+            task.looks = Looks(task.looks.polls, task.looks.pushes + 1)
             self.counters.add_push()
-            self._measure(names.LOOKS, 1, task, kind="push", outcome="answered")
+            self._measure(names.LOOKS, 1, task, names.PUSHED)
 
     def _look_failed(self, task: TracedTask, error: Exception, now: int) -> None:
         if self._closed:
             return  # A request that ends with the client is not a failed poll.
         self.counters.failed_looks += 1
-        self._measure(names.LOOKS, 1, task, kind="poll", outcome="failed")
+        self._measure(names.LOOKS, 1, task, names.POLL_FAILED)
         if isinstance(error, TaskNotFoundError | TaskExpiredError) and task.end is None:
             self._over(task, None, type(error).__name__, now)
 
@@ -224,16 +229,19 @@ class Observing:
         end = task.end
         if end is None or end.told or task.begun_at == 0:
             return
-        task.end = evolve(end, told=True)
-        outcome = "cancelled" if _is_cancelled(end.status) else "succeeded" if end.error is None else "failed"
+        task.end = TaskEnd(end.status, end.error, end.at, told=True)
+        outcome = names.SUCCEEDED if end.error is None else names.FAILED
+        more: Measured = names.CANCELLED if _is_cancelled(end.status) else outcome
+        if end.error is not None:
+            more = (*more, (names.ERROR, end.error))
         seconds = max(end.at - task.begun_at, 0) / _NANO
-        self._measure(names.TASK_DURATION, seconds, task, outcome=outcome, error=end.error)
+        self._measure(names.TASK_DURATION, seconds, task, more)
         if self.recorder is not None:
             self.recorder.task_over(task, end)
 
-    def _measure(self, name: str, value: float, task: TracedTask | None = None, **attributes: str | None) -> None:
+    def _measure(self, name: str, value: float, task: TracedTask | None = None, more: Measured = ()) -> None:
         if self.recorder is not None:
-            self.recorder.measure(name, value, task, **attributes)
+            self.recorder.measure(name, value, task, more)
 
 
 def failure(state: TaskState, *, fetched: bool) -> str | None:

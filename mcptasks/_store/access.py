@@ -193,7 +193,7 @@ class Access:
         owners = await self.read(lambda backend: backend.owners())
         dead = scene.dead(owners, here.scene, scene.is_running)
         if dead:
-            await self.apply([Retire(owner=owner) for owner in dead])
+            await self.apply([Retire(owner=owner, dead=True) for owner in dead])
         return dead
 
     def now(self) -> float:

@@ -28,6 +28,8 @@ class Retire(Write[int]):
     become uncertain. The answer is the number of these tasks and calls."""
 
     owner: str
+    dead: bool = False
+    """Whether the process is dead. If so, its tasks keep the owner's name: who takes one takes it over."""
 
 
 @frozen
@@ -36,9 +38,15 @@ class Claimed:
 
     held: Held
     row: Row
+    """The record as it was before."""
     questions: tuple[Question, ...] = ()
     """The task's questions without an acknowledged answer. An open question is to be asked, a decided answer is to be
     sent."""
+
+    @property
+    def takeover(self) -> bool:
+        """Whether another owner held the task when it died. If not, nobody held it, or this owner did."""
+        return self.row.owner not in (None, self.held.owner)
 
 
 @frozen(kw_only=True)

@@ -130,6 +130,8 @@ class Adopted:
     """The record, as it is now."""
     held: Held | None
     """The lease; None if another live owner holds the task, or the task is over."""
+    takeover: bool = False
+    """Whether the lease was given, and another owner held the task when it died."""
 
 
 @frozen(kw_only=True)

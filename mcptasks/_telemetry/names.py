@@ -40,11 +40,21 @@ KIND = "mcptasks.look.kind"
 OUTCOME = "mcptasks.outcome"
 LEASE_EVENT = "mcptasks.lease.event"
 
+# --- attributes of measurements
+POLLED = ((KIND, "poll"), (OUTCOME, "answered"))
+POLL_FAILED = ((KIND, "poll"), (OUTCOME, "failed"))
+PUSHED = ((KIND, "push"), (OUTCOME, "answered"))
+FETCHED = ((KIND, "result"), (OUTCOME, "answered"))
+SUCCEEDED = ((OUTCOME, "succeeded"),)
+FAILED = ((OUTCOME, "failed"),)
+CANCELLED = ((OUTCOME, "cancelled"),)
+
 # --- metrics
 OPERATION_DURATION = "mcp.client.operation.duration"
 TASK_DURATION = "mcptasks.task.duration"
 TASK_ACTIVE = "mcptasks.task.active"
 TASK_UNCERTAIN = "mcptasks.task.uncertain"
+TASK_TAKEOVERS = "mcptasks.task.takeovers"
 INPUT_DURATION = "mcptasks.input.wait"
 LOOKS = "mcptasks.looks"
 RECONNECTS = "mcptasks.reconnects"

@@ -10,18 +10,17 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Any
 
-from attrs import define, field
+from attrs import define, field, frozen
 from opentelemetry import context as contexts
 from opentelemetry import metrics, trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, StatusCode, TraceFlags
 
-from mcptasks._core.models import Kind
 from mcptasks._core.trace import (
     Calling,
     CallingBack,
@@ -36,21 +35,27 @@ from mcptasks._core.trace import (
     error_type,
 )
 from mcptasks._telemetry import names
+from mcptasks._telemetry.labels import Labels, Measured
 from mcptasks._telemetry.options import Telemetry
 from mcptasks._version import __version__
 
 logger = logging.getLogger("mcptasks")
 
 _NANO = 1_000_000_000
+_WAITS = {"result": "task.result", "wait": "task.wait"}
 _ASKED = (Calling, Waiting)
 """Moments at which the program calls the client. At each, the client checks whether an SDK is configured."""
-_KEPT = 1024
-"""How many sets of attributes a client keeps, of a few hundred bytes each. Further sets are made anew each time."""
 _SECONDS = 1.0
 """Seconds between two checks, at other moments, whether the program has configured an SDK."""
-
-
 _UNSAMPLED = TraceFlags(TraceFlags.DEFAULT)
+
+
+@frozen
+class _Place(SpanPlace):
+    """The place of a span that was made here."""
+
+    context: SpanContext = field(eq=False, repr=False, kw_only=True)
+    """The same, as OpenTelemetry has it: it need not be made again for each span that belongs there."""
 
 
 class Recorder:
@@ -66,22 +71,20 @@ class Recorder:
         self._options = options
         self._server = server.attributes
         self._protocol = protocol
-        self._tools = names.ToolNames()
         self._complained = False
-        self._made: tuple[Any, trace.Tracer | None] = None, None
-        """The latest tracer provider, and its tracer; None for a provider that makes nothing."""
+        self._maker: trace.Tracer | None = None
+        """Makes the spans; None as long as the program has configured no SDK. A process configures one only once."""
         self._look_again = 0.0
-        self._labels: dict[tuple[Any, ...], dict[str, Any]] = {}
-        """Attributes that were made before. Most calls of a program need the same ones."""
-        # The parent of requests that belong to no trace. It is not sampled, so nothing below it is recorded.
-        self._nowhere = SpanPlace(random.getrandbits(127) + 1, random.getrandbits(63) + 1, 0)
+        self._labels = Labels(self._server)
+        # The parent of requests that belong to no trace.
+        self._nowhere = _unrecorded(random.getrandbits(127) + 1, random.getrandbits(63) + 1)
         self._metrics = _Metrics(options.meter_provider, self.complain)
 
     # --- spans ----------------------------------------------------------------------------------------------------
 
     def around(self, moment: Lasting) -> AbstractContextManager[Mark]:
         """A block in which the moment's span is current, or the span to which the moment belongs."""
-        tracer = self._tracer(asked=isinstance(moment, _ASKED))
+        tracer = self._maker or self._tracer(asked=isinstance(moment, _ASKED))
         if tracer is None and (self._metrics.idle or not isinstance(moment, Calling)):
             return nullcontext(Mark())
         try:
@@ -89,7 +92,7 @@ class Recorder:
                 case Calling():
                     return self._calling(tracer, moment)
                 case Waiting(task, what):
-                    return _Block(self, *self._in_task(tracer, f"task.{what}", task), task=task)
+                    return _Block(self, *self._in_task(tracer, _WAITS[what], task), task=task)
                 case Handling(task, method):
                     return _Block(self, *self._in_task(tracer, method.partition("/")[0], task))
                 case Requesting(task, by_program):
@@ -116,29 +119,28 @@ class Recorder:
         tracer = self._tracer()
         if tracer is None or self._options.task_span == "off":
             return
+        labels, looks, waits = self._labels.of_task(task), task.looks, task.waits
         attributes: dict[str, Any] = {
-            **names.subject(task.kind, task.name),
+            **labels.subject,
             **self._server,
             names.TASK_ID: task.task_id,
-            names.POLLS: task.looks.polls,
-            names.PUSHES: task.looks.pushes,
-            names.ROUNDS: task.waits.rounds,
-            names.INPUT_WAIT: task.waits.waited / _NANO,
+            names.POLLS: looks.polls,
+            names.PUSHES: looks.pushes,
+            names.ROUNDS: waits.rounds,
+            names.INPUT_WAIT: waits.waited / _NANO,
         }
         if end.status is not None:
             attributes[names.STATUS] = end.status.status
         if end.error is not None:
             attributes[names.ERROR] = end.error
-        below = self._options.task_span == "child" and task.place is not None
+        place, below = task.place, self._options.task_span == "child"
         try:
             span = tracer.start_span(
-                names.span_name("task", task.name),
-                context=_at(task.place) if below and task.place is not None else Context(),
+                labels.span("task"),
+                context=_at(place) if below and place is not None else Context(),
                 attributes=attributes,
-                links=[] if below or task.place is None else [Link(_context(task.place))],
+                links=() if below or place is None else (Link(_context(place)),),
                 start_time=task.begun_at,
-                record_exception=False,
-                set_status_on_exception=False,
             )
             if end.error is not None:
                 span.set_status(StatusCode.ERROR)
@@ -160,99 +162,67 @@ class Recorder:
             asked: Whether the program calls the client at this moment. Otherwise the client checks for an SDK only once
                 in `_SECONDS`, since the check costs as much as the rest of a moment.
         """
-        if not asked and self._made[1] is None and time.monotonic() < self._look_again:
-            return None
+        if self._maker is not None or (not asked and time.monotonic() < self._look_again):
+            return self._maker
         provider = self._options.tracer_provider or trace.get_tracer_provider()
-        if provider is not self._made[0]:
-            without = isinstance(provider, trace.ProxyTracerProvider | trace.NoOpTracerProvider)
-            self._made = provider, None if without else provider.get_tracer(names.SCOPE, __version__)
-        if self._made[1] is None:
+        if isinstance(provider, trace.ProxyTracerProvider | trace.NoOpTracerProvider):
             self._look_again = time.monotonic() + _SECONDS
-        return self._made[1]
+        else:
+            self._maker = provider.get_tracer(names.SCOPE, __version__)
+        return self._maker
 
     def _calling(self, tracer: trace.Tracer | None, call: Calling) -> AbstractContextManager[Mark]:
-        kind, name = call.kind, None if call.kind == "resource" else call.name
-        span, measured, protocol = None, None, self._protocol()
-        if tracer is not None:
-            what, attributes = names.span_name(names.METHODS[kind], name), self._operation(kind, name, protocol)
-            span = _start(tracer, what, None, SpanKind.CLIENT, attributes=attributes)
-        if not self._metrics.idle:
-            measured = self._operation(kind, None if name is None else self._tools.shown(name), protocol)
-        return _Block(self, span, None if span is None else trace.set_span_in_context(span), measured=measured)
-
-    def _operation(self, kind: Kind, name: str | None, protocol: str | None) -> dict[str, Any]:
-        """The attributes of a call."""
-        key = (kind, name, protocol)
-        if (known := self._labels.get(key)) is not None:
-            return known
-        labels = {names.METHOD: names.METHODS[kind], **names.subject(kind, name), **self._server}
-        if kind == "tool":
-            labels[names.OPERATION] = "execute_tool"
-        if protocol is not None:
-            labels[names.PROTOCOL] = protocol
-        return self._keep(key, labels)
-
-    def _keep(self, key: tuple[Any, ...], labels: dict[str, Any]) -> dict[str, Any]:
-        if len(self._labels) < _KEPT:
-            self._labels[key] = labels
-        return labels
+        labels = self._labels.of_call(call.kind, call.name, self._protocol())
+        measured = None if self._metrics.idle else labels.measured
+        if tracer is None:
+            return _Block(self, None, None, measured=measured)
+        span = tracer.start_span(labels.span, None, SpanKind.CLIENT, labels.attributes)
+        return _Block(self, span, trace.set_span_in_context(span), measured=measured)
 
     def _in_task(self, tracer: trace.Tracer | None, what: str, task: TracedTask) -> tuple[Span, Context]:
         """A span for somebody who waits: in the waiter's trace, with a link to the task's span; in the task's trace if
         the waiter has none."""
         assert tracer is not None
-        here = trace.get_current_span().get_span_context()
-        place = task.place
+        here, place, labels = trace.get_current_span().get_span_context(), task.place, self._labels.of_task(task)
         parent = _at(place) if place is not None and not here.is_valid else None
         elsewhere = place is not None and here.is_valid and place.span_id != here.span_id
-        links = [Link(_context(place))] if place is not None and elsewhere else []
-        attributes = {names.TASK_ID: task.task_id, **names.subject(task.kind, task.name)}
-        span = _start(tracer, names.span_name(what, task.name), parent, attributes=attributes, links=links)
+        links = (Link(_context(place)),) if place is not None and elsewhere else ()
+        attributes = {names.TASK_ID: task.task_id, **labels.subject}
+        span = tracer.start_span(labels.span(what), parent, attributes=attributes, links=links)
         return span, trace.set_span_in_context(span)
 
     def _requesting(self, task: TracedTask | None, *, by_program: bool) -> Context | None:
         """The parent for the span that the SDK makes for a request; None for the present one."""
         place = None if task is None else task.place
-        here = trace.get_current_span().get_span_context()
-        if by_program and (here.is_valid or task is not None):
-            return None if place is None or here.is_valid else _at(place)
+        if by_program:
+            here = trace.get_current_span().get_span_context()
+            if here.is_valid or task is not None:
+                return None if place is None or here.is_valid else _at(place)
         # A request of the client's own takes along no baggage: the present one is that of the part of the program that
         # has opened the client.
         if self._options.polls:
             present = trace.get_current_span() if place is None else NonRecordingSpan(_context(place))
             return trace.set_span_in_context(present, Context())
-        # Only the two ids matter, which a place and a span's context both have.
-        near: SpanPlace | SpanContext = place or (here if here.is_valid else self._nowhere)
-        unsampled = SpanContext(near.trace_id, near.span_id, is_remote=False, trace_flags=_UNSAMPLED)
-        return trace.set_span_in_context(NonRecordingSpan(unsampled), Context())
+        if place is not None:
+            return _unrecorded(place.trace_id, place.span_id)
+        here = trace.get_current_span().get_span_context()
+        return _unrecorded(here.trace_id, here.span_id) if here.is_valid else self._nowhere
 
     # --- metrics --------------------------------------------------------------------------------------------------
 
-    def measure(self, name: str, value: float, task: TracedTask | None = None, **attributes: str | None) -> None:
+    def measure(self, name: str, value: float, task: TracedTask | None = None, more: Measured = ()) -> None:
         """Add to a counter, or record a duration in seconds.
 
         Args:
             name: The metric.
             value: The value to add or record.
             task: The task that is measured; the measurement names its tool or prompt.
-            attributes: Other attributes: `kind`, `outcome`, `error`, `event`. One that is None is left out.
+            more: Further attributes.
         """
-        if self._metrics.idle:
-            return
-        about = (None, None) if task is None else (task.kind, task.name)
-        key = (about, *attributes.items())
-        labels = self._labels.get(key)  # May be empty.
-        self.take(name, value, self._keep(key, self._measured(*about, attributes)) if labels is None else labels)
+        if self._metrics.take or not self._metrics.idle:
+            self.take(name, value, self._labels.of_measurement(task, more))
 
-    def _measured(self, kind: Kind | None, name: str | None, more: Mapping[str, str | None]) -> dict[str, Any]:
-        """The attributes of a measurement."""
-        address = self._server.get(names.ADDRESS)
-        labels: dict[str, Any] = {} if address is None else {names.ADDRESS: address}
-        labels |= {key: self._tools.shown(value) for key, value in names.subject(kind, name).items()}
-        keys = {"kind": names.KIND, "outcome": names.OUTCOME, "error": names.ERROR, "event": names.LEASE_EVENT}
-        return labels | {keys[key]: value for key, value in more.items() if value is not None}
-
-    def take(self, name: str, value: float, attributes: dict[str, Any]) -> None:
+    def take(self, name: str, value: float, attributes: dict[str, Any] | None) -> None:
         """Give a measurement to its instrument."""
         try:
             self._metrics.take[name](value, attributes)
@@ -272,7 +242,7 @@ class _Metrics:
         self._given = given
         self._complain = complain
         self._look_again = 0.0
-        self.take: dict[str, Callable[[float, dict[str, Any]], None]] = {}
+        self.take: dict[str, Callable[[float, dict[str, Any] | None], None]] = {}
         """Takes one measurement, for each metric; empty as long as measurements would go nowhere."""
 
     @property
@@ -286,13 +256,13 @@ class _Metrics:
                 provider = self._given or metrics.get_meter_provider()
                 # The API's own providers take nothing, and keep all meters for ever; an SDK's are defined elsewhere.
                 if not type(provider).__module__.startswith("opentelemetry.metrics"):
-                    self.take = _instruments(provider.get_meter(names.SCOPE, __version__))
+                    self.take = instruments(provider.get_meter(names.SCOPE, __version__))
             except Exception as exc:  # noqa: BLE001 - a program's meter provider may raise anything
                 self._complain(exc)
         return not self.take
 
 
-def _instruments(meter: metrics.Meter) -> dict[str, Callable[[float, dict[str, Any]], None]]:
+def instruments(meter: metrics.Meter) -> dict[str, Callable[[float, dict[str, Any] | None], None]]:
     """Makes the instrument of each metric; returns the functions that take measurements."""
     duration, wait = "Duration of requests that may create a task.", "How long tasks waited for input."
     commit = "How long transactions of the store took."
@@ -300,6 +270,7 @@ def _instruments(meter: metrics.Meter) -> dict[str, Callable[[float, dict[str, A
     uncertain = "Failed calls that may have reached the server."
     looks = "Polls, pushes and fetched results."
     leases = "Tasks of a store that were taken up or lost."
+    takeovers = "Tasks of a store that were taken over from a client that died."
     return {
         names.OPERATION_DURATION: _histogram(meter, names.OPERATION_DURATION, duration, names.OPERATION_BUCKETS).record,
         names.TASK_DURATION: _histogram(meter, names.TASK_DURATION, "How long tasks took.", names.TASK_BUCKETS).record,
@@ -309,6 +280,7 @@ def _instruments(meter: metrics.Meter) -> dict[str, Callable[[float, dict[str, A
         names.LOOKS: meter.create_counter(names.LOOKS, "{look}", looks).add,
         names.RECONNECTS: meter.create_counter(names.RECONNECTS, "{connection}", "Connections made again.").add,
         names.LEASE: meter.create_counter(names.LEASE, "{task}", leases).add,
+        names.TASK_TAKEOVERS: meter.create_counter(names.TASK_TAKEOVERS, "{task}", takeovers).add,
         names.TASK_UNCERTAIN: meter.create_counter(names.TASK_UNCERTAIN, "{call}", uncertain).add,
     }
 
@@ -347,15 +319,10 @@ class _Block(AbstractContextManager[Mark]):
         # When Python closes a coroutine, it does so outside the coroutine's context, from which `detach` would fail.
         if self._token is not None and not isinstance(exc, GeneratorExit):
             contexts.detach(self._token)
-        error = error_type(exc) if isinstance(exc, Exception) else self._mark.error
-        failed: dict[str, Any] = {} if error is None else {names.ERROR: error}
-        if error is not None and error.removeprefix("-").isdigit():
-            failed[names.STATUS_CODE] = error
+        failed = None if exc is None and self._mark.error is None else self._failed(exc)
         if self._measured is not None:
-            seconds = time.perf_counter() - self._begun
-            self._recorder.take(
-                names.OPERATION_DURATION, seconds, {**self._measured, **failed} if failed else self._measured
-            )
+            attributes = {**self._measured, **failed} if failed else self._measured
+            self._recorder.take(names.OPERATION_DURATION, time.perf_counter() - self._begun, attributes)
         if self._span is not None:
             try:
                 if failed:
@@ -365,13 +332,12 @@ class _Block(AbstractContextManager[Mark]):
             except Exception as problem:  # noqa: BLE001 - a program's processor may raise anything
                 self._recorder.complain(problem)
 
-
-def _start(
-    tracer: trace.Tracer, name: str, parent: Context | None, kind: SpanKind = SpanKind.INTERNAL, **options: Any
-) -> Span:
-    return tracer.start_span(
-        name, context=parent, kind=kind, record_exception=False, set_status_on_exception=False, **options
-    )
+    def _failed(self, exc: BaseException | None) -> dict[str, Any] | None:
+        """The attributes of a failure; None if nothing went wrong."""
+        error = error_type(exc) if isinstance(exc, Exception) else self._mark.error
+        if error is None:
+            return None
+        return {names.ERROR: error, **({names.STATUS_CODE: error} if error.removeprefix("-").isdigit() else {})}
 
 
 def _histogram(meter: metrics.Meter, name: str, description: str, buckets: tuple[float, ...]) -> metrics.Histogram:
@@ -382,6 +348,8 @@ def _histogram(meter: metrics.Meter, name: str, description: str, buckets: tuple
 
 
 def _context(place: SpanPlace) -> SpanContext:
+    if isinstance(place, _Place):
+        return place.context
     return SpanContext(place.trace_id, place.span_id, is_remote=False, trace_flags=TraceFlags(place.flags))
 
 
@@ -390,5 +358,11 @@ def _at(place: SpanPlace) -> Context:
     return trace.set_span_in_context(NonRecordingSpan(_context(place)))
 
 
+def _unrecorded(trace_id: int, span_id: int) -> Context:
+    """A context whose span has these ids but is not sampled, so that no span below it is recorded."""
+    unsampled = SpanContext(trace_id, span_id, is_remote=False, trace_flags=_UNSAMPLED)
+    return trace.set_span_in_context(NonRecordingSpan(unsampled), Context())
+
+
 def _place(found: SpanContext) -> SpanPlace | None:
-    return SpanPlace(found.trace_id, found.span_id, int(found.trace_flags)) if found.is_valid else None
+    return _Place(found.trace_id, found.span_id, int(found.trace_flags), context=found) if found.is_valid else None

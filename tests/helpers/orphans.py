@@ -27,7 +27,7 @@ from opentelemetry.trace import SpanKind
 from mcptasks._core.trace import Lasting, Mark, Requesting
 from mcptasks._telemetry.recorder import Recorder
 
-OWN = ("initialize", "server/discover", "ping", "subscriptions/listen", "tasks/")
+OWN = ("initialize", "server/discover", "subscriptions/listen", "tasks/")
 """Requests that clients send of their own accord, or about a task. Of the others a program sends each one itself."""
 ASKED = ("tasks/list",)
 """Such a request that clients send only if the program asks for it."""

@@ -91,5 +91,6 @@ def test_orphans_are_found() -> None:
         assert len(started(name)) == 1, name
         assert not started(name, below=True)
     assert not started("MCP send tasks/get", by_server=True)
-    for name in ("MCP send tools/call report", "MCP send tasks/list", "tools/call report", "tasks/get", "task.result"):
+    asked = ("MCP send tools/call report", "MCP send tasks/list", "MCP send ping")
+    for name in (*asked, "tools/call report", "tasks/get", "task.result"):
         assert not started(name), name

@@ -27,14 +27,31 @@ def notebook_of(path: Path) -> Any:
     return notebook
 
 
+def notebook_with(cells: list[str]) -> Any:
+    """A notebook of these code cells."""
+    made: Any = _nbformat.v4.new_notebook(cells=[_nbformat.v4.new_code_cell(cell) for cell in cells])
+    return made
+
+
+def saved(notebook: Any) -> str:
+    """A notebook as a file has it."""
+    text: str = _nbformat.writes(notebook)
+    return text
+
+
 def executed(path: Path, url: str) -> list[Any]:
     """The code cells of a notebook after a run from top to bottom against this server. No cell may fail."""
     notebook = notebook_of(path)
+    execute(notebook, url)
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def execute(notebook: Any, url: str) -> None:
+    """Run a notebook from top to bottom against this server. No cell may fail."""
     # Not in pytest's folder: the paths of Unix sockets must be short.
     with tempfile.TemporaryDirectory(prefix="kernel-") as place:
         client = NotebookClient(notebook, km=manager(Path(place)), timeout=CELL_LIMIT)
         asyncio.run(_run(client, {**environment(Path(place)), "MCP_SERVER": url}))
-    return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
 async def _run(client: Any, env: dict[str, str]) -> None:

@@ -10,10 +10,17 @@ from typing import cast
 import pytest
 
 from mcptasks._store.backend import Backend
-from mcptasks._store.records import LearnedRun, Query, new_id
+from mcptasks._store.records import LearnedRun, Query, Row, new_id
 from mcptasks._store.upkeep import Claim, Claimed, EraKnown, Forget, Learned, Purge, Release, Retire
-from mcptasks._store.writes import Asked, Decide, Decision, Held, Intend, Intended, Over, Refused, Uncertain
+from mcptasks._store.writes import Adopt, Asked, Decide, Decision, Held, Intend, Intended, Over, Refused, Uncertain
 from tests.helpers.stores import ENDPOINT, LATER, NOW, Place, alive, created, do, intend, intended, row
+
+
+def row_of(backend: Backend, task_id: str) -> Row:
+    """The record of a task."""
+    found = backend.find_task(ENDPOINT, task_id)
+    assert found is not None
+    return found
 
 
 def test_a_lease_is_renewed(backend: Backend) -> None:
@@ -87,6 +94,41 @@ def test_an_owner_retires(backend: Backend) -> None:
     assert row(backend, ended).phase == "over"
     assert backend.owners() == []
     assert do(backend, Retire(owner="one")) == 0
+
+
+def test_takeovers_are_told(backend: Backend) -> None:
+    """A claim tells the tasks of owners that died from tasks that were given back, and from the claimer's own."""
+    alive(backend, "dead", lease=0)
+    alive(backend, "crashed")
+    alive(backend, "gone")
+    alive(backend, "kind")
+    alive(backend, "me", lease=0)
+    for name in ("dead", "crashed", "gone", "kind", "me"):
+        created(backend, name, name)
+    do(backend, Release(held=Held(row_of(backend, "kind").id, "kind", 1), at=NOW))
+    do(backend, Retire(owner="gone"))
+    assert do(backend, Retire(owner="crashed", dead=True)) == 1
+    taken = do(backend, Claim(owner="me", endpoint=ENDPOINT, at=NOW))
+    assert {each.row.task_id: each.takeover for each in taken} == {
+        "dead": True,
+        "crashed": True,
+        "gone": False,
+        "kind": False,
+        "me": False,
+    }
+
+
+@pytest.mark.parametrize("how", ["dead", "released", "own", "live", "new"])
+def test_takeovers_of_one_task_are_told(backend: Backend, how: str) -> None:
+    """Who adopts a task is told whether its last owner died."""
+    alive(backend, "first", lease=30 if how == "live" else 0)
+    alive(backend, "me")
+    if how != "new":
+        held = created(backend, "me" if how == "own" else "first")
+        if how == "released":
+            do(backend, Release(held=held, at=NOW))
+    adopted = do(backend, Adopt(id=new_id(), owner="me", endpoint=ENDPOINT, task_id="t1", at=NOW))
+    assert adopted.takeover == (how == "dead")
 
 
 def test_how_many_others_hold(backend: Backend) -> None:

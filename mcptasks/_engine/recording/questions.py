@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import anyio
 from attrs import define, field
@@ -81,8 +81,8 @@ class Desk(Protocol):
         """
         ...
 
-    def leased(self, event: Literal["taken", "lost"], record_id: str) -> None:
-        """Report to the trace that a lease was taken or lost."""
+    def lost(self, record_id: str) -> None:
+        """Report to the trace that a lease was lost."""
         ...
 
     def owe(self, write: Callable[[], Write[Any]], done: Callable[[Any], None] | None = None) -> None:
@@ -185,7 +185,7 @@ class RecordedQuestions:
         """Take in whether the lease still holds, by the answer to a write."""
         if not holds and self._held is not None:
             self._held = None
-            self._desk.leased("lost", self.id)
+            self._desk.lost(self.id)
 
     # ---- what is written, and read ----
 

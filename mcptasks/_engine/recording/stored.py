@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import anyio
 
@@ -214,12 +214,12 @@ class StoredJournal:
     async def adopt(self, reference: TaskReference) -> StoredRecord:
         """See `Journal`."""
         adopted = await self.commit(_adoption(reference, self._session.owner.owner, self._endpoint))
-        return self._taken(adopted.row.id, adopted.held)
+        return self._taken(adopted.row.id, adopted.held, adopted.takeover)
 
-    def _taken(self, name: str, held: Held | None) -> StoredRecord:
+    def _taken(self, name: str, held: Held | None, takeover: bool) -> StoredRecord:
         """The same as `record`, for a lease that was asked for just now: reports the lease if it was given."""
         if held is not None:
-            self.leased("taken", name)
+            self._trace.note(Leased("taken", name, takeover))
         return self.record(name, held)
 
     def record(self, name: str, held: Held | None) -> StoredRecord:
@@ -259,9 +259,9 @@ class StoredJournal:
         """See `Desk`."""
         return self._session.soon(write, told, lambda _: self.owe(again or (lambda: write), told))
 
-    def leased(self, event: Literal["taken", "lost"], record_id: str) -> None:
+    def lost(self, record_id: str) -> None:
         """See `Desk`."""
-        self._trace.note(Leased(event, record_id))
+        self._trace.note(Leased("lost", record_id))
 
     def owe(self, write: Callable[[], Write[Any]], done: Callable[[Any], None] | None = None) -> None:
         """See `Desk`."""

@@ -171,7 +171,9 @@ def adopt(connection: Connection, write: Adopt) -> Adopted:
         {"id": row.id, "fence": row.fence, "owner": write.owner, "at": values["at"]},
     )
     found = _by_id(connection, row.id)
-    return Adopted(found, Held(row.id, write.owner, row.fence + 1) if taken else None)
+    if not taken:
+        return Adopted(found, None)
+    return Adopted(found, Held(row.id, write.owner, row.fence + 1), takeover=row.owner is not None)
 
 
 def _of_task(connection: Connection, values: dict[str, Any]) -> Row | None:

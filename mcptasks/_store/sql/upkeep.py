@@ -50,8 +50,10 @@ def retire(connection: Connection, write: Retire) -> int:
     calls = connection.run(
         "UPDATE task SET phase = 'uncertain', owner = NULL WHERE owner = :owner AND phase = 'intended'", values
     )
+    # A task is free if its owner is not on record. That a task became free is news, even if nothing in its row changes.
+    name = "owner" if write.dead else "NULL"
     return calls + connection.run(
-        f"UPDATE task SET owner = NULL WHERE owner = :owner AND {reading.IS_OPEN}", {**values, **reading.OPEN_VALUES}
+        f"UPDATE task SET owner = {name} WHERE owner = :owner AND {reading.IS_OPEN}", {**values, **reading.OPEN_VALUES}
     )
 
 

@@ -142,6 +142,7 @@ async def test_leases_and_commits(server: TaskServer, recording: Recording, capl
     numbers = recording.numbers
     assert (stats.leases_taken, stats.leases_lost, stats.failed_commits) == (1, 0, 0)
     assert numbers["mcptasks.lease"] == [({"mcptasks.lease.event": "taken"}, 1)]
+    assert (stats.takeovers, "mcptasks.task.takeovers" in numbers) == (0, False)  # The first client gave it back.
     assert stats.commits >= 2  # The claim, and the end.
     ((outcome, commits),) = numbers["mcptasks.store.commit.duration"]
     assert outcome == {"mcptasks.outcome": "succeeded"}
@@ -158,7 +159,7 @@ async def test_a_lease_that_is_lost(era: Era, recording: Recording) -> None:
     server, store = make_server(era), Store.memory(lease=30)
     async with (
         connected(server, limit=3600, telemetry=recording.telemetry(), store=store) as holder,
-        connected(server, limit=3600, telemetry=False, store=store) as other,
+        connected(server, limit=3600, telemetry=recording.telemetry(), store=store) as other,
     ):
         task, steered = await begin(holder, server)
         journal: Any = holder._engine().journal
@@ -177,7 +178,10 @@ async def test_a_lease_that_is_lost(era: Era, recording: Recording) -> None:
             await anyio.sleep(1)
             steered.complete()
         assert (holder.stats().leases_lost, other.stats().leases_taken, other.stats().leases_lost) == (1, 1, 0)
-    assert ({"mcptasks.lease.event": "lost"}, 1) in recording.numbers["mcptasks.lease"]
+        assert (holder.stats().takeovers, other.stats().takeovers) == (0, 1)
+    numbers = recording.numbers
+    assert ({"mcptasks.lease.event": "lost"}, 1) in numbers["mcptasks.lease"]
+    assert numbers["mcptasks.task.takeovers"] == [({}, 1)]
 
 
 async def test_a_store_that_is_away(server: TaskServer, recording: Recording) -> None:
