@@ -182,7 +182,9 @@ class Work:
     async def settle(self) -> None:
         """Take in the calls that are over."""
         while (member := await self.members.settled()) is not None:
-            slot = self.by_member.pop(member)
+            slot = self.by_member.pop(member, None)
+            if slot is None:
+                continue  # The iteration ended, or the item's time was up, while the result was read.
             if member.error is not None:
                 self.fail(slot, member.error)
             else:
