@@ -18,6 +18,7 @@ from tests.helpers.support import (
     POLLED,
     Era,
     asked,
+    cancelled_from_within,
     connected,
     legacy_only,
     make_server,
@@ -340,6 +341,25 @@ async def test_async_input_that_fails(era: Era) -> None:
 
 
 @async_only("one event loop")
+@async_only("one event loop")
+async def test_what_an_async_input_awaits_is_cancelled(era: Era) -> None:
+    """The cancellation of something that an async input awaits is an error of the input, and does not end the
+    client."""
+    server = make_server(era)
+    numbers(server)
+
+    async def source() -> AsyncIterator[dict[str, int]]:
+        yield {"n": 0}
+        await cancelled_from_within()
+
+    async with connected(server) as client:
+        found: list[int] = []
+        with pytest.raises(RuntimeError, match="cancelled from within"):
+            await collect(client.map("double", source()), found)
+        assert found == [0]
+        assert await collected(client.map("double", items(2))) == [0, 2]
+
+
 async def test_closing_the_client(era: Era) -> None:
     """Who waits for the next result when the client is closed gets the connection error, also where the input is what
     keeps it waiting."""
