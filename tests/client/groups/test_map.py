@@ -341,7 +341,6 @@ async def test_async_input_that_fails(era: Era) -> None:
 
 
 @async_only("one event loop")
-@async_only("one event loop")
 async def test_what_an_async_input_awaits_is_cancelled(era: Era) -> None:
     """The cancellation of something that an async input awaits is an error of the input, and does not end the
     client."""
@@ -360,6 +359,7 @@ async def test_what_an_async_input_awaits_is_cancelled(era: Era) -> None:
         assert await collected(client.map("double", items(2))) == [0, 2]
 
 
+@async_only("one event loop")
 async def test_closing_the_client(era: Era) -> None:
     """Who waits for the next result when the client is closed gets the connection error, also where the input is what
     keeps it waiting."""
