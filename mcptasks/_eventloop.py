@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import math
 import signal
 import threading
 from collections.abc import Callable, Coroutine
@@ -12,6 +13,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
 
+import anyio
 import anyio.lowlevel
 from anyio.lowlevel import RunVar
 from attrs import define, field, frozen
@@ -59,6 +61,18 @@ def is_ending() -> bool:
     # At its end trio cancels the nursery of all system tasks.
     nursery = trio.lowlevel.current_task().parent_nursery
     return nursery is not None and nursery.cancel_scope.cancel_called
+
+
+def cancelled_from_within() -> bool:
+    """Whether the cancellation that was just caught ends only code which the present task awaits, such as a future of
+    the program's own that was cancelled (asyncio). If False, the cancellation is meant for the task, and must pass on.
+
+    Passed on, a cancellation from within would end the task group, and with it the client.
+    """
+    if anyio.current_effective_deadline() == -math.inf or not hasattr(_native(), "create_task"):
+        return False
+    task = asyncio.current_task()
+    return task is not None and not task.cancelling()
 
 
 def finalizer() -> Callable[[Callable[[], None]], None]:

@@ -287,7 +287,7 @@ def some_of(value: Any, known: Sequence[WordT], name: str, word: str) -> tuple[W
     """
     if isinstance(value, str):
         value = (value,)
-    elif not isinstance(value, Iterable):
+    elif isinstance(value, bytes | bytearray) or not isinstance(value, Iterable):
         raise TypeError(f"{name} must be one string or several out of {', '.join(known)}; got {value!r:.80}")
     found = list(cast("Iterable[Any]", value))
     unknown = [each for each in found if each not in known]

@@ -18,6 +18,7 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup
 
+from mcptasks import _eventloop
 from mcptasks._core.json import weight
 from mcptasks._core.models import TaskStatus
 from mcptasks._core.trace import NO_TRACE, CallingBack, Trace
@@ -158,6 +159,10 @@ class CallbackQueue:
                         await answer
                 except Exception:
                     logger.exception("%s raised", self._what)
+                except anyio.get_cancelled_exc_class():
+                    if not _eventloop.cancelled_from_within():
+                        raise
+                    logger.exception("%s was cancelled from within, by a future or task that it awaited", self._what)
         finally:
             self._running = False
             self._left_out = False

@@ -41,27 +41,31 @@ class Steps(BlockingResults[T]):
     def __next__(self) -> T:
         # Without the decorator `blocking`: during its call, an interrupt could lose an item.
         ended = False
-        try:
-            while not self._has_come():
-                try:
-                    self._runner.call(self._find, answers=self._answers)
-                except TaskConnectionError:
-                    # The background thread ended during the step, or between the step and the news of it: another
-                    # thread has closed the client. The iteration then ends, or fails, as after the closing.
-                    if ended and not self._has_come():
-                        raise
-                    ended = True
-            if not self._found and self._error is not None:
-                raise self._error
-        except BaseException as exc:
-            trim(exc)
-            # On one line, as below: an interrupt finds the error either raised or still in `_error`.
-            self._error = None if exc is self._error else self._error; raise  # fmt: skip # noqa: E702
-        if not self._found:
-            raise StopIteration
-        # Keep this on one line, without a call or a loop. CPython handles signals at calls and backward jumps only
-        # (`CHECK_EVAL_BREAKER`), so an interrupt finds the item either returned or still in `_found`.
-        found, self._found = self._found[0], self._found[1:]; return found  # fmt: skip # noqa: E702
+        while True:
+            try:
+                while not self._has_come():
+                    try:
+                        self._runner.call(self._find, answers=self._answers)
+                    except TaskConnectionError:
+                        # The background thread ended during the step, or between the step and the news of it: another
+                        # thread has closed the client. The iteration then ends, or fails, as after the closing.
+                        if ended and not self._has_come():
+                            raise
+                        ended = True
+                if not self._found and self._error is not None:
+                    raise self._error
+            except BaseException as exc:
+                trim(exc)
+                # On one line, as below: an interrupt finds the error either raised or still in `_error`.
+                self._error = None if exc is self._error else self._error; raise  # fmt: skip # noqa: E702
+            if self._found:
+                # Keep this on one line, without a call or a loop. CPython handles signals at calls and backward jumps
+                # only (`CHECK_EVAL_BREAKER`), so an interrupt finds the item either returned or still in `_found`. It
+                # changes threads there only, too, so two threads never take the same item.
+                found, self._found = self._found[0], self._found[1:]; return found  # fmt: skip # noqa: E702
+            if self._over:
+                raise StopIteration
+            # Another thread that takes steps of this iteration has taken the item.
 
     def _has_come(self) -> bool:
         return bool(self._found) or self._error is not None or self._over

@@ -11,6 +11,7 @@ from typing import Any, cast
 import anyio
 from attrs import frozen
 
+from mcptasks import _eventloop
 from mcptasks._async.task import Task, waiter_of
 from mcptasks._core import argument_checks
 from mcptasks._core.exceptions import TaskNotFoundError
@@ -220,6 +221,12 @@ class _Waiting:
                 await told
         except Exception as exc:
             raise _UnwantedError(exc) from exc
+        except anyio.get_cancelled_exc_class() as exc:
+            if not _eventloop.cancelled_from_within():
+                raise
+            error = RuntimeError("the heartbeat was cancelled from within, by a future or task that it awaited")
+            error.__cause__ = exc
+            raise _UnwantedError(error) from exc
 
 
 class _UnwantedError(Exception):

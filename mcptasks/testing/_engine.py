@@ -29,6 +29,9 @@ from mcptasks.testing._tasks import ServerTask, TaskOrigin
 RELATED_TASK = "io.modelcontextprotocol/related-task"
 FASTMCP2_RELATED_TASK = "modelcontextprotocol.io/related-task"
 
+_AGES = 2**53
+"""Milliseconds that no test waits for (285,000 years). A ttl may be any number, also one that no float can hold."""
+
 Era: TypeAlias = Literal["modern", "legacy", "dual"]
 
 
@@ -181,7 +184,8 @@ class Engine:
     ) -> ServerTask:
         """Make a task and put it into the book; its work has not begun. `declared` are the client's capabilities."""
         ttl = offer.options.get("ttl_ms", requested_ttl)
-        expires = Deadline(ttl / 1000) if isinstance(ttl, int | float) else None
+        number = ttl if isinstance(ttl, int | float) and not isinstance(ttl, bool) else None
+        expires = None if number is None else Deadline(min(max(number, -_AGES), _AGES) / 1000)
         return self._make(offer, arguments, ttl, expires, declared, plain=False)
 
     def _make(

@@ -230,7 +230,7 @@ def test_unknown_states(value: Any) -> None:
         argument_checks.states(value)
 
 
-@pytest.mark.parametrize("value", [3, 1.5, object(), True])
+@pytest.mark.parametrize("value", [3, 1.5, object(), True, b"working", bytearray(b"working")])
 def test_states_of_a_wrong_type(value: Any) -> None:
     """What is no status and no collection is a `TypeError`."""
     with pytest.raises(TypeError, match=r"state must be one string or several out of working, .*; got"):

@@ -6,6 +6,7 @@ on loopback and a free port, and time is virtual if a test is about time.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Literal
@@ -75,6 +76,15 @@ async def begin(client: Client, server: TaskServer, **options: Any) -> tuple[Tas
     loose: Any = client
     task: Task[ToolResult] = await loose.call_tool("work", task=True, **options)
     return task, await server.next_task()
+
+
+async def cancelled_from_within() -> None:
+    """Await a future that was cancelled, which on asyncio looks like a cancellation of the task that awaits it."""
+    if anyio.get_cancelled_exc_class() is not asyncio.CancelledError:
+        raise RuntimeError("cancelled from within")  # trio has no such thing
+    future = asyncio.get_running_loop().create_future()
+    future.cancel()
+    await future
 
 
 async def call_tool(client: Any, name: str, **options: Any) -> Any:

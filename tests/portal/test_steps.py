@@ -49,3 +49,17 @@ def test_no_thread_any_more() -> None:
     """A step that cannot be made again, such as one in another process, says why."""
     with pytest.raises(TaskConnectionError, match="has ended"):
         next(Steps(Ending(2), Two(), answers=False))
+
+
+def test_another_thread_takes_the_item() -> None:
+    """A step whose item another thread takes is not the end: the step waits for the next item."""
+
+    class Robbed(Steps[int]):
+        """Steps of which another thread takes the first item, at the moment when it has come."""
+
+        def _has_come(self) -> bool:
+            if has_come := super()._has_come():
+                self._found = tuple(item for item in self._found if item != 1)
+            return has_come
+
+    assert list(Robbed(Ending(0), Two(), answers=False)) == [2]

@@ -149,3 +149,43 @@ def test_clients_come_and_go_in_many_threads(server: TaskServer, backend: Backen
         return tools
 
     assert [aside.value() for aside in [Aside(churn) for _ in range(8)]] == [25] * 8
+
+
+class Alone:
+    """An input that notes whether two threads ever read it at the same time. The first two items take long enough for a
+    second thread to come."""
+
+    def __init__(self, count: int) -> None:
+        self.left, self.slow = list(range(count)), 2
+        self.inside = 0
+        self.shared = threading.Event()
+
+    def __iter__(self) -> Alone:
+        return self
+
+    def __next__(self) -> dict[str, int]:
+        self.inside += 1
+        if self.inside > 1:
+            self.shared.set()
+        self.slow -= 1
+        self.shared.wait(0.3 if self.slow >= 0 else 0.0)
+        self.inside -= 1
+        if not self.left:
+            raise StopIteration
+        return {"n": self.left.pop()}
+
+
+def test_threads_share_a_map(backend: Backend) -> None:
+    """Threads that iterate over one `map` get each result once, and never read the input at the same time."""
+    server, source = doubling_server(), Alone(20)
+    with connected(server, backend) as client, ThreadPoolExecutor(4) as pool:
+        results = client.map("double", source, limit=4)
+        found: list[Any] = []
+
+        def read() -> None:
+            found.extend(result.data for result in results)
+
+        for reader in [pool.submit(read) for _ in range(4)]:
+            reader.result(LIMIT)
+        assert sorted(found) == [2 * n for n in range(20)]
+    assert not source.shared.is_set()

@@ -29,7 +29,7 @@ from mcptasks._remote.shared import clients
 from mcptasks.remote import Beat, Connect, FromEnv, afollow, arun
 from mcptasks.testing import Complete, Delay, NeedInput, TaskServer, elicit, serve_http
 from tests.helpers.remote_workers import LIMIT
-from tests.helpers.support import Era, make_server
+from tests.helpers.support import Era, cancelled_from_within, make_server
 
 pytestmark = pytest.mark.anyio
 
@@ -251,6 +251,21 @@ async def test_a_heartbeat_that_raises(server: TaskServer, connect: Connect, det
             await arun(connect, "work", heartbeat=beat, detach=detach)
         steered = await server.next_task()
         assert steered.cancel_requested is not detach
+
+
+async def test_what_a_heartbeat_awaits_is_cancelled(server: TaskServer, connect: Connect) -> None:
+    """The cancellation of something that a later heartbeat awaits ends the wait as any other error of it."""
+    beats = list[Beat]()
+
+    async def beat(each: Beat) -> None:
+        beats.append(each)
+        if len(beats) > 1:
+            await cancelled_from_within()
+
+    with anyio.fail_after(LIMIT):
+        with pytest.raises(RuntimeError, match="cancelled from within"):
+            await arun(connect, "work", heartbeat=beat, heartbeat_every=0.001)
+        assert (await server.next_task()).cancel_requested
 
 
 async def test_a_call_without_a_task(era: Era) -> None:

@@ -332,6 +332,17 @@ async def test_ttl(how: str) -> None:
         assert (await refused(client.get(task_id))).error.code == -32602
 
 
+@pytest.mark.parametrize("ttl", [10**400, True, "1"], ids=["huge", "true", "text"])
+async def test_odd_ttls(how: str, ttl: Any) -> None:
+    """A ttl may be any JSON value, of any size; a task whose ttl is no number is kept for ever."""
+    server = modern_server()
+    server.add_tool("odd", ttl_ms=ttl)
+    async with connected(server, "modern", how) as client:
+        odd = await client.start("odd")
+        await anyio.sleep(0.01)
+        assert (await client.get(odd["taskId"]))["status"] == "working"
+
+
 async def test_the_sdk_client_settles_on_this_era(how: str) -> None:
     """`mcp.Client` discovers a modern server by itself, in process without streams as well."""
     server = modern_server()

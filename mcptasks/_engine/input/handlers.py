@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import enum
 import inspect
-import math
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
@@ -20,6 +19,7 @@ import mcp_types as types
 from attrs import define, field
 from pydantic import FileUrl
 
+from mcptasks import _eventloop
 from mcptasks._core.sendable import sendable, type_name
 
 
@@ -97,6 +97,9 @@ present_grip: ContextVar[Grip | None] = ContextVar("present_grip", default=None)
 """The grip of the handler in which the present code runs; None outside handlers."""
 
 
+_FROM_WITHIN = "a handler was cancelled from within, by a future or task that it awaited"
+
+
 async def call(
     handler: Callable[..., Any],
     *arguments: Any,
@@ -120,10 +123,9 @@ async def call(
     try:
         return await _call(handler, arguments, threads, grip)
     except anyio.get_cancelled_exc_class() as exc:
-        # Passed on, the cancellation would look as if the waiter, or the whole connection, had to end.
-        if anyio.current_effective_deadline() == -math.inf:
+        if not _eventloop.cancelled_from_within():
             raise
-        raise RuntimeError("a handler was cancelled from within, by a future or task that it awaited") from exc
+        raise RuntimeError(_FROM_WITHIN) from exc
 
 
 async def _call(
@@ -157,7 +159,12 @@ def log_callback(handler: LogHandler) -> Any:
     async def callback(params: types.LoggingMessageNotificationParams) -> None:
         answer = handler(params)
         if inspect.isawaitable(answer):
-            await answer
+            try:
+                await answer
+            except anyio.get_cancelled_exc_class() as exc:
+                if not _eventloop.cancelled_from_within():
+                    raise
+                raise RuntimeError(_FROM_WITHIN) from exc
 
     return callback
 

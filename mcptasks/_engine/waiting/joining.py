@@ -22,6 +22,8 @@ from mcptasks._engine.waiting.abandoning import abandon
 from mcptasks._engine.waiting.members import Failed, Members
 from mcptasks._engine.waiting.waiter import Waiter
 
+_BY_SOMEBODY = "the call was cancelled by somebody else"
+
 Given = Waiter | Awaitable[Any]
 """What a group takes: the waiter for a task, or a call that returns a handle."""
 
@@ -59,6 +61,11 @@ async def all_tasks(given: Iterable[Given], waiter_of: WaiterOf, deadline: float
             made[call] = waiter_of(await call)
         except Exception as exc:  # noqa: BLE001 - the first one is raised
             errors.append(exc)
+            group.cancel_scope.cancel()
+        except anyio.get_cancelled_exc_class():
+            if not _eventloop.cancelled_from_within():
+                raise
+            errors.append(RuntimeError(_BY_SOMEBODY))
             group.cancel_scope.cancel()
 
     if calls:
@@ -138,7 +145,7 @@ class Joining:
 
     async def _run(self, call: Awaitable[Any]) -> None:
         waiter: Waiter | None = None
-        error: BaseException = RuntimeError("the call was cancelled by somebody else")
+        error: BaseException = RuntimeError(_BY_SOMEBODY)
         try:
             with self._under_way[call]:
                 waiter = self.waiter_of(await call)

@@ -85,8 +85,14 @@ class Mapped(Results[Any]):
         self._cancel_on_error = cancel_on_error
         self._file = file
         self._pull: Callable[[], Awaitable[list[Any]]] | None = None
+        self._pulling = False
+        """Whether a step reads the input at the moment. Another step then waits, since an input is read by one reader
+        at a time."""
         self._begun = False
         self._cancelled = False
+        self._unraised: BaseException | None = None
+        """The error that ended the iteration, while the other calls are cancelled. The thread of a blocking step may
+        have left meanwhile, by Ctrl-C; then the next step raises it."""
         self._handed_out = 0
 
     def __del__(self) -> None:
@@ -111,6 +117,7 @@ class Mapped(Results[Any]):
 
     async def __anext__(self) -> Any:
         self._check()
+        self._raise()
         if not self._begun:
             self._begin()
         work = self._work
@@ -135,9 +142,11 @@ class Mapped(Results[Any]):
         if work.lenient and slot.index is not None and isinstance(slot.error, Exception):
             self._handed_out += 1
             return slot.error
+        self._unraised = _raisable(slot.error)
         with self._leaving.busy():
             await work.end(cancel=self._cancel_on_error)
-        raise slot.error
+        self._raise()
+        raise StopAsyncIteration  # Another step has raised the error meanwhile.
 
     async def aclose(self) -> None:
         """End the iteration. Without `detach`, ask the server to cancel the tasks under way, for at most 5 s."""
@@ -151,7 +160,7 @@ class Mapped(Results[Any]):
         while True:
             self._check()
             await work.settle()
-            if self._pull is not None and work.room:
+            if self._pull is not None and work.room and not self._pulling:
                 await self._take(self._pull)
             elif work.ready:
                 return work.slots.popleft()
@@ -167,6 +176,15 @@ class Mapped(Results[Any]):
                 "a step of this iteration was cancelled, and with it all that was under way; "
                 "with detach=True an iteration can go on after that"
             )
+
+    def _raise(self) -> None:
+        """Raise the error that ended the iteration, once."""
+        error, self._unraised = self._unraised, None
+        if error is not None:
+            try:
+                raise error
+            finally:
+                del error  # Otherwise it refers to its own frame, and lives until the garbage collector runs.
 
     def _begin(self) -> None:
         self._begun = True
@@ -196,11 +214,15 @@ class Mapped(Results[Any]):
         if self._work.callbacks.closed:
             self._work.broken(closed())
             return
+        self._pulling = True
         try:
             found = await pull()
         except Exception as exc:  # noqa: BLE001 - raised in its turn
             self._work.broken(exc)
             return
+        finally:
+            self._pulling = False
+            self._work.nudge()
         if found:
             self._work.start(found[0])
         else:
@@ -219,6 +241,18 @@ class Mapped(Results[Any]):
         label = "" if slot.label is None else f", label {safe_text.short(slot.label, 80)}"
         shown = f": {slot.shown}" if slot.shown else ""
         slot.error.add_note(f"arguments[{slot.index}] of map({name}){shown}{label}")
+
+
+def _raisable(error: BaseException) -> BaseException:
+    """Return an error as a step can raise it. A `StopIteration` of the program would end the iteration silently, or
+    become a `RuntimeError` that says nothing of the input."""
+    if not isinstance(error, StopIteration | StopAsyncIteration):
+        return error
+    instead = RuntimeError(f"the input or the label function raised {type(error).__name__}")
+    instead.__cause__ = error
+    for note in getattr(error, "__notes__", ()):
+        instead.add_note(note)
+    return instead
 
 
 def show_iterator(iterator: object) -> None:

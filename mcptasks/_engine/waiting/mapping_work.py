@@ -12,6 +12,7 @@ from typing import Any
 import anyio
 from attrs import define, field
 
+from mcptasks import _eventloop
 from mcptasks._core.exceptions import TaskConnectionError
 from mcptasks._engine.callbacks import Callbacks
 from mcptasks._engine.creating_calls import Call
@@ -182,7 +183,9 @@ class Work:
     async def settle(self) -> None:
         """Take in the calls that are over."""
         while (member := await self.members.settled()) is not None:
-            slot = self.by_member.pop(member)
+            slot = self.by_member.pop(member, None)
+            if slot is None:
+                continue  # The iteration ended, or the item's time was up, while the result was read.
             if member.error is not None:
                 self.fail(slot, member.error)
             else:
@@ -258,6 +261,10 @@ class Work:
                         self.exhausted = True
                     except Exception as exc:  # noqa: BLE001 - raised in its turn
                         self.broken(exc)
+                    except anyio.get_cancelled_exc_class() as exc:
+                        if not _eventloop.cancelled_from_within():
+                            raise
+                        self.broken(_from_within(exc))
                     else:
                         self.start(item)
                     self.members.wake()
@@ -268,6 +275,12 @@ class Work:
             if inspect.isasyncgen(iterator):
                 with anyio.CancelScope(shield=True, deadline=anyio.current_time() + 5):
                     await iterator.aclose()
+
+
+def _from_within(cancelled: BaseException) -> RuntimeError:
+    error = RuntimeError("the input was cancelled from within, by a future or task that it awaited")
+    error.__cause__ = cancelled
+    return error
 
 
 def closed() -> TaskConnectionError:

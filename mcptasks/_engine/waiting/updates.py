@@ -20,7 +20,7 @@ from mcptasks._engine.waiting.waiter import Waiter
 
 class Updates(AsyncIterator[TaskStatus]):
     """An iteration over the present status, and then each change. A class, not an async generator, so that a reader may
-    leave early without a clean-up."""
+    leave early without a clean-up. Several readers of one iteration share the changes, and the end ends all of them."""
 
     def __init__(self, waiter: Waiter) -> None:
         self._waiter = waiter
@@ -30,16 +30,22 @@ class Updates(AsyncIterator[TaskStatus]):
         return f"<updates of task {safe_text.short(self._waiter.watch.task_id)}>"
 
     async def __anext__(self) -> TaskStatus:
-        if self._last is not None and self._last.is_terminal:
+        status = None if self._is_over() else await self._next()
+        if status is None or self._is_over():  # Another reader may have got the terminal status meanwhile.
             raise StopAsyncIteration
-        self._last = await self._next()
-        return self._last
+        self._last = status
+        return status
+
+    def _is_over(self) -> bool:
+        return self._last is not None and self._last.is_terminal
 
     async def _next(self) -> TaskStatus:
         return await self._waiter.until(self._news, math.inf)
 
     def _news(self) -> TaskStatus | None:
         status, last = self._waiter.watch.status, self._last
+        if self._is_over():
+            return last
         return None if status is None or (last is not None and visible(status) == visible(last)) else status
 
 

@@ -19,6 +19,7 @@ from tests.helpers.support import (
     Era,
     Signal,
     begin,
+    cancelled_from_within,
     connected,
     make_server,
     modern_only,
@@ -195,6 +196,9 @@ async def test_what_wait_leaves(server: TaskServer) -> None:
         with pytest.raises(TaskFailedError, match="refused"):
             await mcptasks.wait([call(client), late_failure(server)])
         assert await over(await server.next_task()) == "cancelled"
+        cancelled: Any = cancelled_from_within()
+        with pytest.raises(RuntimeError, match=r"cancelled (by somebody else|from within)"):
+            await mcptasks.wait([cancelled])
         made: list[ServerTask] = []
         async with anyio.create_task_group() as group:
             group.start_soon(mcptasks.wait, [call(client)])

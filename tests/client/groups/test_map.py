@@ -18,6 +18,7 @@ from tests.helpers.support import (
     POLLED,
     Era,
     asked,
+    cancelled_from_within,
     connected,
     legacy_only,
     make_server,
@@ -228,6 +229,34 @@ async def test_an_input_that_fails(era: Era) -> None:
         assert found == [0, 2]
 
 
+class Odd(Iterator[dict[str, int]]):
+    """An input that ends as an async one would."""
+
+    def __next__(self) -> dict[str, int]:
+        raise StopAsyncIteration
+
+
+@pytest.mark.parametrize("error", [StopIteration, StopAsyncIteration])
+async def test_what_looks_like_an_end(era: Era, error: type[Exception]) -> None:
+    """A label function or an input that raises what only an iterator may raise does not end the iteration silently."""
+    server = make_server(era)
+    numbers(server)
+
+    def label(index: int, _item: Any) -> str | None:
+        if index:
+            raise error
+        return None
+
+    async with connected(server) as client:
+        found: list[int] = []
+        with pytest.raises(RuntimeError, match=f"the label function raised {error.__name__}") as caught:
+            await collect(client.map("double", items(2), label=label), found)
+        assert found == [0]
+        assert caught.value.__notes__ == ["arguments[1] of map('double')"]
+        with pytest.raises(RuntimeError, match="the input or the label function raised StopAsyncIteration"):
+            await collect(client.map("double", Odd()), found)
+
+
 async def test_an_item_that_is_no_mapping(era: Era) -> None:
     """An item that is no mapping is a `TypeError` in its turn, and is not sent."""
     server = make_server(era)
@@ -309,6 +338,25 @@ async def test_async_input_that_fails(era: Era) -> None:
         assert (await anext(results)).data == 0
         with pytest.raises(LookupError):
             await anext(results)
+
+
+@async_only("one event loop")
+async def test_what_an_async_input_awaits_is_cancelled(era: Era) -> None:
+    """The cancellation of something that an async input awaits is an error of the input, and does not end the
+    client."""
+    server = make_server(era)
+    numbers(server)
+
+    async def source() -> AsyncIterator[dict[str, int]]:
+        yield {"n": 0}
+        await cancelled_from_within()
+
+    async with connected(server) as client:
+        found: list[int] = []
+        with pytest.raises(RuntimeError, match="cancelled from within"):
+            await collect(client.map("double", source()), found)
+        assert found == [0]
+        assert await collected(client.map("double", items(2))) == [0, 2]
 
 
 @async_only("one event loop")

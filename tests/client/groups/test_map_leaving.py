@@ -11,8 +11,8 @@ from typing import Any
 import anyio
 import pytest
 
-from mcptasks import Client, TaskStateError, TaskTimeoutError
-from mcptasks._engine.waiting import abandoning, mapping_work
+from mcptasks import Client, TaskStateError, TaskTimeoutError, ToolError
+from mcptasks._engine.waiting import abandoning, mapping_work, members
 from mcptasks.testing import Complete, Delay, Drop, ServerTask, TaskServer, Working
 from mcptasks.testing._script import Script
 from tests.helpers import worlds
@@ -214,6 +214,69 @@ async def test_a_cancelled_step(era: Era) -> None:
         with pytest.raises(StopAsyncIteration):
             await anext(detached)
         await until(lambda: started(server) == [True])
+
+
+async def test_an_error_while_the_others_are_cancelled(era: Era, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step that is to raise an error first has the other tasks cancelled. If the program leaves the step meanwhile,
+    as by Ctrl-C, the next step raises the error: the iteration does not seem to be at its end."""
+    monkeypatch.setattr(abandoning, "_CANCEL_SECONDS", 0.5)
+    server = make_server(era)
+    server.faults.add("tasks/cancel", Drop(), times=None)
+    async with connected(server) as client:
+        results = client.map("work", [{"n": 1}, {"n": 0}], limit=2)
+        raised: list[Exception] = []
+
+        async def one_step() -> None:
+            try:
+                await anext(results)
+            except Exception as exc:
+                raised.append(exc)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(one_step)
+            made = sorted([await server.next_task() for _ in range(2)], key=lambda each: int(each.arguments["n"]))
+            made[1].fail("no paper left")
+            await server.requests.wait_for("tasks/cancel")
+            if worlds.present is ASYNC:
+                group.start_soon(one_step)
+            else:
+                group.cancel_scope.cancel()
+        if worlds.present is not ASYNC:
+            await one_step()
+        await one_step()
+        first, *others = raised
+        assert (type(first), {type(each) for each in others}) == (ToolError, {StopAsyncIteration})
+        assert first.__notes__ == ["arguments[0] of map('work'): {'n': 1}"]
+
+
+@async_only("one event loop")
+async def test_closed_while_a_result_is_read(server: TaskServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An iteration that is closed while a step reads a result ends that step like the others, without an error."""
+    reading, closed, settle_one = anyio.Event(), anyio.Event(), members.Member.settle
+
+    async def slowly(self: members.Member) -> None:
+        await settle_one(self)
+        reading.set()
+        await closed.wait()
+
+    monkeypatch.setattr(members.Member, "settle", slowly)
+    server.add_tool("quick", result=1)
+    async with connected(server) as client:
+        results = client.map("quick", [{}])
+        ended: list[Exception] = []
+
+        async def one_step() -> None:
+            try:
+                await anext(results)
+            except Exception as exc:
+                ended.append(exc)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(one_step)
+            await reading.wait()
+            await results.aclose()
+            closed.set()
+        assert [type(each) for each in ended] == [StopAsyncIteration]
 
 
 async def test_what_ends_by_itself_cancels_nothing(era: Era) -> None:

@@ -21,7 +21,7 @@ from mcptasks import Client, InputContext, TaskError, TaskFailedError, ToolError
 from tests.helpers.asking import PROMPT, own_server, sdk_server
 from tests.helpers.bridge import CALLER, BlockingWorld
 from tests.helpers.pairs import pairwise
-from tests.helpers.support import LIMIT, Era, Signal, connected, http
+from tests.helpers.support import LIMIT, Era, Signal, cancelled_from_within, connected, http
 from tests.helpers.worlds import ASYNC, World, both_worlds
 
 # The dialect decides how a question comes, and the transport how its answer goes back. The world and the handler's form
@@ -301,17 +301,21 @@ async def test_log_messages(era: Era, way: Way, form: str) -> None:
 
 
 async def test_log_handlers_that_raise(era: Era, way: Way) -> None:
-    """A log handler that raises costs no call its result."""
-    reached = Signal()
+    """A log handler that raises, or awaits something that is cancelled, costs no call its result."""
+    reached = [Signal(), Signal(), Signal()]
+    left = list(reached)
 
     async def handler(params: types.LoggingMessageNotificationParams) -> None:
-        reached.set()
+        left.pop().set()
+        if len(left) == 1:
+            await cancelled_from_within()
         raise ZeroDivisionError("in the handler")
 
     async with asked(era, way, log_handler=handler) as client:
-        for _ in range(2):
+        for _ in reached:
             assert (await client.call_tool("log")).data == {"logged": 1}
-        await reached.wait()
+        for each in reached:
+            await each.wait()
 
 
 # --- what servers know beforehand ---------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import anyio
@@ -21,7 +20,18 @@ from mcptasks import (
 )
 from mcptasks.testing import Complete, Disconnect, Drop, HttpStatus, NeedInput, RpcError, TaskServer, elicit, sample
 from tests.helpers.people import ADA, Oracle, answered
-from tests.helpers.support import Era, Signal, begin, connected, http, make_server, modern_only, settle, virtual_clock
+from tests.helpers.support import (
+    Era,
+    Signal,
+    begin,
+    cancelled_from_within,
+    connected,
+    http,
+    make_server,
+    modern_only,
+    settle,
+    virtual_clock,
+)
 from tests.helpers.worlds import async_only, both_worlds
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow, both_worlds]
@@ -167,17 +177,10 @@ async def test_handlers_that_end_out_of_the_ordinary(server: TaskServer) -> None
     """What is no `Exception` comes out of `result()` as it is; so does, as an error, the cancellation of something that
     the handler waits for. Neither has the handler called again, and the question stays open."""
 
-    async def closed() -> None:
-        if anyio.get_cancelled_exc_class() is not asyncio.CancelledError:
-            raise RuntimeError("cancelled from within")  # trio has no such thing
-        future = asyncio.get_running_loop().create_future()
-        future.cancel()
-        await future
-
     async def judged() -> None:
         raise Verdict("mine")
 
-    oracle = Oracle(**{"Who?": closed})
+    oracle = Oracle(**{"Who?": cancelled_from_within})
     async with connected(server, elicitation_handler=oracle) as client:
         task, steered = await begin(client, server)
         steered.need_input({"name": NAME})

@@ -18,6 +18,7 @@ from tests.helpers.support import (
     Signal,
     asked,
     begin,
+    cancelled_from_within,
     connected,
     make_server,
     settle,
@@ -243,6 +244,31 @@ async def test_not_on_a_closed_client(server: TaskServer) -> None:
     with pytest.raises(TaskConnectionError) as caught:
         task.on_status_change(Recorder())
     assert caught.value.reference == task.reference
+
+
+async def test_what_a_callback_awaits_is_cancelled(server: TaskServer, caplog: pytest.LogCaptureFixture) -> None:
+    """The cancellation of something that a callback awaits is logged like an error. It ends neither the client nor the
+    calls that wait."""
+    told, first, go_on = Recorder(), Signal(), Signal()
+
+    async def careless(status: TaskStatus) -> None:
+        told(status)
+        if len(told.statuses) == 1:
+            first.set()
+            await go_on.wait()
+            await cancelled_from_within()
+
+    async with connected(server) as client:
+        task, steered = await begin(client, server)
+        task.on_status_change(careless)
+        steered.set_working("one")
+        await first.wait()
+        steered.complete("done")
+        assert (await task.result()).data == "done"
+        go_on.set()
+        await told.until_over()
+        assert (await task.status()).status == "completed"
+    assert "from within" in caplog.text
 
 
 @pytest.mark.parametrize("push", ["twice", "late"])

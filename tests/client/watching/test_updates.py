@@ -56,6 +56,26 @@ async def test_any_number_of_readers(server: TaskServer) -> None:
         assert late == [("completed", None)]
 
 
+@pytest.mark.parametrize("progress", [False, True])
+async def test_readers_share_an_iteration(server: TaskServer, progress: bool) -> None:
+    """Several readers of one iteration get each status once between them, and all of them come to the end."""
+    async with connected(server) as client:
+        task, steered = await begin(client, server)
+        updates, told = task.updates(progress=progress), list[str]()
+
+        async def read() -> None:
+            async for status in updates:
+                told.append(status.status)
+
+        async with anyio.create_task_group() as readers:
+            for _ in range(3):
+                readers.start_soon(read)
+            await server.requests.wait_for("tasks/get")
+            await settle()
+            steered.complete()
+        assert told == ["working", "completed"]
+
+
 async def test_the_latest_wins(era: Era) -> None:
     """A reader who is slow misses what was overtaken, and never reads an old status."""
     # A push that is on its way while a look is answered comes as news.
