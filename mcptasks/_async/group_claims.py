@@ -47,6 +47,8 @@ class GroupClaims(Results[Task[Any]]):
         """When to try each server again that is down, by its name."""
         self._one_more = anyio.Event()
         """Set when a server that was down is up."""
+        self._turn = anyio.Lock(fast_acquire=True)
+        """Held by the step that looks for a task. Of two at a time, one could lose the task that the other has found."""
         self._found: Waiter | None = None
         """A task that was taken, and not handed out yet."""
         self._over = False
@@ -55,16 +57,17 @@ class GroupClaims(Results[Task[Any]]):
         return f"<claims: {len(self._given)} tasks under way{', over' if self._over else ''}>"
 
     async def __anext__(self) -> Task[Any]:
-        while not (self._over or self._members.is_over):
-            if self._given.is_full():
-                await self._given.less(self._members.ending.wait)
-            elif self._found is not None:
-                waiter, self._found = self._found, None
-                self._given.add(waiter)
-                handle: Task[Any] = waiter.handle
-                return handle
-            elif not await self._take():
-                await self._wait()
+        async with self._turn:
+            while not (self._over or self._members.is_over):
+                if self._given.is_full():
+                    await self._given.less(self._members.ending.wait)
+                elif self._found is not None:
+                    waiter, self._found = self._found, None
+                    self._given.add(waiter)
+                    handle: Task[Any] = waiter.handle
+                    return handle
+                elif not await self._take():
+                    await self._wait()
         raise StopAsyncIteration
 
     async def aclose(self) -> None:

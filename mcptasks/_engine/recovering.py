@@ -200,6 +200,8 @@ class Claims(Results[Any]):
         self._pool = pool
         self._labels = labels
         self._given = HandedOut(limit)
+        self._turn = anyio.Lock(fast_acquire=True)
+        """Held by the step that looks for a task. Two at a time could take one task more than the limit."""
         self._mark: object = None
         self._over = False
 
@@ -207,17 +209,19 @@ class Claims(Results[Any]):
         return f"<claims: {len(self._given)} tasks under way{', over' if self._over else ''}>"
 
     async def __anext__(self) -> Any:
-        while not (self._over or self._pool.closed):
-            if self._given.is_full():
-                await self._given.less(self._pool.end)
-                continue
-            # There is no `await` between the end of `take` and the return, where a cancellation would lose the task.
-            waiter = await self.take()
-            if waiter is not None:
-                self._given.add(waiter)
-                return waiter.handle
-            if not self._pool.closed:  # The client may have been closed meanwhile, and must not wait for us then.
-                await self.freed()
+        async with self._turn:
+            while not (self._over or self._pool.closed):
+                if self._given.is_full():
+                    await self._given.less(self._pool.end)
+                    continue
+                # There is no `await` between the end of `take` and the return, where a cancellation would lose the
+                # task.
+                waiter = await self.take()
+                if waiter is not None:
+                    self._given.add(waiter)
+                    return waiter.handle
+                if not self._pool.closed:  # The client may have been closed meanwhile, and must not wait for us then.
+                    await self.freed()
         raise StopAsyncIteration
 
     async def aclose(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -175,3 +177,40 @@ async def test_bad_input(era: Era, store: Store) -> None:
             group.claims()
         with pytest.raises(ValueError, match=r"release\(\) .* give store= to the client"):
             await group.release(task)
+
+
+async def test_several_readers_of_one_iteration(era: Era, tmp_path: Path) -> None:
+    """Readers that share an iteration get all tasks, each once, and together no more than the limit."""
+    servers = {name: named_server(era, name) for name in "ab"}
+    # A store in memory answers without a pause, so no reader would come between two steps of another one.
+    store = Store(tmp_path / "tasks.db")
+    ids = await left(servers, store, 4)
+    async with grouped(servers, store=store) as group:
+        claims, taken = group.claims(limit=6), list[Any]()
+
+        async def read() -> None:
+            async for task in claims:
+                taken.append(task)
+
+        async with anyio.create_task_group() as readers:
+            for _ in range(3):
+                readers.start_soon(read)
+            await until(lambda: len(taken) >= 6)
+            await settle()
+            assert len(taken) == 6
+            for server in servers.values():
+                for task in server.tasks.values():
+                    task.complete("done")
+            for each in taken[:2]:
+                await each.result()
+            await until(lambda: len(taken) == len(ids))
+            await claims.aclose()
+            readers.cancel_scope.cancel()
+    assert sorted(task.task_id for task in taken) == sorted(ids)
+
+
+async def until(came: Callable[[], bool]) -> None:
+    """Wait until something has come."""
+    with anyio.fail_after(LIMIT):
+        while not came():
+            await anyio.sleep(0.01)
