@@ -3,8 +3,8 @@
 The task belongs to the client that opened the writer, not to a caller: a caller that waits can be cancelled, and must
 not end the writes of others.
 
-A transaction costs the processor as much as 10 to 20 writes, so a write waits a moment for others while other calls are
-under way (`Company`). The write of a lone call waits for nobody.
+A transaction costs the processor as much as 20 to 50 writes, so a write waits a moment for others while other calls are
+under way (`Company`), and longer while writes keep coming. The write of a lone call waits for nobody.
 """
 
 from __future__ import annotations
@@ -33,7 +33,11 @@ _AT_ONCE = 500
 _EACH_SECONDS = 0.0003
 """Seconds that a write waits for each other call under way. A call takes the client's processor for about a
 millisecond, so the client reads the next answers meanwhile."""
-_LONGEST_SECONDS = 0.01
+_STEP_SECONDS = 0.01
+"""Seconds that a write waits at most if few others come."""
+_STREAM = 4
+"""So many writes within a step are a stream, for which the transaction waits another step."""
+_LONGEST_SECONDS = 0.05
 """Seconds that a write waits at most. With more, the transactions cost hardly less."""
 
 
@@ -51,8 +55,8 @@ class Company:
 
     @property
     def seconds(self) -> float:
-        """How long a write waits for the writes of other calls."""
-        return min((self._calls - 1) * _EACH_SECONDS, _LONGEST_SECONDS) if self._calls > 1 else 0.0
+        """How long a write waits for those of other calls."""
+        return min((self._calls - 1) * _EACH_SECONDS, _STEP_SECONDS) if self._calls > 1 else 0.0
 
 
 @define(eq=False)
@@ -79,6 +83,10 @@ class _Batch:
     done: anyio.Event = field(factory=anyio.Event)
     """Set when every write is settled."""
     began: bool = False
+    seen: float = math.inf
+    """How many writes there were at the latest look at the batch; infinity before the first look."""
+    latest: float = -math.inf
+    """Until when the batch may be put off."""
 
 
 class Writer:
@@ -95,6 +103,8 @@ class Writer:
         """The queued writes. New writes are added to the last batch."""
         self._due = math.inf
         """When the first batch is to be carried out, by the event loop's clock; minus infinity means at once."""
+        self._stream_until = -math.inf
+        """Until when writes probably come as a stream, as the latest batch showed."""
         self._wake = anyio.Event()
         self._stopping = False
         self._ended = False
@@ -125,7 +135,7 @@ class Writer:
         """Carry out a write together with the next one, or within `LAZY_SECONDS`. It may be lost with the process, or
         if the store is away; see `soon` for `lost`."""
         if not self._ended:
-            self._add(_Entry(write, lost=lost), anyio.current_time() + LAZY_SECONDS)
+            self._add(_Entry(write, lost=lost), LAZY_SECONDS)
 
     def soon(
         self, write: Write[AnswerT], told: Callable[[AnswerT], None] | None = None, lost: Lost | None = None
@@ -141,7 +151,7 @@ class Writer:
             An event that is set when the write is durable, or could not be carried out.
         """
         if not self._ended:
-            return self._add(_Entry(write, told, lost), self._soon()).done
+            return self._add(_Entry(write, told, lost), self._soon(end=True)).done
         done = anyio.Event()
         done.set()
         return done
@@ -164,31 +174,49 @@ class Writer:
                     await self._write()
             self._ended = True
 
-    def _soon(self) -> float:
-        """When a durable write is due."""
-        seconds = self.company.seconds
-        return anyio.current_time() + seconds if seconds else -math.inf
+    def _soon(self, *, end: bool = False) -> float:
+        """How many seconds a durable write waits for others.
 
-    def _add(self, entry: _Entry, due: float) -> _Batch:
+        Args:
+            end: Whether the write may be the end of a task. Ends come as a stream while no call is under way.
+        """
+        return _STEP_SECONDS if end and anyio.current_time() < self._stream_until else self.company.seconds
+
+    def _add(self, entry: _Entry, seconds: float) -> _Batch:
         if self._ended:
             raise StoreError("the client is closed, and writes nothing more to its store")
         if not self._batches or len(self._batches[-1].entries) >= _AT_ONCE:
             self._batches.append(_Batch())
         batch = self._batches[-1]
         batch.entries.append(entry)
-        if len(batch.entries) >= _AT_ONCE:
+        if not seconds or len(batch.entries) >= _AT_ONCE:
             due = -math.inf
+        else:
+            due = anyio.current_time() + seconds
         if due < self._due:
             self._due = due
+            batch.latest = due + _LONGEST_SECONDS - _STEP_SECONDS if seconds >= _STEP_SECONDS else due
             self._wake.set()
         return batch
 
     async def _until_due(self) -> None:
-        """Wait until a batch is due."""
-        while not self._stopping and self._due > anyio.current_time():
+        """Wait until a batch is due, and the stream of writes into it has ended."""
+        while not self._stopping and (self._due > anyio.current_time() or self._is_put_off()):
+            if self._batches:
+                self._batches[0].seen = len(self._batches[0].entries)
             self._wake = anyio.Event()
             with anyio.CancelScope(deadline=self._due):
                 await self._wake.wait()
+
+    def _is_put_off(self) -> bool:
+        """Put the batch that is due off by a step, if its writes may wait that long and many came lately."""
+        if self._due == -math.inf or not self._batches:
+            return False
+        batch, now = self._batches[0], anyio.current_time()
+        if len(batch.entries) - batch.seen < _STREAM or now >= batch.latest:
+            return False
+        self._due = min(now + _STEP_SECONDS, batch.latest)
+        return True
 
     async def _write(self) -> None:
         """Carry out the first batch."""
@@ -210,6 +238,8 @@ class Writer:
                 )
                 each.done.set()
             raise
+        if len(batch.entries) >= _STREAM:
+            self._stream_until = anyio.current_time() + 2 * _STEP_SECONDS
         batch.done.set()
 
     async def _carry_out(self, batch: Sequence[_Entry]) -> None:
