@@ -189,10 +189,8 @@ class Writer:
             self._batches.append(_Batch())
         batch = self._batches[-1]
         batch.entries.append(entry)
-        if not seconds or len(batch.entries) >= _AT_ONCE:
-            due = -math.inf
-        else:
-            due = anyio.current_time() + seconds
+        at_once = not seconds or len(batch.entries) >= _AT_ONCE
+        due = -math.inf if at_once else anyio.current_time() + seconds
         if due < self._due:
             self._due = due
             batch.latest = due + _LONGEST_SECONDS - _STEP_SECONDS if seconds >= _STEP_SECONDS else due
@@ -215,7 +213,7 @@ class Writer:
         batch, now = self._batches[0], anyio.current_time()
         if len(batch.entries) - batch.seen < _STREAM or now >= batch.latest:
             return False
-        self._due = min(now + _STEP_SECONDS, batch.latest)
+        self._due, self._stream_until = min(now + _STEP_SECONDS, batch.latest), now + 2 * _STEP_SECONDS
         return True
 
     async def _write(self) -> None:
@@ -227,6 +225,9 @@ class Writer:
         if self._batches:
             self._due = -math.inf
         batch.began = True
+        is_stream = len(batch.entries) >= _STREAM
+        if is_stream:
+            self._stream_until = math.inf
         try:
             if batch.entries:
                 await self._carry_out(batch.entries)
@@ -238,7 +239,7 @@ class Writer:
                 )
                 each.done.set()
             raise
-        if len(batch.entries) >= _STREAM:
+        if is_stream:
             self._stream_until = anyio.current_time() + 2 * _STEP_SECONDS
         batch.done.set()
 

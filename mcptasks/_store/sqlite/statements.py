@@ -1,7 +1,7 @@
 """Statements of the shared SQL in the form for SQLite: for one row, and for many rows at once. Pure.
 
-A statement for many rows is worth its words: the thread of the store gives up Python's lock (GIL) in each statement, and
-waits for the lock after it while the event loop is busy.
+The thread of a store gives up Python's lock (GIL) in each statement, and waits for the lock after it while the event
+loop is busy. Therefore many rows are written by few statements.
 """
 
 from __future__ import annotations
