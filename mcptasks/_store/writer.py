@@ -33,6 +33,8 @@ _AT_ONCE = 500
 _EACH_SECONDS = 0.0003
 """Seconds that a write waits for each other call under way. A call takes the client's processor for about a
 millisecond, so the client reads the next answers meanwhile."""
+_END_SECONDS = 0.0015
+"""Seconds that the end of a task waits for each end that was written just before."""
 _STEP_SECONDS = 0.01
 """Seconds that a write waits at most if few others come."""
 _STREAM = 4
@@ -87,6 +89,8 @@ class _Batch:
     """How many writes there were at the latest look at the batch; infinity before the first look."""
     latest: float = -math.inf
     """Until when the batch may be put off."""
+    ends: int = 0
+    """How many of the writes may be ends of tasks."""
 
 
 class Writer:
@@ -103,8 +107,8 @@ class Writer:
         """The queued writes. New writes are added to the last batch."""
         self._due = math.inf
         """When the first batch is to be carried out, by the event loop's clock; minus infinity means at once."""
-        self._stream_until = -math.inf
-        """Until when writes probably come as a stream, as the latest batch showed."""
+        self._ends, self._ends_until = 0, -math.inf
+        """How many ends of tasks the latest batch had, and until when that tells how many come."""
         self._wake = anyio.Event()
         self._stopping = False
         self._ended = False
@@ -151,7 +155,9 @@ class Writer:
             An event that is set when the write is durable, or could not be carried out.
         """
         if not self._ended:
-            return self._add(_Entry(write, told, lost), self._soon(end=True)).done
+            batch = self._add(_Entry(write, told, lost), self._soon(end=True))
+            batch.ends += 1
+            return batch.done
         done = anyio.Event()
         done.set()
         return done
@@ -178,9 +184,12 @@ class Writer:
         """How many seconds a durable write waits for others.
 
         Args:
-            end: Whether the write may be the end of a task. Ends come as a stream while no call is under way.
+            end: Whether the write may be the end of a task. No call needs to be under way then, so the write waits the
+                longer the more ends came just before.
         """
-        return _STEP_SECONDS if end and anyio.current_time() < self._stream_until else self.company.seconds
+        if end and self._ends and anyio.current_time() < self._ends_until:
+            return min(self._ends * _END_SECONDS, _STEP_SECONDS)
+        return self.company.seconds
 
     def _add(self, entry: _Entry, seconds: float) -> _Batch:
         if self._ended:
@@ -213,7 +222,7 @@ class Writer:
         batch, now = self._batches[0], anyio.current_time()
         if len(batch.entries) - batch.seen < _STREAM or now >= batch.latest:
             return False
-        self._due, self._stream_until = min(now + _STEP_SECONDS, batch.latest), now + 2 * _STEP_SECONDS
+        self._due, self._ends_until = min(now + _STEP_SECONDS, batch.latest), now + 2 * _STEP_SECONDS
         return True
 
     async def _write(self) -> None:
@@ -225,9 +234,7 @@ class Writer:
         if self._batches:
             self._due = -math.inf
         batch.began = True
-        is_stream = len(batch.entries) >= _STREAM
-        if is_stream:
-            self._stream_until = math.inf
+        self._ends, self._ends_until = batch.ends, math.inf
         try:
             if batch.entries:
                 await self._carry_out(batch.entries)
@@ -239,8 +246,7 @@ class Writer:
                 )
                 each.done.set()
             raise
-        if is_stream:
-            self._stream_until = anyio.current_time() + 2 * _STEP_SECONDS
+        self._ends_until = anyio.current_time() + 2 * _STEP_SECONDS
         batch.done.set()
 
     async def _carry_out(self, batch: Sequence[_Entry]) -> None:

@@ -1,4 +1,4 @@
-"""Statements in SQLite's dialect, and SQLite's errors in our words."""
+"""A connection for the shared SQL, and SQLite's errors in our words."""
 
 from __future__ import annotations
 
