@@ -3,8 +3,8 @@
 The task belongs to the client that opened the writer, not to a caller: a caller that waits can be cancelled, and must
 not end the writes of others.
 
-A transaction costs the processor as much as 10 to 20 writes, so a write waits a moment for others while other calls are
-under way (`Company`). The write of a lone call waits for nobody.
+A transaction costs the processor as much as 20 to 50 writes, so a write waits a moment for others while other calls are
+under way (`Company`), and longer while writes keep coming. The write of a lone call waits for nobody.
 """
 
 from __future__ import annotations
@@ -33,7 +33,13 @@ _AT_ONCE = 500
 _EACH_SECONDS = 0.0003
 """Seconds that a write waits for each other call under way. A call takes the client's processor for about a
 millisecond, so the client reads the next answers meanwhile."""
-_LONGEST_SECONDS = 0.01
+_END_SECONDS = 0.0015
+"""Seconds that the end of a task waits for each end that was written just before."""
+_STEP_SECONDS = 0.01
+"""Seconds that a write waits at most if few others come."""
+_STREAM = 4
+"""So many writes within a step are a stream, for which the transaction waits another step."""
+_LONGEST_SECONDS = 0.05
 """Seconds that a write waits at most. With more, the transactions cost hardly less."""
 
 
@@ -51,8 +57,8 @@ class Company:
 
     @property
     def seconds(self) -> float:
-        """How long a write waits for the writes of other calls."""
-        return min((self._calls - 1) * _EACH_SECONDS, _LONGEST_SECONDS) if self._calls > 1 else 0.0
+        """How long a write waits for those of other calls."""
+        return min((self._calls - 1) * _EACH_SECONDS, _STEP_SECONDS) if self._calls > 1 else 0.0
 
 
 @define(eq=False)
@@ -79,6 +85,12 @@ class _Batch:
     done: anyio.Event = field(factory=anyio.Event)
     """Set when every write is settled."""
     began: bool = False
+    seen: float = math.inf
+    """How many writes there were at the latest look at the batch; infinity before the first look."""
+    latest: float = -math.inf
+    """Until when the batch may be put off."""
+    ends: int = 0
+    """How many of the writes may be ends of tasks."""
 
 
 class Writer:
@@ -95,6 +107,8 @@ class Writer:
         """The queued writes. New writes are added to the last batch."""
         self._due = math.inf
         """When the first batch is to be carried out, by the event loop's clock; minus infinity means at once."""
+        self._ends, self._ends_until = 0, -math.inf
+        """How many ends of tasks the latest batch had, and until when that tells how many come."""
         self._wake = anyio.Event()
         self._stopping = False
         self._ended = False
@@ -125,7 +139,7 @@ class Writer:
         """Carry out a write together with the next one, or within `LAZY_SECONDS`. It may be lost with the process, or
         if the store is away; see `soon` for `lost`."""
         if not self._ended:
-            self._add(_Entry(write, lost=lost), anyio.current_time() + LAZY_SECONDS)
+            self._add(_Entry(write, lost=lost), LAZY_SECONDS)
 
     def soon(
         self, write: Write[AnswerT], told: Callable[[AnswerT], None] | None = None, lost: Lost | None = None
@@ -141,7 +155,9 @@ class Writer:
             An event that is set when the write is durable, or could not be carried out.
         """
         if not self._ended:
-            return self._add(_Entry(write, told, lost), self._soon()).done
+            batch = self._add(_Entry(write, told, lost), self._soon(end=True))
+            batch.ends += 1
+            return batch.done
         done = anyio.Event()
         done.set()
         return done
@@ -164,31 +180,50 @@ class Writer:
                     await self._write()
             self._ended = True
 
-    def _soon(self) -> float:
-        """When a durable write is due."""
-        seconds = self.company.seconds
-        return anyio.current_time() + seconds if seconds else -math.inf
+    def _soon(self, *, end: bool = False) -> float:
+        """How many seconds a durable write waits for others.
 
-    def _add(self, entry: _Entry, due: float) -> _Batch:
+        Args:
+            end: Whether the write may be the end of a task. No call needs to be under way then, so the write waits the
+                longer the more ends came just before.
+        """
+        if end and self._ends and anyio.current_time() < self._ends_until:
+            return min(self._ends * _END_SECONDS, _STEP_SECONDS)
+        return self.company.seconds
+
+    def _add(self, entry: _Entry, seconds: float) -> _Batch:
         if self._ended:
             raise StoreError("the client is closed, and writes nothing more to its store")
         if not self._batches or len(self._batches[-1].entries) >= _AT_ONCE:
             self._batches.append(_Batch())
         batch = self._batches[-1]
         batch.entries.append(entry)
-        if len(batch.entries) >= _AT_ONCE:
-            due = -math.inf
+        at_once = not seconds or len(batch.entries) >= _AT_ONCE
+        due = -math.inf if at_once else anyio.current_time() + seconds
         if due < self._due:
             self._due = due
+            batch.latest = due + _LONGEST_SECONDS - _STEP_SECONDS if seconds >= _STEP_SECONDS else due
             self._wake.set()
         return batch
 
     async def _until_due(self) -> None:
-        """Wait until a batch is due."""
-        while not self._stopping and self._due > anyio.current_time():
+        """Wait until a batch is due, and the stream of writes into it has ended."""
+        while not self._stopping and (self._due > anyio.current_time() or self._is_put_off()):
+            if self._batches:
+                self._batches[0].seen = len(self._batches[0].entries)
             self._wake = anyio.Event()
             with anyio.CancelScope(deadline=self._due):
                 await self._wake.wait()
+
+    def _is_put_off(self) -> bool:
+        """Put the batch that is due off by a step, if its writes may wait that long and many came lately."""
+        if self._due == -math.inf or not self._batches:
+            return False
+        batch, now = self._batches[0], anyio.current_time()
+        if len(batch.entries) - batch.seen < _STREAM or now >= batch.latest:
+            return False
+        self._due, self._ends_until = min(now + _STEP_SECONDS, batch.latest), now + 2 * _STEP_SECONDS
+        return True
 
     async def _write(self) -> None:
         """Carry out the first batch."""
@@ -199,6 +234,7 @@ class Writer:
         if self._batches:
             self._due = -math.inf
         batch.began = True
+        self._ends, self._ends_until = batch.ends, math.inf
         try:
             if batch.entries:
                 await self._carry_out(batch.entries)
@@ -210,6 +246,7 @@ class Writer:
                 )
                 each.done.set()
             raise
+        self._ends_until = anyio.current_time() + 2 * _STEP_SECONDS
         batch.done.set()
 
     async def _carry_out(self, batch: Sequence[_Entry]) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from anyio import create_task_group, to_thread, wait_all_tasks_blocked
+from attrs import evolve
 
 from mcptasks._core.exceptions import StoreError
 from mcptasks._store.backend import Backend
@@ -32,7 +34,20 @@ from mcptasks._store.writes import (
     Uncertain,
     Write,
 )
-from tests.helpers.stores import ENDPOINT, LATER, NOW, Place, alive, created, do, intend, intended, owner, row
+from tests.helpers.stores import (
+    ENDPOINT,
+    LATER,
+    NOW,
+    Place,
+    alive,
+    created,
+    do,
+    file_backend,
+    intend,
+    intended,
+    owner,
+    row,
+)
 
 
 def test_an_intent_is_there_before_the_answer(place: Place) -> None:
@@ -370,6 +385,53 @@ async def test_the_writes_of_others_do_not_fail(backend: Backend, kind: str) -> 
     assert results.count(True) == 1
     assert len(results) == 21
     assert {each.id for each in backend.rows(Query())} == {write.id for write in calls}
+
+
+@pytest.mark.parametrize("odd", [0, 50, 99])
+def test_many_writes_of_a_kind_are_answered_each(backend: Backend, odd: int) -> None:
+    """Of a hundred calls that are written together, the one whose key is taken gets the earlier record. Of the ends
+    of a hundred calls, the one whose lease is lost is refused, and the others are recorded, each with its own words."""
+    alive(backend)
+    first = intended(backend, key="k")
+    calls = [Intend(id=new_id(), owner="one", endpoint=ENDPOINT, at=NOW, name=f"{place}") for place in range(100)]
+    calls[odd] = evolve(calls[odd], key="k")
+    answers = backend.apply(calls)
+    assert [place for place, each in enumerate(answers) if each.held is None] == [odd]
+    assert answers[odd].row.id == first.id
+    assert len(backend.rows(Query())) == 100
+    held = [first if each.held is None else each.held for each in answers]
+    held[odd] = evolve(held[odd], fence=7)
+    ends = [Immediate(held=each, at=NOW, error=b"%d" % place) for place, each in enumerate(held)]
+    assert backend.apply(ends) == [place != odd for place in range(100)]
+    found = {each.id: each for each in backend.rows(Query())}
+    assert [found[each.id].phase for each in held] == [
+        "intended" if place == odd else "immediate" for place in range(100)
+    ]
+    assert [found[each.id].error for each in held] == [None if place == odd else b"%d" % place for place in range(100)]
+
+
+def test_two_statuses_of_one_task_in_a_batch(backend: Backend) -> None:
+    """The later one stays, also among so many others that they are written together."""
+    alive(backend)
+    many = [created(backend, task_id=f"t{place}") for place in range(20)]
+    statuses = [StatusSeen(held=each, at=NOW, status="working") for each in many]
+    statuses[8:8] = [StatusSeen(held=many[3], at=NOW, status="input_required")]
+    assert backend.apply(statuses) == [True] * 21
+    assert row(backend, many[3]).status == "input_required"
+
+
+def test_many_writes_are_few_statements(tmp_path: Path) -> None:
+    """In SQLite the thread gives up the GIL in each statement, and waits for it as long as the event loop is busy."""
+    backend, seen = file_backend(tmp_path / "tasks.db"), list[str]()
+    alive(backend)
+    loose: Any = backend
+    loose._current().raw.set_trace_callback(seen.append)
+    held = [
+        each.held
+        for each in backend.apply([Intend(id=new_id(), owner="one", endpoint=ENDPOINT, at=NOW) for _ in range(500)])
+    ]
+    backend.apply([Immediate(held=each, at=NOW) for each in held])
+    assert len([each for each in seen if each.startswith(("INSERT", "UPDATE"))]) <= 2 * 15
 
 
 def test_what_is_carried_out_together() -> None:

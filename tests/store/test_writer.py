@@ -130,6 +130,70 @@ async def test_a_write_waits_for_company() -> None:
         writer.stop()
 
 
+@pytest.mark.anyio
+@on_frozen_clocks
+async def test_a_stream_of_writes_shares_a_transaction() -> None:
+    """While writes keep coming and many calls are under way, the transaction waits for further ones, up to 50 ms. Once
+    few come, it is carried out."""
+    database = Database()
+    writer, waits = Writer(database.apply), list[float]()
+
+    async def commit(name: str) -> None:
+        begun = anyio.current_time()
+        await writer.commit(write(name))
+        waits.append(anyio.current_time() - begun)
+
+    async def stream(milliseconds: int) -> None:
+        async with anyio.create_task_group() as callers:
+            for number in range(milliseconds):
+                callers.start_soon(commit, f"{number}")
+                await anyio.sleep(0.001)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(writer.run)
+        with ExitStack() as stack:
+            for _ in range(200):
+                stack.enter_context(writer.company)
+            await stream(200)
+            assert len(database.batches) <= 5
+            assert max(waits) == pytest.approx(0.05, abs=0.0015)
+            waits.clear()
+            await anyio.sleep(1)
+            await stream(25)
+            assert max(waits) < 0.05
+            waits.clear()
+            await anyio.sleep(1)
+            async with anyio.create_task_group() as callers:
+                for number in range(20):
+                    callers.start_soon(commit, f"{number}")
+            assert max(waits) == pytest.approx(0.01)
+        writer.stop()
+
+
+@pytest.mark.anyio
+@on_frozen_clocks
+async def test_ends_of_tasks_come_as_a_stream() -> None:
+    """No call is under way when tasks end. Their ends share transactions once several came together; the end of a lone
+    task waits for nobody."""
+    database = Database(0.005)
+    writer = Writer(database.apply)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(writer.run)
+        begun = anyio.current_time()
+        await writer.soon(write("lone")).wait()
+        assert anyio.current_time() - begun == pytest.approx(0.005)
+        for number in range(200):
+            writer.soon(write(f"{number}"))
+            await anyio.sleep(0.001)
+        await writer.soon(write("last")).wait()
+        assert len(database.batches) <= 15
+        await anyio.sleep(1)
+        begun = anyio.current_time()
+        await writer.soon(write("lone")).wait()
+        assert anyio.current_time() - begun == pytest.approx(0.005)
+        writer.stop()
+
+
 @each_loop
 def test_a_caller_that_is_cancelled_in_the_queue(loop: str) -> None:
     """Its write is left out; those of others are carried out. What has begun is finished."""
