@@ -111,10 +111,13 @@ async def test_stdio_server_that_dies(warm_servers: WarmServers, number: int, an
 
 @every_generation
 async def test_who_only_waits_learns_that_a_stdio_server_died(
-    number: int, anyio_backend: object, tmp_path: Path
+    warm_servers: WarmServers, number: int, anyio_backend_name: str, tmp_path: Path
 ) -> None:
-    """The end of a subprocess wakes a wait though nothing else is asked and no look is due for an hour."""
-    parameters = over_stdio(number).target
+    """The end of a subprocess wakes a wait though nothing else is asked and no look is due for an hour.
+
+    On asyncio the subprocess is the Python that imports fastmcp, as in a user's program."""
+    fresh = anyio_backend_name == "asyncio"
+    parameters = over_stdio(number).target if fresh else await anyio.to_thread.run_sync(warm_servers.over_stdio, number)
     assert isinstance(parameters, StdioServerParameters)
     pid = tmp_path / "pid"
     script = f'echo $$ > "{pid}"; exec "$0" "$@"'
