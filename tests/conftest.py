@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import gc
 import importlib
+import itertools
 import os
 from collections.abc import Generator
 from contextlib import suppress
@@ -30,6 +31,8 @@ ALONE = tuple(
     )
 )
 """Where the processor is kept busy, or what matters is how soon something happens."""
+SLOW_BY_PLACE = frozenset({TESTS / "client", INTEROP, TESTING})
+"""Where the mark that makes a test slow need not stand in its file: the place gives it, or the fixture `world`."""
 INTERPRETER = (TESTS / "portal", TESTS / "notebooks")
 """Threads, signals, forks, the end of a program, notebooks: what a Python may do in its own way. All of these tests run
 on the oldest Python and on the newest."""
@@ -72,10 +75,11 @@ def _read_a_share(config: pytest.Config) -> None:
     through the modules in one order would each rewrite all of them, which is half of the time of reading.
     """
     worker = getattr(config, "workerinput", None)
-    if worker is None or config.args != config.getini("testpaths") or _only_alone(config.option.markexpr):
+    if worker is None or config.args != config.getini("testpaths") or _needs(config.option.markexpr, {"alone"}):
         return
     number = int(worker["workerid"].removeprefix("gw"))
-    for path in sorted(TESTS.rglob("test_*.py"))[number :: worker["workercount"]]:
+    found = (path for path in sorted(TESTS.rglob("test_*.py")) if not pytest_ignore_collect(path, config))
+    for path in list(found)[number :: worker["workercount"]]:
         name = ".".join(path.relative_to(TESTS.parent).with_suffix("").parts)
         # pytest imports what is not there yet, and reports what it fails of.
         with suppress(Exception, pytest.skip.Exception):
@@ -83,20 +87,44 @@ def _read_a_share(config: pytest.Config) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out the thousands of tests that `-m "alone and ..."` cannot choose: reading them takes a process 12 s."""
-    if not _only_alone(config.option.markexpr):
-        return None
-    near = any(collection_path in (place, *place.parents) or place in collection_path.parents for place in ALONE)
-    return None if near else True
+    """Leave out the thousands of tests that `-m` cannot choose: reading all tests takes a process 8 s.
+
+    For `-m "alone and ..."` these are the files of other places, and for `-m "... (slow or interop)"` those that do not
+    have the word."""
+    if _needs(config.option.markexpr, {"alone"}):
+        near = any(collection_path in (place, *place.parents) or place in collection_path.parents for place in ALONE)
+        return None if near else True
+    if _needs(config.option.markexpr, {"slow", "interop"}) and _says_what_is_slow(collection_path):
+        return None if "slow" in collection_path.read_text(encoding="utf-8") else True
+    return None
 
 
-def _only_alone(chosen: str) -> bool:
-    """Whether an expression of marks chooses nothing that is not marked `alone`."""
-    match ast.parse(chosen.strip() or "all", mode="eval").body:
-        case ast.Name(id="alone") | ast.BoolOp(op=ast.And(), values=[ast.Name(id="alone"), *_]):
-            return True
+def _says_what_is_slow(path: Path) -> bool:
+    """Whether this is a file of tests whose slow ones are marked in the file itself."""
+    return path.match("test_*.py") and SLOW_BY_PLACE.isdisjoint(path.parents)
+
+
+def _needs(chosen: str, marks: set[str]) -> bool:
+    """Whether an expression of marks chooses nothing that has none of these marks."""
+    expression = ast.parse(chosen.strip() or "all", mode="eval").body
+    others = {node.id for node in ast.walk(expression) if isinstance(node, ast.Name)} - marks
+    given = (itertools.compress(others, which) for which in itertools.product((True, False), repeat=len(others)))
+    return not any(_chooses(expression, frozenset(names)) for names in given)
+
+
+def _chooses(expression: ast.expr, marks: frozenset[str]) -> bool:
+    """Whether an expression of marks chooses a test that has these."""
+    match expression:
+        case ast.Name(id=name):
+            return name in marks
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            return not _chooses(operand, marks)
+        case ast.BoolOp(op=ast.And(), values=values):
+            return all(_chooses(value, marks) for value in values)
+        case ast.BoolOp(op=ast.Or(), values=values):
+            return any(_chooses(value, marks) for value in values)
         case _:
-            return False
+            return True
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -107,7 +135,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         for mark in marks[item.path]:
             item.add_marker(mark)
+    _check_slow(items)
     pairs.select(config, items, frozenset(path for path in marks if INTEROP in path.parents))
+
+
+def _check_slow(items: list[pytest.Item]) -> None:
+    """Fail where a run of the slow tests would leave one out, since its file does not say that it is slow."""
+    silent = {path for path in {item.path for item in items} if _says_what_is_slow(path)}
+    silent = {path for path in silent if "slow" not in path.read_text(encoding="utf-8")}
+    for item in items:
+        if item.path in silent and item.get_closest_marker("slow") is not None:
+            raise pytest.UsageError(f"{item.nodeid} is slow, and its file does not have this word")
 
 
 def _marks_of(path: Path) -> list[pytest.MarkDecorator]:

@@ -20,9 +20,9 @@ from mcptasks.testing import (
     elicit_url,
     serve_http,
 )
-from tests.helpers.command_line import home, warm
+from tests.helpers.command_line import home, stand_ins, warm
 
-__all__ = ["home", "warm"]
+__all__ = ["home", "stand_ins", "warm"]
 
 Era = Literal["modern", "legacy"]
 

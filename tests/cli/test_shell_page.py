@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from mcptasks.testing import Complete, NeedInput, TaskServer, elicit, serve_http
 from tests.helpers.command_line import Home
 from tests.helpers.documentation import ON_PAGES
 from tests.helpers.examples import Example
+from tests.helpers.stand_ins import StandIns
 
 ROOT = Path(__file__).parent.parent.parent
 JOBS = [example for example in ON_PAGES if example.page == "docs/shell.md" and example.language == "bash"][1:]
@@ -40,12 +40,11 @@ def test_there_are_ten_jobs() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("job", JOBS, ids=lambda job: f"line {job.line}")
-def test_jobs(home: Home, page_url: str, job: Example) -> None:
+def test_jobs(home: Home, stand_ins: StandIns, page_url: str, job: Example) -> None:
     """Each job runs to its end under `bash -eu`, with the address of a real server in the place of the example's."""
     programs = home.folder / "bin"
     programs.mkdir()
-    (programs / "mcptasks").write_text(f'#!/bin/sh\nexec {sys.executable} -m mcptasks "$@"\n')
-    (programs / "mcptasks").chmod(0o755)
+    stand_ins.command(programs / "mcptasks")
     # Fifty processes would take minutes here.
     source = job.source.replace("https://example.com/mcp", page_url)
     done = subprocess.run(

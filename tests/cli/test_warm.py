@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +12,7 @@ import pytest
 
 from mcptasks.testing import TaskServer
 from tests.helpers.command_line import LIMIT, Home
+from tests.helpers.stand_ins import StandIns
 from tests.helpers.warm import STDIN, Warm
 
 pytestmark = pytest.mark.slow
@@ -84,3 +86,20 @@ def test_standard_input(home: Home, url: str) -> None:
     """A command reads what it is given, however long that is."""
     for length in (1, STDIN + 1):
         assert home.run("call", url, "typed", "-", stdin=f'{{"n": 4}}{" " * length}').json == {"n": 4}
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 143)])
+def test_stand_in(
+    home: Home, stand_ins: StandIns, server: TaskServer, url: str, number: signal.Signals, code: int
+) -> None:
+    """A signal to the stand-in ends the command, and the stand-in ends as the command ends."""
+    path = home.folder / "mcptasks"
+    stand_ins.command(path)
+    with subprocess.Popen(
+        [path, "call", url, "long"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=home.variables(), text=True
+    ) as run:
+        server.next_task_blocking(LIMIT)
+        run.send_signal(number)
+        # The command alone holds the other end: this is over when the command is.
+        run.communicate(timeout=LIMIT)
+    assert run.returncode == code

@@ -25,6 +25,7 @@ import pyte
 import pytest
 from attrs import define, field, frozen
 
+from tests.helpers.stand_ins import StandIns
 from tests.helpers.warm import STDIN, Running, Warm
 
 LIMIT = 180.0
@@ -128,6 +129,13 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
 
     What a start itself does is tested with `COMMAND`."""
     with Warm(Home(tmp_path_factory.mktemp("warm")).variables()) as found:
+        yield found
+
+
+@pytest.fixture
+def stand_ins(warm: Warm) -> Iterator[StandIns]:
+    """What forks those that other programs start."""
+    with StandIns(warm) as found:
         yield found
 
 

@@ -28,10 +28,10 @@ STDIN = 32_768
 """Bytes that a pipe holds for a command that does not read yet; half of what Linux grants."""
 
 _PROGRAM = """
-import fcntl, gc, importlib, json, os, pkgutil, select, signal, socket, sys, termios, threading
+import fcntl, gc, importlib, json, os, pkgutil, runpy, select, signal, socket, sys, termios, threading
 import anyio._backends._asyncio, anyio._core._signals, mcp, rich.console, rich.live, rich.text
 import httpcore2._backends.anyio, opentelemetry.metrics, trio, truststore
-import mcptasks
+import mcptasks, mcptasks.testing
 from mcptasks.__main__ import main
 
 for room in ("core", "wire", "store", "transport", "telemetry", "engine", "async", "cli"):
@@ -65,10 +65,11 @@ def become(job, streams):
     sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", closefd=False)
     sys.stdout = sys.__stdout__ = open(1, "w", encoding="utf-8", closefd=False)
     sys.stderr = sys.__stderr__ = open(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
-    sys.argv = ["mcptasks", *job["words"]]
+    sys.argv = [job["script"] or "mcptasks", *job["words"]]
+    return job["script"]
 
 def next_command():
-    "Fork for each job; return in the fork."
+    "Fork for each job; return in the fork what it is to run, None for the command line."
     while True:
         ready, _, _ = select.select([jobs, woken], [], [])
         if woken in ready:
@@ -78,6 +79,9 @@ def next_command():
             data, given, _, _ = socket.recv_fds(jobs, 1 << 20, 4)
             if not data:
                 os._exit(0)
+            if data == b"?":
+                jobs.send(b".")
+                continue
             *streams, report = given
             pid = os.fork()
             if pid == 0:
@@ -99,8 +103,10 @@ woken, wakes = socket.socketpair()
 wakes.setblocking(False)
 signal.set_wakeup_fd(wakes.fileno(), warn_on_full_buffer=False)
 signal.signal(signal.SIGCHLD, lambda *_: None)
-next_command()
-sys.exit(main())
+script = next_command()
+if script is None:
+    sys.exit(main())
+runpy.run_path(script, run_name="__main__")
 """
 
 
@@ -219,12 +225,24 @@ class Warm:
                 )
         return self._jobs
 
+    def ready(self) -> None:
+        """Wait until the process has imported everything, so that a limit of a test is not spent on that."""
+        with self._turn:
+            jobs = self._started()
+            jobs.send(b"?")
+            assert jobs.recv(1) == b"."
+
     def suits(self, environ: Mapping[str, str]) -> bool:
         """Whether a fresh Python would start with this environment as the forking process has started."""
         return _of_the_start(environ) == _of_the_start(self._environ)
 
     def start(
-        self, words: Sequence[str], environ: Mapping[str, str], folder: Path, streams: tuple[int, int, int]
+        self,
+        words: Sequence[str],
+        environ: Mapping[str, str],
+        folder: Path,
+        streams: tuple[int, int, int],
+        script: str | None = None,
     ) -> Running:
         """Start a command.
 
@@ -233,8 +251,9 @@ class Warm:
             environ: The environment.
             folder: The working directory.
             streams: Standard input, output and error.
+            script: The Python file that runs instead of the command line.
         """
-        return Running(self._send(words, environ, folder, streams))
+        return Running(self._send(words, environ, folder, streams, script))
 
     def start_in_pipes(
         self, words: Sequence[str], environ: Mapping[str, str], folder: Path, stdin: bytes | None = None
@@ -265,10 +284,17 @@ class Warm:
         return Running(report, stdout, stderr)
 
     def _send(
-        self, words: Sequence[str], environ: Mapping[str, str], folder: Path, streams: tuple[int, int, int]
+        self,
+        words: Sequence[str],
+        environ: Mapping[str, str],
+        folder: Path,
+        streams: tuple[int, int, int],
+        script: str | None = None,
     ) -> int:
         """Have a command started, and return the end of the pipe on which its id and its end are said."""
-        job = json.dumps({"words": list(words), "environ": dict(environ), "folder": str(folder)}).encode()
+        job = json.dumps(
+            {"words": list(words), "environ": dict(environ), "folder": str(folder), "script": script}
+        ).encode()
         reads, writes = os.pipe()
         try:
             # The answer keeps two jobs of two threads apart.

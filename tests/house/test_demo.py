@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Literal
@@ -20,6 +20,10 @@ import pytest
 from mcptasks.__main__ import main
 from mcptasks.sync import Client
 from mcptasks.testing import Complete, NeedInput, TaskServer, Working, elicit, serve_http
+from tests.helpers.command_line import Home, home, warm
+from tests.helpers.warm import Running
+
+__all__ = ["home", "warm"]
 
 # A shell has its background jobs ignore SIGINT, and Python leaves that as it is.
 MAIN = """
@@ -53,18 +57,22 @@ def url(server: TaskServer) -> Iterator[str]:
         yield found
 
 
-def pressed(arguments: list[str], at: str) -> list[str]:
-    """Run the command, press Ctrl-C when it says something, and return what it then says on stderr."""
-    command = [sys.executable, "-u", "-W", "error", "-c", MAIN, "demo", *arguments]
+def fresh(*arguments: str) -> subprocess.Popen[str]:
+    """Start the command as a program of its own, in pipes."""
     # In a session of its own, so that the signal reaches the command and nobody else.
-    with subprocess.Popen(
-        command,
+    return subprocess.Popen(
+        [sys.executable, "-u", "-W", "error", "-c", MAIN, *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-    ) as run:
+    )
+
+
+def pressed(start: Callable[..., subprocess.Popen[str] | Running], arguments: list[str], at: str) -> list[str]:
+    """Run the command, press Ctrl-C when it says something, and return what it then says on stderr."""
+    with start("demo", *arguments) as run:
         limit = threading.Timer(300, run.kill)
         limit.start()
         try:
@@ -82,9 +90,9 @@ def pressed(arguments: list[str], at: str) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_interrupted_task(server: TaskServer, url: str, backend: str) -> None:
+def test_interrupted_task(home: Home, server: TaskServer, url: str, backend: str) -> None:
     """After Ctrl-C the task of a server behind a URL works on, and the printed Python takes it up."""
-    first, _, *program = pressed(["--tool", "long", "--backend", backend, url], "meanwhile")
+    first, _, *program = pressed(home.start, ["--tool", "long", "--backend", backend, url], "meanwhile")
     (task,) = server.tasks.values()
     assert first == f"stopped; the work was not cancelled: the server has it as task {task.task_id}"
     assert task.status == "working"
@@ -96,18 +104,20 @@ def test_interrupted_task(server: TaskServer, url: str, backend: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_interrupted_subprocess(backend: str) -> None:
+def test_interrupted_subprocess(home: Home, backend: str) -> None:
     """A server that the command started has ended with it; so has the demo's own."""
     slow = ["--backend", backend, "--arguments", '{"duration": 60}']
-    assert pressed(slow, "step 1") == [
+    assert pressed(home.start, slow, "step 1") == [
         "stopped; the demo's own server was started by this command and has ended with it, and so has the work there"
     ]
     (line,) = pressed(
+        home.start,
         [*slow, "--tool", "slow_computation", "--", sys.executable, "-m", "mcptasks.testing", "--transport", "stdio"],
         "step 1",
     )
     assert "was started by this command and has ended with it" in line
     said = pressed(
+        home.start,
         [
             *slow,
             "--tool",
@@ -130,10 +140,10 @@ def test_interrupted_subprocess(backend: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_interrupted_opening(backend: str) -> None:
-    """Ctrl-C while a server says nothing: no work was begun."""
+    """Ctrl-C while a server says nothing: no work was begun. The command is a fresh Python, as a user starts it."""
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/mcp"
-        said = pressed(["--backend", backend, url], f"connecting to {url}")
+        said = pressed(fresh, ["--backend", backend, url], f"connecting to {url}")
     assert said == [f"stopped while connecting to {url}; no work was begun"]
 
 

@@ -2,7 +2,9 @@
 
 The first test that asks for a server starts the server, and all tests of this folder share it. It is killed when the
 process goes on to tests of other folders, since an idle server takes 1 to 2 % of a core. A test that stops or
-restarts a server asks `restartable` for one of its own. The report of a failing test shows what the servers logged.
+restarts a server asks `restartable` for one of its own. Servers are forked from a process that has imported fastmcp
+(`warm_servers.py`), except where a test is about the end of a server over stdio. The report of a failing test shows
+what the servers logged.
 """
 
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
@@ -14,7 +16,8 @@ import pytest
 from mcptasks import Client
 from tests.interop.fault_proxy import FaultProxy
 from tests.interop.processes import GENERATIONS, HttpServer
-from tests.interop.targets import START, FastMcp, at_url, over_stdio
+from tests.interop.targets import START, FastMcp, at_url
+from tests.interop.warm_servers import WarmServers
 
 HERE = Path(__file__).parent
 StartServer = Callable[[int], HttpServer]
@@ -67,15 +70,27 @@ def live_servers(pytestconfig: pytest.Config) -> list[HttpServer]:
     return pytestconfig.stash.setdefault(_live, [])
 
 
+@pytest.fixture(scope="session")
+def warm_servers(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[WarmServers]:
+    """What forks servers; all processes of a run share it."""
+    own = tmp_path_factory.getbasetemp()
+    # The temporary folder of each of several processes lies in that of the run.
+    run = own.parent if hasattr(pytestconfig, "workerinput") else own
+    with WarmServers(run / "warm-servers") as found:
+        yield found
+
+
 class SharedServers:
     """One server of each generation, started on first use, until `end`.
 
     Args:
         logs: The folder for their logs.
         live: The server processes that run now; the servers of this object are added.
+        warm: Forks them.
     """
 
-    def __init__(self, logs: Path, live: list[HttpServer]) -> None:
+    def __init__(self, logs: Path, live: list[HttpServer], warm: WarmServers) -> None:
+        self._warm = warm
         self._logs = logs
         self._live = live
         self._running: dict[int, HttpServer] = {}
@@ -83,7 +98,7 @@ class SharedServers:
     def __call__(self, generation: int) -> HttpServer:
         """The server of a generation."""
         if generation not in self._running:
-            server = HttpServer(generation, self._logs / f"fastmcp{generation}.log")
+            server = HttpServer(generation, self._logs / f"fastmcp{generation}.log", warm=self._warm)
             server.start()
             self._running[generation] = server
             self._live.append(server)
@@ -99,10 +114,13 @@ class SharedServers:
 
 @pytest.fixture(scope="session")
 def shared_server(
-    tmp_path_factory: pytest.TempPathFactory, live_servers: list[HttpServer], pytestconfig: pytest.Config
+    tmp_path_factory: pytest.TempPathFactory,
+    live_servers: list[HttpServer],
+    warm_servers: WarmServers,
+    pytestconfig: pytest.Config,
 ) -> Iterator[StartServer]:
     """Give the server of a generation that all tests share."""
-    servers = SharedServers(tmp_path_factory.mktemp("fastmcp-logs"), live_servers)
+    servers = SharedServers(tmp_path_factory.mktemp("fastmcp-logs"), live_servers, warm_servers)
     pytestconfig.stash[_shared] = servers
     yield servers
     servers.end()
@@ -132,28 +150,28 @@ def fastmcp_url(generation: int, shared_server: StartServer) -> str:
 
 
 @pytest.fixture(scope="module", params=("http", "stdio"))
-def fastmcp(request: pytest.FixtureRequest, generation: int) -> FastMcp:
+def fastmcp(request: pytest.FixtureRequest, generation: int, warm_servers: WarmServers) -> FastMcp:
     """Run the test on each generation over each transport."""
     if request.param == "stdio":
-        return over_stdio(generation)
+        return FastMcp(generation, "stdio", warm_servers.over_stdio(generation))
     return at_url(generation, request.getfixturevalue("fastmcp_url"))
 
 
 @pytest.fixture(scope="module")
 async def client(fastmcp: FastMcp, anyio_backend: object) -> AsyncIterator[Client]:
-    """A client that the tests of one module share, since starting a server over stdio takes seconds."""
+    """A client that the tests of one module share, since starting a server takes its time."""
     async with Client(fastmcp.target, reconnect_timeout=START) as client:
         yield client
 
 
 @pytest.fixture
-def restartable(tmp_path: Path, live_servers: list[HttpServer]) -> Iterator[StartServer]:
+def restartable(tmp_path: Path, live_servers: list[HttpServer], warm_servers: WarmServers) -> Iterator[StartServer]:
     """Start servers of this test's own, which it may interrupt, stop, kill and start again."""
     own: list[HttpServer] = []
     with ExitStack() as stack:
 
         def start(generation: int) -> HttpServer:
-            server = HttpServer(generation, tmp_path / f"fastmcp{generation}-{len(own)}.log")
+            server = HttpServer(generation, tmp_path / f"fastmcp{generation}-{len(own)}.log", warm=warm_servers)
             own.append(stack.enter_context(server))
             live_servers.append(server)
             return server

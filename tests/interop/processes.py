@@ -13,9 +13,12 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.interop.environments import server_python
+
+if TYPE_CHECKING:
+    from tests.interop.warm_servers import ForkedServer, WarmServers
 
 SERVERS = Path(__file__).parent / "servers"
 ROOT = Path(__file__).parents[2]
@@ -70,18 +73,27 @@ class HttpServer:
         log: Where its stderr goes.
         transport: "http" for Streamable HTTP, "sse" for HTTP+SSE.
         settings: Further environment variables for the process.
+        warm: Forks the process; None for a fresh Python, which further variables need.
     """
 
     def __init__(
-        self, generation: int, log: Path, transport: str = "http", settings: Mapping[str, str] | None = None
+        self,
+        generation: int,
+        log: Path,
+        transport: str = "http",
+        settings: Mapping[str, str] | None = None,
+        warm: "WarmServers | None" = None,
     ) -> None:
+        if settings and warm is not None:
+            raise ValueError("a forked server has the settings of the process that forks it")
         self._settings = settings or {}
+        self._warm = warm
         self.generation = generation
         self.transport = transport
         self.log = log
         self._port = 0
         self._url: str | None = None
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[str] | ForkedServer | None = None
         self._says: queue.Queue[str | None] = queue.Queue()
 
     @property
@@ -100,19 +112,23 @@ class HttpServer:
         """Start a process: a new one that knows of no earlier task."""
         if self._process is not None:
             raise ServerFailedError("the server runs already")
-        command = [*server_command(self.generation), "--transport", self.transport, "--port", str(self._port)]
+        arguments = ["--transport", self.transport, "--port", str(self._port)]
+        environ = {**os.environ, **server_settings(), **self._settings}
         self._says = queue.Queue()
         with self.log.open("a", encoding="utf-8") as log:
-            # A session of its own keeps Ctrl-C in the terminal from ending it under tests that still run.
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                env={**os.environ, **server_settings(), **self._settings},
-                start_new_session=True,
-            )
+            if self._warm is not None:
+                self._process = self._warm.start(self.generation, arguments, environ, log.fileno())
+            else:
+                # A session of its own keeps Ctrl-C in the terminal from ending it under tests that still run.
+                self._process = subprocess.Popen(
+                    [*server_command(self.generation), *arguments],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    text=True,
+                    env=environ,
+                    start_new_session=True,
+                )
         threading.Thread(target=_read_lines, args=(self._process, self._says), daemon=True).start()
         self._url = self._next_url()
         self._port = int(self._url.rsplit(":", 1)[1].split("/")[0])
@@ -188,14 +204,14 @@ class HttpServer:
             return None
 
 
-def _read_lines(process: "subprocess.Popen[str]", lines: "queue.Queue[str | None]") -> None:
+def _read_lines(process: "subprocess.Popen[str] | ForkedServer", lines: "queue.Queue[str | None]") -> None:
     if process.stdout is not None:
         for line in process.stdout:
             lines.put(line)
     lines.put(None)
 
 
-def _close_pipes(process: "subprocess.Popen[str]") -> None:
+def _close_pipes(process: "subprocess.Popen[str] | ForkedServer") -> None:
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:
             pipe.close()

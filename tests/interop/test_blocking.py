@@ -11,15 +11,16 @@ from collections.abc import Iterator
 import pytest
 
 from mcptasks.sync import Client, TaskCancelledError, TaskStateError, TaskTimeoutError, ToolError
-from tests.interop.targets import LONG, START, new_key, over_stdio
+from tests.interop.targets import LONG, START, new_key
+from tests.interop.warm_servers import WarmServers
 
 
 # Each transport with one kind of event loop: neither knows of the other, and test_tasks.py crosses them.
 @pytest.fixture(scope="module", params=[("http", "asyncio"), ("stdio", "trio")], ids="-".join)
-def client(request: pytest.FixtureRequest, generation: int) -> Iterator[Client]:
-    """A client that the tests of this module share, since starting a server over stdio takes seconds."""
+def client(request: pytest.FixtureRequest, generation: int, warm_servers: WarmServers) -> Iterator[Client]:
+    """A client that the tests of this module share, since starting a server takes its time."""
     transport, backend = request.param
-    target = over_stdio(generation).target if transport == "stdio" else request.getfixturevalue("fastmcp_url")
+    target = warm_servers.over_stdio(generation) if transport == "stdio" else request.getfixturevalue("fastmcp_url")
     with Client(target, backend=backend, reconnect_timeout=START) as client:
         yield client
 

@@ -8,7 +8,8 @@ import anyio
 import pytest
 
 from mcptasks import Client, InputContext, Task, TaskInputRequiredError
-from tests.interop.targets import LONG, START, FastMcp, over_stdio
+from tests.interop.targets import LONG, START, FastMcp
+from tests.interop.warm_servers import WarmServers
 
 pytestmark = pytest.mark.anyio
 both = pytest.mark.parametrize("generation", [3, 4], indirect=True)
@@ -126,9 +127,9 @@ async def test_sampling(fastmcp_url: str) -> None:
 
 
 @pytest.mark.parametrize("generation", [3], indirect=True)
-async def test_sampling_by_context(generation: int) -> None:
+async def test_sampling_by_context(generation: int, warm_servers: WarmServers) -> None:
     """The request that fastmcp's own `ctx.sample` makes in a task is answered too."""
-    target = over_stdio(generation).target
+    target = warm_servers.over_stdio(generation)
 
     def tell(_context: object, _params: object) -> str:
         return "upon a time"

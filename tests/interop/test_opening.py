@@ -9,6 +9,7 @@ import pytest
 from mcptasks import Client
 from tests.interop.processes import HttpServer
 from tests.interop.targets import LONG
+from tests.interop.warm_servers import WarmServers
 
 pytestmark = pytest.mark.anyio
 
@@ -19,9 +20,11 @@ def server(
     generation: int,
     tmp_path_factory: pytest.TempPathFactory,
     live_servers: list[HttpServer],
+    warm_servers: WarmServers,
 ) -> Iterator[HttpServer]:
     """A server of each generation and transport. The tests here share it: who interrupts it has it listen again."""
-    with HttpServer(generation, tmp_path_factory.mktemp("opening") / "log", request.param) as own:
+    log = tmp_path_factory.mktemp("opening") / "log"
+    with HttpServer(generation, log, request.param, warm=warm_servers) as own:
         live_servers.append(own)
         yield own
         live_servers.remove(own)

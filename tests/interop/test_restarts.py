@@ -13,6 +13,7 @@ from mcp import StdioServerParameters
 from mcptasks import Client, PollingPolicy, Task, TaskConnectionError, TaskNotFoundError, ToolResult
 from tests.interop.processes import HttpServer
 from tests.interop.targets import LONG, START, new_key, over_stdio
+from tests.interop.warm_servers import WarmServers
 
 pytestmark = pytest.mark.anyio
 
@@ -95,10 +96,9 @@ async def test_server_that_does_not_come_back(restartable: StartServer, number: 
 
 
 @every_generation
-async def test_stdio_server_that_dies(number: int, anyio_backend: object) -> None:
+async def test_stdio_server_that_dies(warm_servers: WarmServers, number: int, anyio_backend: object) -> None:
     """A subprocess that dies takes its tasks along: waiters learn it, and the next call starts another one."""
-    parameters = over_stdio(number).target
-    assert isinstance(parameters, StdioServerParameters)
+    parameters = await anyio.to_thread.run_sync(warm_servers.over_stdio, number)
     async with Client(parameters, reconnect_timeout=START) as client:
         task = await client.call_tool("endless", task=True)
         with anyio.fail_after(START + LONG):
@@ -111,10 +111,13 @@ async def test_stdio_server_that_dies(number: int, anyio_backend: object) -> Non
 
 @every_generation
 async def test_who_only_waits_learns_that_a_stdio_server_died(
-    number: int, anyio_backend: object, tmp_path: Path
+    warm_servers: WarmServers, number: int, anyio_backend_name: str, tmp_path: Path
 ) -> None:
-    """The end of a subprocess wakes a wait though nothing else is asked and no look is due for an hour."""
-    parameters = over_stdio(number).target
+    """The end of a subprocess wakes a wait though nothing else is asked and no look is due for an hour.
+
+    On asyncio the subprocess is the Python that imports fastmcp, as in a user's program."""
+    fresh = anyio_backend_name == "asyncio"
+    parameters = over_stdio(number).target if fresh else await anyio.to_thread.run_sync(warm_servers.over_stdio, number)
     assert isinstance(parameters, StdioServerParameters)
     pid = tmp_path / "pid"
     script = f'echo $$ > "{pid}"; exec "$0" "$@"'

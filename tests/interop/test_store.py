@@ -26,6 +26,7 @@ from tests.helpers.crashing import Job, as_line
 from tests.interop.processes import HttpServer
 from tests.interop.redis_server import redis
 from tests.interop.targets import LONG
+from tests.interop.warm_servers import WarmServers
 
 pytestmark = pytest.mark.anyio
 
@@ -81,7 +82,9 @@ def die(jobs: list[Job]) -> dict[str, int]:
 
 
 @pytest.mark.usefixtures("in_turn")
-async def test_killed_and_recovered(docket: str | None, anyio_backend_name: str, tmp_path: Path) -> None:
+async def test_killed_and_recovered(
+    docket: str | None, anyio_backend_name: str, tmp_path: Path, warm_servers: WarmServers
+) -> None:
     """The next program gets every task with its open question, asks nobody twice, and gets every result."""
     settings = {} if docket is None else {"FASTMCP_DOCKET_URL": docket}
     path, asked = str(tmp_path / "tasks.db"), list[str]()
@@ -90,7 +93,9 @@ async def test_killed_and_recovered(docket: str | None, anyio_backend_name: str,
         asked.append((await Store(path).get(context.task.task_id)).key or "")
         return {"value": "second"}
 
-    with HttpServer(4, tmp_path / "log", settings=settings) as server:
+    # fastmcp reads its settings when it is imported, so a fork cannot have others.
+    warm = None if settings else warm_servers
+    with HttpServer(4, tmp_path / "log", settings=settings, warm=warm) as server:
         job = {"url": server.url, "store": path, "mode": "2026-07-28", "backend": anyio_backend_name}
         jobs = [Job(point=p, held=str(tmp_path / p), tool="ask_for", argument="what", **job) for p in POINTS]
         assert await anyio.to_thread.run_sync(die, jobs) == dict.fromkeys(POINTS, -signal.SIGKILL)

@@ -20,9 +20,13 @@ from mcp.server.mcpserver import MCPServer
 
 from mcptasks import Client, Task, TaskConnectionError, ToolError
 from mcptasks.testing import Disconnect, Options, TaskServer, ToolContext
+from tests.helpers.command_line import stand_ins, warm
 from tests.helpers.pairs import pairwise
+from tests.helpers.stand_ins import StandIns
 from tests.helpers.support import LIMIT, Era, asked, connected, http
 from tests.helpers.worlds import ASYNC, World, both_worlds, sdk_http
+
+__all__ = ["stand_ins", "warm"]
 
 # The kind of target decides what is opened, the mode what is said over it; the event loop and the world, who waits.
 pytestmark = [pytest.mark.anyio, pytest.mark.slow, both_worlds, pairwise]
@@ -60,8 +64,18 @@ def make_double(era: Literal["modern", "legacy", "dual"] = "dual") -> TaskServer
 
 
 @pytest.fixture
-def script(tmp_path: Path) -> Path:
-    """A program that serves `double` and tells of its surroundings."""
+def script(tmp_path: Path, stand_ins: StandIns) -> Path:
+    """A program that serves `double` and tells of its surroundings. It is a process that the client starts, and has a
+    fork do its work."""
+    path, work = tmp_path / "double_server.py", tmp_path / "work.py"
+    work.write_text(textwrap.dedent(SCRIPT), encoding="utf-8")
+    path.write_text(stand_ins.program(work), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def fresh_script(tmp_path: Path) -> Path:
+    """The same program without a fork."""
     path = tmp_path / "double_server.py"
     path.write_text(textwrap.dedent(SCRIPT), encoding="utf-8")
     return path
@@ -221,9 +235,9 @@ def is_in(told: Mapping[str, Any], place: Path) -> bool:
 
 
 @pytest.mark.parametrize("form", ["text", "path"])
-async def test_script(script: Path, form: str) -> None:
+async def test_script(fresh_script: Path, form: str) -> None:
     """A path to a .py file runs it."""
-    async with stdio(str(script) if form == "text" else script) as client:
+    async with stdio(str(fresh_script) if form == "text" else fresh_script) as client:
         task = await converse(client)
         assert (task.reference.endpoint or "").endswith("double_server.py")
 

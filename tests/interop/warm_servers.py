@@ -1,0 +1,181 @@
+"""Real servers that are forked from a process which has imported fastmcp, instead of starting a fresh Python each.
+
+A fresh Python takes 2 s of processor time until fastmcp is imported, and a run starts a hundred servers. A fork is a
+process of its own all the same: it is stopped, killed and started as such. All processes of one test run share one
+forking process for each generation; it ends when the last of them has ended, however they end. The other end is
+`servers/forking.py`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+from mcp import StdioServerParameters
+
+from tests.interop.environments import server_python
+from tests.interop.processes import SERVERS, server_settings
+
+GREETING = b"ready\n"
+_LONGEST_START = 180.0
+
+
+class ForkedServer:
+    """A server that runs. It has those methods of `subprocess.Popen` that tests use.
+
+    Args:
+        connection: The connection to the forking process, on which the job has been sent.
+        stdin: What the server reads.
+        stdout: What it writes.
+    """
+
+    def __init__(self, connection: socket.socket, stdin: IO[str], stdout: IO[str]) -> None:
+        self.stdin = stdin
+        self.stdout = stdout
+        self.returncode: int | None = None
+        self._connection = connection
+        self._said = b""
+        self.pid = self._next_number(None)
+
+    def kill(self) -> None:
+        """End the server at once."""
+        self.send_signal(signal.SIGKILL)
+
+    def send_signal(self, number: int) -> None:
+        """Send the server a signal, unless it is over."""
+        if self.returncode is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the end, and return the exit code; the negative number of the signal that ended the server.
+
+        Raises:
+            subprocess.TimeoutExpired: The server goes on.
+        """
+        if self.returncode is None:
+            self.returncode = self._next_number(timeout)
+            self._connection.close()
+        return self.returncode
+
+    def _next_number(self, timeout: float | None) -> int:
+        """The next line that the forking process says of the server."""
+        while b"\n" not in self._said:
+            if not select.select([self._connection], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired("a forked server", timeout or 0.0)
+            piece = self._connection.recv(64)
+            assert piece, "the process that forks servers has ended"
+            self._said += piece
+        line, _, self._said = self._said.partition(b"\n")
+        return int(line)
+
+
+class WarmServers:
+    """The forking processes of this test run, started on first use. `with` lets go of them.
+
+    Args:
+        folder: A folder that all processes of the run share.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._holds: dict[int, socket.socket] = {}
+
+    def __enter__(self) -> WarmServers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while self._holds:
+            self._holds.popitem()[1].close()
+
+    def start(self, generation: int, arguments: Sequence[str], environ: Mapping[str, str], log: int) -> ForkedServer:
+        """Start a server whose standard streams are pipes, except for standard error.
+
+        Args:
+            generation: That of fastmcp.
+            arguments: What follows the program's name.
+            environ: The environment. What fastmcp reads when it is imported is that of the forking process.
+            log: Where standard error goes, as a file descriptor.
+        """
+        self._hold(generation)
+        connection = self._connected(generation)
+        assert connection is not None
+        job = json.dumps({"arguments": list(arguments), "environ": dict(environ)}).encode() + b"\n"
+        (reads, gives), (takes, writes) = os.pipe(), os.pipe()
+        try:
+            socket.send_fds(connection, [job], [reads, writes, log])
+        finally:
+            os.close(reads)
+            os.close(writes)
+        stdin, stdout = open(gives, "w", encoding="utf-8"), open(takes, encoding="utf-8")  # noqa: PTH123, SIM115
+        return ForkedServer(connection, stdin, stdout)
+
+    def over_stdio(self, generation: int) -> StdioServerParameters:
+        """A server that the client starts."""
+        self._hold(generation)
+        through = str(SERVERS / "through.py")
+        # `-I` and `-S`: nothing is imported that the program does not name.
+        return StdioServerParameters(
+            command=sys.executable, args=["-I", "-S", through, str(self._path(generation))], env=server_settings()
+        )
+
+    def _path(self, generation: int) -> Path:
+        return self.folder / f"fastmcp{generation}"
+
+    def _hold(self, generation: int) -> None:
+        """Keep the forking process of a generation alive; start it if nobody has."""
+        if generation in self._holds:
+            return
+        self.folder.mkdir(exist_ok=True)
+        with self._path(generation).with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            found = self._connected(generation)
+            if found is None:
+                self._start(generation)
+                found = self._connected(generation)
+        assert found is not None, self._path(generation).with_suffix(".log").read_text(encoding="utf-8")
+        self._holds[generation] = found
+
+    def _connected(self, generation: int) -> socket.socket | None:
+        """A connection to a forking process that is ready; None if there is no such process."""
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(_LONGEST_START)
+        try:
+            connection.connect(str(self._path(generation)))
+            greeting = connection.recv(len(GREETING), socket.MSG_WAITALL)
+        except (FileNotFoundError, ConnectionError):
+            greeting = b""
+        if greeting == GREETING:
+            connection.settimeout(None)
+            return connection
+        connection.close()
+        return None
+
+    def _start(self, generation: int) -> None:
+        path = self._path(generation)
+        path.unlink(missing_ok=True)
+        with socket.socket(socket.AF_UNIX) as listener, path.with_suffix(".log").open("a") as log:
+            listener.bind(str(path))
+            listener.listen(1000)
+            module = f"fastmcp{generation}_server"
+            # This ends at once: the forking process is a child of this one. Who connects waits for the greeting.
+            subprocess.run(
+                [str(server_python(generation)), str(SERVERS / "forking.py"), module, str(listener.fileno())],
+                env={**os.environ, **server_settings()},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=[listener.fileno()],
+                start_new_session=True,
+                check=True,
+            )
