@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import gc
 import importlib
 import os
@@ -14,26 +13,10 @@ import hypothesis
 import hypothesis.strategies
 import pytest
 
-from tests.helpers import pairs
+from tests.helpers import marks, pairs
 from tests.helpers.backends import ASYNCIO, TRIO, Backend
 
 TESTS = Path(__file__).parent
-INTEROP = TESTS / "interop"
-TESTING = TESTS / "testing"
-ALONE = tuple(
-    TESTS / place
-    for place in (
-        "interop/test_many.py",
-        "notebooks",
-        "portal/test_exit.py",
-        "portal/test_interrupts.py",
-    )
-)
-"""Where the processor is kept busy, or what matters is how soon something happens."""
-INTERPRETER = (TESTS / "portal", TESTS / "notebooks")
-"""Threads, signals, forks, the end of a program, notebooks: what a Python may do in its own way. All of these tests run
-on the oldest Python and on the newest."""
-
 
 # A slow machine is no bug: hypothesis sets no deadline for an example, and does not complain of slow ones. In CI each
 # run tries the same examples: a change fails by what it changes.
@@ -72,10 +55,11 @@ def _read_a_share(config: pytest.Config) -> None:
     through the modules in one order would each rewrite all of them, which is half of the time of reading.
     """
     worker = getattr(config, "workerinput", None)
-    if worker is None or config.args != config.getini("testpaths") or _only_alone(config.option.markexpr):
+    if worker is None or config.args != config.getini("testpaths"):
         return
     number = int(worker["workerid"].removeprefix("gw"))
-    for path in sorted(TESTS.rglob("test_*.py"))[number :: worker["workercount"]]:
+    paths = [path for path in sorted(TESTS.rglob("test_*.py")) if marks.may_be_chosen(config.option.markexpr, path)]
+    for path in paths[number :: worker["workercount"]]:
         name = ".".join(path.relative_to(TESTS.parent).with_suffix("").parts)
         # pytest imports what is not there yet, and reports what it fails of.
         with suppress(Exception, pytest.skip.Exception):
@@ -83,46 +67,22 @@ def _read_a_share(config: pytest.Config) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out the thousands of tests that `-m "alone and ..."` cannot choose: reading them takes a process 12 s."""
-    if not _only_alone(config.option.markexpr):
+    """Leave out what `-m` can choose nothing of, unless it is named: eight processes read what is left."""
+    named = {config.invocation_params.dir / argument.partition("::")[0] for argument in config.args}
+    if collection_path in named or collection_path.name == "conftest.py":
         return None
-    near = any(collection_path in (place, *place.parents) or place in collection_path.parents for place in ALONE)
-    return None if near else True
-
-
-def _only_alone(chosen: str) -> bool:
-    """Whether an expression of marks chooses nothing that is not marked `alone`."""
-    match ast.parse(chosen.strip() or "all", mode="eval").body:
-        case ast.Name(id="alone") | ast.BoolOp(op=ast.And(), values=[ast.Name(id="alone"), *_]):
-            return True
-        case _:
-            return False
+    return None if marks.may_be_chosen(config.option.markexpr, collection_path) else True
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark what lies in certain places, and take out combinations that are not chosen, before `-m` chooses."""
     # Once for each file: every worker of a run does this for all of its thousands of tests.
-    marks = {path: _marks_of(path) for path in {item.path for item in items}}
+    by_path = {path: marks.marks_of(path) for path in {item.path for item in items}}
     for item in items:
-        for mark in marks[item.path]:
+        for mark in by_path[item.path]:
             item.add_marker(mark)
-    pairs.select(config, items, frozenset(path for path in marks if INTEROP in path.parents))
-
-
-def _marks_of(path: Path) -> list[pytest.MarkDecorator]:
-    """The marks that follow from where a test file lies."""
-    places = {path, *path.parents}
-    marks: list[pytest.MarkDecorator] = []
-    if INTEROP in places:
-        marks.append(pytest.mark.interop)
-    if TESTING in places:
-        marks.append(pytest.mark.slow)
-    if not places.isdisjoint(ALONE):
-        marks.append(pytest.mark.alone)
-    if not places.isdisjoint(INTERPRETER):
-        marks.append(pytest.mark.interpreter)
-    return marks
+    pairs.select(config, items, frozenset(path for path in by_path if marks.INTEROP in path.parents))
 
 
 @hypothesis.settings(max_examples=1)
