@@ -25,7 +25,9 @@ SIDE_BY_SIDE = ("-n", "8", "--dist", "worksteal")
 HEAVY = ("-n", "8", "--dist", "worksteal")
 """For the slow tests and those with real servers, which start processes of their own."""
 A_FEW = ("-n", "2", "--dist", "loadfile")
-"""For tests that say how soon something happens: each has a core to itself."""
+"""For checks that share what a file has made once."""
+SOON = ("-n", "2", "--dist", "worksteal")
+"""For tests that say how soon something happens: each has a core to itself, and neither core waits for the other."""
 IN_TURN = ("-p", "tests.helpers.turns", "--in-turn")
 """For runs that repeat what the newest Python does on every event loop: each test runs on one of them. The mark of the
 tests that do so follows, or "all"."""
@@ -89,8 +91,17 @@ def _install_once(session: nox.Session, *requirements: str) -> None:
     wanted = "\n".join([str(session.python), *requirements, *map(str, PROJECT["project"]["dependencies"])])
     note = Path(session.virtualenv.location, "installed.txt")
     if not note.exists() or note.read_text(encoding="utf-8") != wanted:
-        session.install(*requirements)
+        _install(session, *requirements)
         note.write_text(wanted, encoding="utf-8")
+
+
+def _install(session: nox.Session, *requirements: str) -> None:
+    """Install many packages, and compile them on all cores, as pip would on one.
+
+    A file that does not compile is none that anybody imports: packages bring templates, and code for other Pythons."""
+    session.install("--no-compile", *requirements)
+    command = ("python", "-m", "compileall", "-qq", "-j", "0", "-x", "/pip/", f"{session.virtualenv.location}/lib")
+    session.run(*command, success_codes=[0, 1], silent=True)
 
 
 def _pytest(session: nox.Session, *options: str) -> None:
@@ -118,7 +129,7 @@ def quick(session: nox.Session) -> None:
 @nox.session(python=MAIN)
 def types(session: nox.Session) -> None:
     """Both type checkers, strict, on the project and on what users write."""
-    session.install("-e", ".[test]", "nox", *nox.project.dependency_groups(PROJECT, "types"))
+    _install(session, "-e", ".[test]", "nox", *nox.project.dependency_groups(PROJECT, "types"))
     # By their paths, since they are no tests of the ordinary run, which has no type checkers.
     checks = sorted(str(path) for path in Path("tests/types").glob("check_*.py"))
     _pytest(session, *A_FEW, *checks)
@@ -141,14 +152,14 @@ def bench(session: nox.Session) -> None:
     """Measure how fast it is, beside others, and write the table of docs/speed.md: `nox -s bench -- [FIGURE ...]`.
 
     Numbers are no failures; a crash is one, and so are tasks that do not finish."""
-    session.install("-e", ".[test]")
+    _install(session, "-e", ".[test]")
     session.run("python", "-m", "tests.benchmarks", *session.posargs)
 
 
 @nox.session(python=MAIN, default=False)
 def traces(session: nox.Session) -> None:
     """The tests with whole clients while OpenTelemetry records: no request of a client's own may start a trace."""
-    session.install("-e", ".[test]")
+    _install(session, "-e", ".[test]")
     places = session.posargs or ["tests/client", "tests/engine", "tests/portal", "tests/remote", "tests/store"]
     options = ("-p", "tests.helpers.orphans", "-m", "not alone and not interop")
     session.run("python", "-m", "pytest", *SIDE_BY_SIDE, *options, *places)
@@ -159,14 +170,14 @@ def simulate(session: nox.Session) -> None:
     """How late polls are in virtual time, beside the best schedule: `nox -s simulate -- [FAMILY ...] [--fleets N ...]`.
 
     Rows that miss what they should reach make it fail; `--write docs/speed.md` writes the table."""
-    session.install("-e", ".[test]")
+    _install(session, "-e", ".[test]")
     session.run("python", "-m", "tests.benchmarks.simulate", *session.posargs)
 
 
 @nox.session(python=MAIN, default=False)
 def soak(session: nox.Session) -> None:
     """Two thousand tasks that come and go for ten minutes under faults; `nox -s soak -- --backend trio` on trio."""
-    session.install("-e", ".[test]")
+    _install(session, "-e", ".[test]")
     session.run("python", "-m", "tests.benchmarks.soak", *session.posargs)
 
 
@@ -202,7 +213,7 @@ def engines(session: nox.Session) -> None:
     """`mcptasks.contrib` with the real Dask and Temporal, and the examples of docs/cluster.md.
 
     `airflow` does the same with Airflow."""
-    session.install("-e", ".[trio,dask,temporal]", *ENGINES, *ENGINE_TESTS)
+    _install(session, "-e", ".[trio,dask,temporal]", *ENGINES, *ENGINE_TESTS)
     checks = (f"tests/engines/check_{name}.py" for name in ("dask", "temporal", "page"))
     _pytest(session, *A_FEW, *checks)
 
@@ -210,7 +221,7 @@ def engines(session: nox.Session) -> None:
 @nox.session(python=MAIN)
 def airflow(session: nox.Session) -> None:
     """The same with Airflow, whose 130 packages need an environment of their own."""
-    session.install("-e", ".[trio,airflow]", *AIRFLOW, *ENGINE_TESTS)
+    _install(session, "-e", ".[trio,airflow]", *AIRFLOW, *ENGINE_TESTS)
     _pytest(session, "tests/engines/check_airflow.py", "tests/engines/check_page.py")
 
 
@@ -220,7 +231,7 @@ def frameworks(session: nox.Session) -> None:
 
     The environment is kept; see tests/interop/environments.py. uv makes it with a tenth of pip's work, and pip makes
     it if uv does not reach the package index, which it may know only from pip's settings."""
-    session.install("-e", ".[trio]", *ENGINE_TESTS, UV)
+    _install(session, "-e", ".[trio]", *ENGINE_TESTS, UV)
     _pytest(session, "-n", "2", "--dist", "worksteal", "tests/frameworks/check_frameworks.py")
 
 
@@ -279,7 +290,7 @@ def lowest(session: nox.Session) -> None:
     `tests` runs the same on the newest Python and on all event loops."""
     constraints = Path(session.create_tmp(), "lowest.txt")
     constraints.write_text("\n".join(_lowest_pins()) + "\n", encoding="utf-8")
-    session.install("-e", ".[test]", "-c", str(constraints), "-c", "tests/constraints-lowest.txt")
+    _install(session, "-e", ".[test]", "-c", str(constraints), "-c", "tests/constraints-lowest.txt")
     # An anyio before 4.16 leaves a socket open, until it is collected, where connecting is cancelled at its end.
     warnings = ("-W", "ignore:unclosed:ResourceWarning")
     _pytest(session, *SIDE_BY_SIDE, *IN_TURN, "all", "-m", "not interop and not slow", *warnings)
@@ -293,20 +304,20 @@ def tests(session: nox.Session) -> None:
     `lowest` runs the quick ones on the oldest. On those in between run the unit tests.
 
     A test that runs on several Pythons runs on all event loops on the newest one, and on one of them elsewhere."""
-    session.install("-e", ".[test]")
+    _install(session, "-e", ".[test]")
     turns = () if session.python == PYTHONS[-1] else (*IN_TURN, "interpreter")
     if session.python == MAIN and session.posargs:
         _pytest(session)
     elif session.python == MAIN:
         chosen = "not alone" if PYTHONS[-1] == MAIN else "not alone and (slow or interop)"
         _pytest(session, *HEAVY, *turns, "-m", chosen)
-        _pytest(session, *A_FEW, *turns, "-m", "alone and not interop")
+        _pytest(session, *SOON, *turns, "-m", "alone and not interop")
         _pytest(session, "-m", "alone and interop", "tests/interop")
     elif session.python in (PYTHONS[0], PYTHONS[-1]):
         # On the oldest one `lowest` runs the quick ones.
         newest = session.python == PYTHONS[-1]
         chosen = "interpreter or (not interop and not slow)" if newest else "interpreter and slow"
         _pytest(session, *SIDE_BY_SIDE, *turns, "-m", f"not alone and ({chosen})")
-        _pytest(session, *A_FEW, *turns, "-m", f"alone and not interop and ({chosen})")
+        _pytest(session, *SOON, *turns, "-m", f"alone and not interop and ({chosen})")
     else:
         _pytest(session, "-n", "2", *IN_TURN, "all", "-m", "not interop and not slow", *UNIT)
