@@ -27,7 +27,9 @@ SIDE_BY_SIDE = ("-n", "8", "--dist", "worksteal")
 HEAVY = ("-n", "8", "--dist", "worksteal")
 """For the slow tests and those with real servers, which start processes of their own."""
 A_FEW = ("-n", "2", "--dist", "loadfile")
-"""For tests that say how soon something happens: each has a core to itself."""
+"""For checks that share what a file has made once."""
+SOON = ("-n", "2", "--dist", "worksteal")
+"""For tests that say how soon something happens: each has a core to itself, and neither core waits for the other."""
 IN_TURN = ("-p", "tests.helpers.turns", "--in-turn")
 """For runs that repeat what the newest Python does on every event loop: each test runs on one of them. The mark of the
 tests that do so follows, or "all"."""
@@ -316,13 +318,13 @@ def tests(session: nox.Session) -> None:
     elif session.python == MAIN:
         chosen = "not alone" if PYTHONS[-1] == MAIN else "not alone and (slow or interop)"
         _pytest(session, *HEAVY, *turns, "-m", chosen)
-        _pytest(session, *A_FEW, *turns, "-m", "alone and not interop")
+        _pytest(session, *SOON, *turns, "-m", "alone and not interop")
         _pytest(session, "-m", "alone and interop", "tests/interop")
     elif session.python in (PYTHONS[0], PYTHONS[-1]):
         # On the oldest one `lowest` runs the quick ones.
         newest = session.python == PYTHONS[-1]
         chosen = "interpreter or (not interop and not slow)" if newest else "interpreter and slow"
         _pytest(session, *SIDE_BY_SIDE, *turns, "-m", f"not alone and ({chosen})")
-        _pytest(session, *A_FEW, *turns, "-m", f"alone and not interop and ({chosen})")
+        _pytest(session, *SOON, *turns, "-m", f"alone and not interop and ({chosen})")
     else:
         _pytest(session, "-n", "2", *IN_TURN, "all", "-m", "not interop and not slow", *UNIT)

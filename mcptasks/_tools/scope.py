@@ -21,6 +21,16 @@ class Scope:
         self._changed = dict(changed or {})
         self._package = package
         self._modules: dict[str, ModuleSource] = {}
+        self._bound: dict[str, Mapping[str, Import]] = {}
+        self._checked: dict[str, frozenset[str]] = {}
+
+    def with_texts(self, changed: Mapping[str, str]) -> Scope:
+        """The same modules but for some texts. What has been read of the others is not read again."""
+        other = Scope({**self._changed, **changed}, self._package)
+        other._modules = {dotted: read for dotted, read in self._modules.items() if dotted not in changed}
+        other._bound = {dotted: bound for dotted, bound in self._bound.items() if dotted not in changed}
+        other._checked = {dotted: names for dotted, names in self._checked.items() if dotted not in changed}
+        return other
 
     def module(self, dotted: str) -> ModuleSource:
         """A module of the package, such as "mcptasks._async.task"."""
@@ -39,16 +49,17 @@ class Scope:
 
     def meaning(self, module: ModuleSource, name: str) -> Import | None:
         """The import by which another module gets the meaning of a name in that module; None for a built-in."""
-        for found in _bindings(module):
-            if found.bound == name:
-                return found
+        if found := self._bindings(module).get(name):
+            return found
         if hasattr(builtins, name):
             return None
         raise GeneratorError(f"{module.path}: the name {name} in a signature is neither imported nor defined there")
 
     def is_for_checkers(self, module: ModuleSource, name: str) -> bool:
         """Whether a module imports a name for type checkers only."""
-        return any(found.bound == name for found in _imported(_for_checkers(module.tree.body)))
+        if module.dotted not in self._checked:
+            self._checked[module.dotted] = frozenset(each.bound for each in _imported(_for_checkers(module.tree.body)))
+        return name in self._checked[module.dotted]
 
     def takes_functions(self, module: ModuleSource, expression: ast.expr) -> bool:
         """Whether a type has a function type in it, even behind an alias."""
@@ -58,13 +69,22 @@ class Scope:
         for name in _mentioned(expression):
             if name in _CALLED:
                 return True
-            for found in _bindings(module):
-                if found.bound == name and found not in seen and found.module.startswith("mcptasks."):
-                    seen.add(found)
-                    home = self.module(found.module)
-                    if any(self._called(home, alias, seen) for alias in _aliases(home, found.name)):
-                        return True
+            found = self._bindings(module).get(name)
+            if found and found not in seen and found.module.startswith("mcptasks."):
+                seen.add(found)
+                home = self.module(found.module)
+                if any(self._called(home, alias, seen) for alias in _aliases(home, found.name)):
+                    return True
         return False
+
+    def _bindings(self, module: ModuleSource) -> Mapping[str, Import]:
+        """What the names mean that the top level of a module binds. Of a name that is bound twice the first counts."""
+        if module.dotted not in self._bound:
+            bound: dict[str, Import] = {}
+            for found in _bindings(module):
+                bound.setdefault(found.bound, found)
+            self._bound[module.dotted] = bound
+        return self._bound[module.dotted]
 
 
 def _mentioned(expression: ast.expr) -> Iterator[str]:

@@ -7,8 +7,10 @@ costs little. Before that, the ids that the caller has got are written to a file
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
+import pkgutil
 import signal
 import sys
 from collections.abc import Sequence
@@ -95,8 +97,19 @@ def _kill_at(store: Store, point: str) -> None:
     backend.apply = dying
 
 
+def _import_all() -> None:
+    """Import what a client imports when it is first used. Otherwise each fork would, which is most of its work."""
+    for name in ("anyio._backends._asyncio", "anyio._backends._trio", "opentelemetry.metrics"):
+        importlib.import_module(name)
+    for room in ("core", "wire", "store", "transport", "telemetry", "engine", "async"):
+        package = importlib.import_module(f"mcptasks._{room}")
+        for each in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            importlib.import_module(each.name)
+
+
 def main() -> None:
     """Fork a process for each job. After the last job, print how each process has ended."""
+    _import_all()
     running: dict[int, str] = {}
     for line in sys.stdin:
         job = Job(**json.loads(line))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,9 +22,18 @@ def source(module: str) -> str:
     return (PACKAGE / "_async" / f"{module}.py").read_text(encoding="utf-8")
 
 
+@functools.cache
+def _unchanged() -> Scope:
+    """The modules as they are, read once for all tests of a process."""
+    scope = Scope()
+    render(NAMES, scope)
+    return scope
+
+
 def rendered(changed: Mapping[str, str], names: Names = NAMES) -> dict[str, str]:
     """The generated files after a change of some modules of the async surface."""
-    return render(names, Scope({f"mcptasks._async.{module}": text for module, text in changed.items()}))
+    texts = {f"mcptasks._async.{module}": text for module, text in changed.items()}
+    return render(names, _unchanged().with_texts(texts))
 
 
 def with_member(code: str, module: str = "task", names: Names = NAMES, head: str = "") -> str:

@@ -32,13 +32,21 @@ MODULES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 def imports_of(tree: ast.AST) -> Iterator[Import]:
     """Every import in a module, also inside functions and for type checkers only. `from a import b` gives "a.b"."""
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield Import(node.lineno, alias.name)
         elif isinstance(node, ast.ImportFrom):
             for alias in node.names:
                 yield Import(node.lineno, f"{'.' * node.level}{node.module or ''}.{alias.name}")
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Every statement within a node, without the many more nodes of expressions, which hold none."""
+    for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for child in getattr(node, field, ()):
+            yield child
+            yield from _statements(child)
 
 
 def top(name: str) -> str:

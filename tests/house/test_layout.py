@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.helpers.source_tree import PACKAGE, ROOT, imports_of, parse
+from tests.helpers.source_tree import PACKAGE, ROOT, Import, imports_of, parse
 
 TESTS = ROOT / "tests"
 FILES = {path.relative_to(TESTS).as_posix(): path for path in sorted(TESTS.rglob("*.py"))}
@@ -23,9 +23,15 @@ COLLECTED = {
 """Modules that pytest collects, as imports name them."""
 
 
-def borrowed(tree: ast.AST) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def imported() -> dict[str, list[Import]]:
+    """What each file imports. The files are read once: all of them are many."""
+    return {name: list(imports_of(parse(path))) for name, path in FILES.items()}
+
+
+def borrowed(imports: Iterable[Import]) -> Iterator[str]:
     """Imports of what pytest collects: of such a module, or of a name in it."""
-    for found in imports_of(tree):
+    for found in imports:
         if not COLLECTED.isdisjoint((found.target, found.target.rpartition(".")[0])):
             yield f"line {found.line}: {found.target}"
 
@@ -41,9 +47,9 @@ def is_named_for_a_module(name: str) -> bool:
     return any(subject == module or subject.startswith(f"{module}_") for module in modules - {"__init__"})
 
 
-def test_no_test_module_is_imported() -> None:
+def test_no_test_module_is_imported(imported: dict[str, list[Import]]) -> None:
     """What tests share is in a helper: nobody imports a test module or a conftest."""
-    assert not {name: faults for name, path in FILES.items() if (faults := list(borrowed(parse(path))))}
+    assert not {name: faults for name, imports in imported.items() if (faults := list(borrowed(imports)))}
 
 
 def test_unit_tests_mirror_the_package() -> None:
@@ -52,14 +58,12 @@ def test_unit_tests_mirror_the_package() -> None:
     assert not [name for name in unit_tests if not is_named_for_a_module(name)]
 
 
-def test_helpers_are_used() -> None:
+def test_helpers_are_used(imported: dict[str, list[Import]]) -> None:
     """Each helper is imported by somebody, and pytest collects none."""
     helpers = {name for name in FILES if name.startswith("helpers/")}
-    imported = {found.target for path in FILES.values() for found in imports_of(parse(path))}
+    targets = {f"{found.target}." for imports in imported.values() for found in imports}
     dotted = {name: f"tests.{name.removesuffix('.py').replace('/', '.')}" for name in helpers}
-    unused = {
-        name for name, module in dotted.items() if not any(f"{one}.".startswith(f"{module}.") for one in imported)
-    }
+    unused = {name for name, module in dotted.items() if not any(one.startswith(f"{module}.") for one in targets)}
     assert not unused
     assert COLLECTED.isdisjoint(dotted.values())
 
@@ -84,7 +88,7 @@ def test_the_map_is_complete() -> None:
 )
 def test_borrowing_is_caught(source: str) -> None:
     """The check of imports finds what pytest collects, in whatever form it is imported."""
-    assert list(borrowed(ast.parse(source)))
+    assert list(borrowed(imports_of(ast.parse(source))))
 
 
 @pytest.mark.parametrize(

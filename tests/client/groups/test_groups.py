@@ -334,7 +334,7 @@ async def test_as_completed_has_one_deadline(server: TaskServer, world: World) -
 @virtual_clock()
 async def test_the_deadline_is_exact() -> None:
     """The deadline counts from the call, and the time between the steps counts; what is known by then still comes."""
-    server = make_server("modern", **POLLED)
+    server = make_server("modern", **POLLED, poll_interval_ms=1000)
     async with make_client(server) as client:
         tasks, steered = await begin_many(client, server, 3)
         for one in steered[:2]:

@@ -280,7 +280,7 @@ async def test_the_servers_own_error(era: Era) -> None:
 @virtual_clock()
 async def test_timeout_of_each_call() -> None:
     """`timeout` bounds each call from its start to its result, and not the whole."""
-    server = make_server("modern", **POLLED)
+    server = make_server("modern", **POLLED, poll_interval_ms=500)
     numbers(server, lambda n: 100.0 if n == 3 else 8.0)
     async with make_client(server) as client:
         found: list[int] = []

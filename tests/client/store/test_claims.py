@@ -117,7 +117,7 @@ async def test_the_iteration_ends_with_the_client(server: TaskServer, store: Sto
 async def test_a_holder_that_cannot_renew_its_lease(era: Era) -> None:
     """When a holder's lease ends another client takes its task within a second. The holder has stopped by itself
     before: what its handler answers is dropped, nothing is cancelled, and its waiter goes on reading."""
-    server, store = make_server(era), Store.memory(lease=30)
+    server, store = make_server(era, poll_interval_ms=500), Store.memory(lease=30)
     at_work, go_on = anyio.Event(), anyio.Event()
 
     async def think() -> Any:

@@ -156,7 +156,7 @@ def test_unused_entry_is_caught(table: str, value: Any) -> None:
     """An entry of the map that nothing uses is an error that names it, in every table."""
     (entry,) = set(value) - set(getattr(NAMES, table))
     with pytest.raises(GeneratorError) as caught:
-        render(replace(NAMES, **{table: value}))
+        rendered({}, replace(NAMES, **{table: value}))
     (problem,) = caught.value.problems
     assert f"nothing uses {entry!r} in {table!r}" in problem
 
@@ -169,7 +169,7 @@ def test_every_table_is_tested_for_unused_entries() -> None:
 def test_unknown_module_is_caught() -> None:
     """A module in the map that does not exist is an error that names it."""
     with pytest.raises(GeneratorError, match=r"no module mcptasks\._async\.crowds"):
-        render(replace(NAMES, modules=(*NAMES.modules, "crowds")))
+        rendered({}, replace(NAMES, modules=(*NAMES.modules, "crowds")))
 
 
 def test_module_without_classes_is_unused() -> None:
