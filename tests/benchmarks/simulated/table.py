@@ -112,7 +112,7 @@ def evaluated(family: str, interval: float, workers: int, seen: Sequence[Seen]) 
     lengths = [each.run.length for each in counted]
     crowded = statistics.mean(each.crowded for each in seen) > 0.5
     allowed = rhythm(policy, interval, crowded=crowded)
-    known = _lengths_by_group(family, workers)
+    known = _lengths_by_group(family, workers, len(seen))
     groups = defaultdict[str, list[Seen]](list)
     for each in counted:
         groups[each.run.group].append(each)
@@ -142,10 +142,20 @@ def _figures(found: Sequence[tuple[float, int]]) -> Figures:
     return Figures(*median_and_p90([late for late, _ in found]), statistics.mean(polls for _, polls in found))
 
 
-def _lengths_by_group(family: str, workers: int) -> dict[str, list[float]]:
-    """What a schedule may know that knows the distribution: many lengths of runs other than those that are watched."""
+def _lengths_by_group(family: str, workers: int, watched: int) -> dict[str, list[float]]:
+    """What a schedule may know that knows the distribution: many lengths of runs other than those that are watched.
+
+    They are spread over as many runs as are watched. Some families change on the way. The first lengths alone would be
+    another distribution than that of the watched runs, and could be known to nobody who knows only the latter.
+
+    Args:
+        family: The family.
+        workers: How many tasks run at once.
+        watched: How many runs are watched in all.
+    """
     found = defaultdict[str, list[float]](list)
-    for run in islice(FAMILIES[family](random.Random(0), workers), _KNOWN):
+    each = max(watched // _KNOWN, 1)
+    for run in islice(FAMILIES[family](random.Random(0), workers), 0, each * _KNOWN, each):
         found[run.group].append(run.length)
     return found
 
