@@ -6,7 +6,7 @@ so that a command that lists tasks starts at once.
     records.py     what a store holds and hands out: tasks, questions, owners
     writes.py      every change that the holder of a task makes, with its answer
     upkeep.py      the changes about owners, leases and what was learned, and those that people ask for
-    deliveries.py  the changes behind `Store.finished`
+    deliveries.py  the types of the writes behind `Store.finished`; `sql/telling.py` carries them out
     backend.py     what a database behind a store can do
     codec.py       encryption of payloads
     payloads.py    payloads as a codec seals them; leaves out arguments and results that the program does not keep
