@@ -48,7 +48,7 @@ class GroupClaims(Results[Task[Any]]):
         self._one_more = anyio.Event()
         """Set when a server that was down is up."""
         self._turn = anyio.Lock(fast_acquire=True)
-        """Held by the step that looks for a task. Of two at a time, one could lose the task that the other has found."""
+        """Held by the step that looks for a task. Of two at a time, one could lose what the other has found."""
         self._found: Waiter | None = None
         """A task that was taken, and not handed out yet."""
         self._over = False

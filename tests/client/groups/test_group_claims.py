@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 from mcptasks.store import Store
 from mcptasks.testing import Drop, serve_http
 from tests.helpers.grouping import free_port, grouped, make, named_server
+from tests.helpers.pushing import until
 from tests.helpers.support import LIMIT, Era, Signal, legacy_only, settle, virtual_clock
 from tests.helpers.worlds import both_worlds
 
@@ -207,10 +207,3 @@ async def test_several_readers_of_one_iteration(era: Era, tmp_path: Path) -> Non
             await claims.aclose()
             readers.cancel_scope.cancel()
     assert sorted(task.task_id for task in taken) == sorted(ids)
-
-
-async def until(came: Callable[[], bool]) -> None:
-    """Wait until something has come."""
-    with anyio.fail_after(LIMIT):
-        while not came():
-            await anyio.sleep(0.01)
