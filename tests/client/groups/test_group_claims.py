@@ -195,7 +195,8 @@ async def test_several_readers_of_one_iteration(era: Era, tmp_path: Path) -> Non
         async with anyio.create_task_group() as readers:
             for _ in range(3):
                 readers.start_soon(read)
-            await until(lambda: len(taken) >= 6)
+            with anyio.fail_after(LIMIT):
+                await until(lambda: len(taken) >= 6)
             await settle()
             assert len(taken) == 6
             for server in servers.values():
@@ -203,7 +204,8 @@ async def test_several_readers_of_one_iteration(era: Era, tmp_path: Path) -> Non
                     task.complete("done")
             for each in taken[:2]:
                 await each.result()
-            await until(lambda: len(taken) == len(ids))
+            with anyio.fail_after(LIMIT):
+                await until(lambda: len(taken) == len(ids))
             await claims.aclose()
             readers.cancel_scope.cancel()
     assert sorted(task.task_id for task in taken) == sorted(ids)
