@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -42,7 +41,6 @@ from tests.helpers.stores import (
     alive,
     created,
     do,
-    file_backend,
     intend,
     intended,
     owner,
@@ -411,27 +409,13 @@ def test_many_writes_of_a_kind_are_answered_each(backend: Backend, odd: int) -> 
 
 
 def test_two_statuses_of_one_task_in_a_batch(backend: Backend) -> None:
-    """The later one stays, also among so many others that they are written together."""
+    """The later one stays, also among many others."""
     alive(backend)
     many = [created(backend, task_id=f"t{place}") for place in range(20)]
     statuses = [StatusSeen(held=each, at=NOW, status="working") for each in many]
     statuses[8:8] = [StatusSeen(held=many[3], at=NOW, status="input_required")]
     assert backend.apply(statuses) == [True] * 21
     assert row(backend, many[3]).status == "input_required"
-
-
-def test_many_writes_are_few_statements(tmp_path: Path) -> None:
-    """In SQLite the thread gives up the GIL in each statement, and waits for it as long as the event loop is busy."""
-    backend, seen = file_backend(tmp_path / "tasks.db"), list[str]()
-    alive(backend)
-    loose: Any = backend
-    loose._current().raw.set_trace_callback(seen.append)
-    held = [
-        each.held
-        for each in backend.apply([Intend(id=new_id(), owner="one", endpoint=ENDPOINT, at=NOW) for _ in range(500)])
-    ]
-    backend.apply([Immediate(held=each, at=NOW) for each in held])
-    assert len([each for each in seen if each.startswith(("INSERT", "UPDATE"))]) <= 2 * 15
 
 
 def test_what_is_carried_out_together() -> None:

@@ -1,8 +1,7 @@
 """SQLite: the embedded database of a store, with the standard library alone.
 
 backend.py     the backend: one connection, used by one thread at a time
-connection.py  a connection for the shared SQL, and SQLite's errors in our words
-statements.py  statements in SQLite's dialect, for one row and for many
+connection.py  statements in SQLite's dialect, and SQLite's errors in our words
 opening.py     making and opening the file; the errors for files that are refused: no store, a network file system
 glance.py      a quick read of the tasks, for completion and for `mcptasks list`
 files.py       where the file may lie: the default place, modes; which file systems are a network's

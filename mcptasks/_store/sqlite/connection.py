@@ -1,17 +1,18 @@
-"""A connection for the shared SQL, and SQLite's errors in our words."""
+"""Statements in SQLite's dialect, and SQLite's errors in our words."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from itertools import chain
 from typing import Any
 
 from mcptasks._core.exceptions import StoreError
-from mcptasks._store.sql.dialect import NOTHING, Values
+from mcptasks._store.sql.dialect import NOTHING, Dialect, Values
 from mcptasks._store.sqlite.clock import LeaseClock
-from mcptasks._store.sqlite.statements import SIZES, Statement, parts, translated
+
+DIALECT = Dialect(now=":now", boot=":boot", margin=":margin", blob="BLOB", float="REAL", claim="")
+"""The time is a parameter. A transaction that writes has the only lock from its beginning, so no row needs one."""
 
 _TEXTS = 256
 """How many translated statements are remembered; with more, all are dropped. There are some 60 statements; one with a
@@ -32,7 +33,8 @@ class SqliteConnection:
         self.raw = raw
         self.clock = clock
         self.has_wiped = False
-        self._statements: dict[str, Statement] = {}
+        self._texts: dict[str, tuple[str, bool]] = {}
+        """Each statement in this dialect, and whether it asks for the time."""
 
     def run(self, statement: str, values: Values = NOTHING) -> int:
         """See `Connection.run`."""
@@ -43,33 +45,8 @@ class SqliteConnection:
         return self._execute(statement, values).fetchall()
 
     def each(self, statement: str, values: Sequence[Values]) -> list[int]:
-        """See `Connection.each`. Many rows in few statements, if every row is changed, as usual; otherwise one by one,
-        which tells the rows apart."""
-        found = self._statements.get(statement) or self._translated(statement)
-        if len(values) >= SIZES[-1] and self._all_changed(found, values):
-            return [1] * len(values)
+        """See `Connection.each`. One by one, since there is no server and no round trip to save."""
         return [self._execute(statement, each).rowcount for each in values]
-
-    def _all_changed(self, statement: Statement, values: Sequence[Values]) -> bool:
-        """Change many rows at once; returns False, and changes nothing, unless each of the values changes one row."""
-        if statement.wide is None or (statement.keyed and len({each["id"] for each in values}) < len(values)):
-            return False
-        raw, begin = self.raw, 0
-        raw.execute("SAVEPOINT many")
-        for count in parts(len(values)):
-            rows = values[begin : begin + count]
-            begin += count
-            if count == 1:
-                done = raw.execute(statement.text, statement.row(rows[0]))
-            else:
-                flat = list(chain.from_iterable(map(statement.wide_row, rows)))
-                done = raw.execute(statement.for_rows(count), flat)
-            if done.rowcount != count:
-                raw.execute("ROLLBACK TO many")
-                raw.execute("RELEASE many")
-                return False
-        raw.execute("RELEASE many")
-        return True
 
     def all_each(self, statement: str, values: Sequence[Values]) -> list[list[tuple[Any, ...]]]:
         """See `Connection.all_each`."""
@@ -80,16 +57,18 @@ class SqliteConnection:
         self.has_wiped = True
 
     def _execute(self, statement: str, values: Values) -> sqlite3.Cursor:
-        found = self._statements.get(statement) or self._translated(statement)
-        if found.timed:
-            clock = self.clock
-            values = {**values, "now": clock.now(), "boot": clock.boot, "margin": clock.margin}
-        return self.raw.execute(found.text, found.row(values))
+        text, timed = self._texts.get(statement) or self._translated(statement)
+        if not timed:
+            return self.raw.execute(text, values)
+        clock = self.clock
+        known = {"now": clock.now(), "boot": clock.boot, "margin": clock.margin}
+        return self.raw.execute(text, {**values, **known})
 
-    def _translated(self, statement: str) -> Statement:
-        if len(self._statements) >= _TEXTS:
-            self._statements.clear()
-        found = self._statements[statement] = translated(statement)
+    def _translated(self, statement: str) -> tuple[str, bool]:
+        if len(self._texts) >= _TEXTS:
+            self._texts.clear()
+        text = DIALECT.text(statement)
+        found = self._texts[statement] = text, any(word in statement for word in ("{now}", "{boot}", "{margin}"))
         return found
 
 
