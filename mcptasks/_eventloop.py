@@ -126,8 +126,8 @@ class Event(Protocol):
 
 
 def event() -> Event:
-    """A new event for the running event loop. With one waiter it takes 0.4 KB, where `anyio.Event` takes 1.5 KB on
-    asyncio: each waiting task has one."""
+    """A new event for the running event loop. On asyncio it takes 0.6 KB with its waiter, `anyio.Event`
+    takes 1.5 KB, and each waiting task has one."""
     return _SmallEvent() if hasattr(_native(), "create_task") else anyio.Event()
 
 
