@@ -8,8 +8,8 @@ import contextvars
 import math
 import signal
 import threading
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, Protocol
 
@@ -73,6 +73,24 @@ def cancelled_from_within() -> bool:
         return False
     task = asyncio.current_task()
     return task is not None and not task.cancelling()
+
+
+@contextmanager
+def errors_from_within(what: str) -> Generator[None]:
+    """A block that raises an error if it is cancelled from within. Other cancellations pass through.
+
+    Args:
+        what: What runs in the block, such as "a handler".
+
+    Raises:
+        RuntimeError: The block was cancelled from within.
+    """
+    try:
+        yield
+    except anyio.get_cancelled_exc_class() as exc:
+        if not cancelled_from_within():
+            raise
+        raise RuntimeError(f"{what} was cancelled from within, by a future or task that it awaited") from exc
 
 
 def finalizer() -> Callable[[Callable[[], None]], None]:

@@ -218,15 +218,10 @@ class _Waiting:
         try:
             told = self.heartbeat(Beat(reference=reference, status=task.last_status, progress=task.progress))
             if inspect.isawaitable(told):
-                await told
+                with _eventloop.errors_from_within("the heartbeat"):
+                    await told
         except Exception as exc:
             raise _UnwantedError(exc) from exc
-        except anyio.get_cancelled_exc_class() as exc:
-            if not _eventloop.cancelled_from_within():
-                raise
-            error = RuntimeError("the heartbeat was cancelled from within, by a future or task that it awaited")
-            error.__cause__ = exc
-            raise _UnwantedError(error) from exc
 
 
 class _UnwantedError(Exception):

@@ -3,8 +3,8 @@
 The task belongs to the client that opened the writer, not to a caller: a caller that waits can be cancelled, and must
 not end the writes of others.
 
-A transaction costs the processor as much as 20 to 50 writes, so a write waits a moment for others while other calls are
-under way (`Company`), and longer while writes keep coming. The write of a lone call waits for nobody.
+A transaction costs the processor as much as 20 to 50 writes. So a write waits a moment for others while other calls are
+under way (`Company`). It waits longer while writes keep coming. The write of a lone call waits for nobody.
 """
 
 from __future__ import annotations

@@ -108,7 +108,7 @@ def test_the_table_in_the_page() -> None:
 
 def test_the_best_schedule_knows_the_lengths_that_are_watched() -> None:
     """Of a family that changes on the way, the lengths that the best schedule knows come from all of the stretch
-    that is watched: twenty thousand runs drift from 5 s to 6.1 s, the first two thousand only to 5.1 s."""
+    that is watched. Twenty thousand runs drift from 5 s to 6.1 s, the first two thousand only to 5.1 s."""
     (known,) = _lengths_by_group("drift", 10_000, 20_000).values()
     assert len(known) == 2000
     assert min(known) == pytest.approx(5.0, abs=0.05)

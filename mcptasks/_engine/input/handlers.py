@@ -97,9 +97,6 @@ present_grip: ContextVar[Grip | None] = ContextVar("present_grip", default=None)
 """The grip of the handler in which the present code runs; None outside handlers."""
 
 
-_FROM_WITHIN = "a handler was cancelled from within, by a future or task that it awaited"
-
-
 async def call(
     handler: Callable[..., Any],
     *arguments: Any,
@@ -120,12 +117,8 @@ async def call(
     """
     grip = grip or Grip()
     present_grip.set(grip)
-    try:
+    with _eventloop.errors_from_within("a handler"):
         return await _call(handler, arguments, threads, grip)
-    except anyio.get_cancelled_exc_class() as exc:
-        if not _eventloop.cancelled_from_within():
-            raise
-        raise RuntimeError(_FROM_WITHIN) from exc
 
 
 async def _call(
@@ -159,12 +152,8 @@ def log_callback(handler: LogHandler) -> Any:
     async def callback(params: types.LoggingMessageNotificationParams) -> None:
         answer = handler(params)
         if inspect.isawaitable(answer):
-            try:
+            with _eventloop.errors_from_within("a handler"):
                 await answer
-            except anyio.get_cancelled_exc_class() as exc:
-                if not _eventloop.cancelled_from_within():
-                    raise
-                raise RuntimeError(_FROM_WITHIN) from exc
 
     return callback
 

@@ -256,15 +256,12 @@ class Work:
                         await self._more_room.wait()
                         continue
                     try:
-                        item = await anext(iterator)
+                        with _eventloop.errors_from_within("the input"):
+                            item = await anext(iterator)
                     except StopAsyncIteration:
                         self.exhausted = True
                     except Exception as exc:  # noqa: BLE001 - raised in its turn
                         self.broken(exc)
-                    except anyio.get_cancelled_exc_class() as exc:
-                        if not _eventloop.cancelled_from_within():
-                            raise
-                        self.broken(_from_within(exc))
                     else:
                         self.start(item)
                     self.members.wake()
@@ -275,12 +272,6 @@ class Work:
             if inspect.isasyncgen(iterator):
                 with anyio.CancelScope(shield=True, deadline=anyio.current_time() + 5):
                     await iterator.aclose()
-
-
-def _from_within(cancelled: BaseException) -> RuntimeError:
-    error = RuntimeError("the input was cancelled from within, by a future or task that it awaited")
-    error.__cause__ = cancelled
-    return error
 
 
 def closed() -> TaskConnectionError:

@@ -87,7 +87,7 @@ async def test_a_question_is_taken_back() -> None:
 
 
 async def test_questions_of_tasks_that_are_over() -> None:
-    """A server that does not take its question back when the task is over is told so; it is not kept waiting."""
+    """A server may leave its question open when the task is over. Then it is told so, and is not kept waiting."""
     server = make_server("legacy", input_mode="push-related")
     told: list[str] = []
     async with connected(server) as client, anyio.create_task_group() as calls:
