@@ -1,8 +1,8 @@
 """What runs the project's checks: `nox -t quick` the quick ones, `nox` all, `nox -s tests-3.12` one session.
 
 A session installs what it needs from the package index; nothing but nox has to be there. Where uv is beside nox, it
-installs in a fifth of pip's time. Quick tests run on the oldest and on the newest Python. What is slow, or needs real
-servers, runs on one Python, at the end.
+installs in a fifth of pip's time. Quick tests run on the oldest Python and on the newest, in turns. What is slow, or
+needs real servers, runs on one Python, at the end.
 """
 
 from __future__ import annotations
@@ -22,17 +22,16 @@ from packaging.utils import canonicalize_name
 
 OLDEST = (3, 11)
 PROJECT = nox.project.load_toml("pyproject.toml")
-SIDE_BY_SIDE = ("-n", "8", "--dist", "worksteal")
+FORKS = ("-p", "tests.helpers.forks", "--forks")
+SIDE_BY_SIDE = (*FORKS, "8")
 """Nearly all tests wait, for servers, threads and time limits, four fifths of their time: eight keep two cores busy."""
-HEAVY = ("-n", "8", "--dist", "worksteal")
-"""For the slow tests and those with real servers, which start processes of their own."""
-A_FEW = ("-n", "2", "--dist", "loadfile")
+A_FEW = (*FORKS, "2", "--whole-files")
 """For checks that share what a file has made once."""
-SOON = ("-n", "2", "--dist", "worksteal")
+SOON = (*FORKS, "2")
 """For tests that say how soon something happens: each has a core to itself, and neither core waits for the other."""
-IN_TURN = ("-p", "tests.helpers.turns", "--in-turn")
-"""For runs that repeat what the newest Python does on every event loop: each test runs on one of them. The mark of the
-tests that do so follows, or "all"."""
+TURN = ("-p", "tests.helpers.turns", "--turn")
+"""For tests that run on several Pythons: each test runs on all of these, each combination of its parameters on one."""
+QUICK = "not interop and not slow"
 UNIT = (
     *("tests/core", "tests/wire", "tests/transport", "tests/engine", "tests/cli"),
     "tests/house/generator",
@@ -134,7 +133,7 @@ def quick(session: nox.Session) -> None:
     Keeps its environment, so that the second run is a matter of two minutes."""
     _install_once(session, "-e", ".[test]", "nox", *nox.project.dependency_groups(PROJECT, "types"))
     session.run("mypy")
-    _pytest(session, *SIDE_BY_SIDE, "-m", "not interop and not slow")
+    _pytest(session, *SIDE_BY_SIDE, "-m", QUICK)
 
 
 @nox.session(python=MAIN)
@@ -211,7 +210,7 @@ def conformance(session: nox.Session) -> None:
 ENGINES = ("distributed==2026.8.0", "temporalio==1.35.0", "celery==5.7.0", "dbos==3.4.0")
 AIRFLOW = ("apache-airflow-core==3.3.2", "apache-airflow-task-sdk==1.3.2")
 """Pinned, so that a new version of an engine fails nothing until somebody looks at it."""
-ENGINE_TESTS = ("hypothesis>=6.130", "pytest>=9.0", "pytest-trio>=0.8", "pytest-xdist>=3.8")
+ENGINE_TESTS = ("hypothesis>=6.130", "pytest>=9.0", "pytest-trio>=0.8")
 """What the checks in tests/engines need beside the engines, and those in tests/frameworks: a part of the extra `test`,
 whose rest takes a minute."""
 
@@ -239,7 +238,7 @@ def frameworks(session: nox.Session) -> None:
 
     The environment is kept; see tests/interop/environments.py."""
     _install(session, "-e", ".[trio]", *ENGINE_TESTS)
-    _pytest(session, "-n", "2", "--dist", "worksteal", "tests/frameworks/check_frameworks.py")
+    _pytest(session, *SOON, "tests/frameworks/check_frameworks.py")
 
 
 @nox.session(python=MAIN)
@@ -292,39 +291,37 @@ def _lowest_pins() -> list[str]:
 
 @nox.session(python=PYTHONS[0])
 def lowest(session: nox.Session) -> None:
-    """The tests on the lowest versions that the metadata admits, on the oldest Python found, each on one event loop.
+    """The tests on the lowest versions that the metadata admits, on the oldest Python found.
 
-    `tests` runs the same on the newest Python and on all event loops."""
+    `tests` runs the other combinations of their parameters on the newest Python."""
     constraints = Path(session.create_tmp(), "lowest.txt")
     constraints.write_text("\n".join(_lowest_pins()) + "\n", encoding="utf-8")
     _install(session, "-e", ".[test]", "-c", str(constraints), "-c", "tests/constraints-lowest.txt")
     # An anyio before 4.16 leaves a socket open, until it is collected, where connecting is cancelled at its end.
     warnings = ("-W", "ignore:unclosed:ResourceWarning")
-    _pytest(session, *SIDE_BY_SIDE, *IN_TURN, "all", "-m", "not interop and not slow", *warnings)
+    _pytest(session, *SIDE_BY_SIDE, *TURN, "1/2", "-m", QUICK, *warnings)
 
 
 @nox.session(python=[*(python for python in PYTHONS if python != MAIN), MAIN])
 def tests(session: nox.Session) -> None:
     """The tests: the slow ones and those with real servers on one Python, the quick ones on the newest.
 
-    A Python that is the only one, or the newest, runs all. On the newest and the oldest run all marked `interpreter`;
-    `lowest` runs the quick ones on the oldest. On those in between run the unit tests.
-
-    A test that runs on several Pythons runs on all event loops on the newest one, and on one of them elsewhere."""
+    The quick ones take turns with `lowest`. Those marked `interpreter` run on the oldest Python and on the newest, in
+    turns. A Python in between runs a third of the combinations of the unit tests."""
     _install(session, "-e", ".[test]")
-    turns = () if session.python == PYTHONS[-1] else (*IN_TURN, "interpreter")
     if session.python == MAIN and session.posargs:
         _pytest(session)
-    elif session.python == MAIN:
-        chosen = "not alone" if PYTHONS[-1] == MAIN else "not alone and (slow or interop)"
-        _pytest(session, *HEAVY, *turns, "-m", chosen)
-        _pytest(session, *SOON, *turns, "-m", "alone and not interop")
+        return
+    newest, at_an_end = session.python == PYTHONS[-1], session.python in (PYTHONS[0], PYTHONS[-1])
+    parts = [QUICK] if newest else []
+    parts += ["interpreter and slow"] if at_an_end else []
+    parts += ["(slow or interop) and not interpreter"] if session.python == MAIN else []
+    if not parts:
+        _pytest(session, *FORKS, "2", *TURN, "1/3", "-m", QUICK, *UNIT)
+        return
+    turn = (*TURN, "2/2" if newest else "1/2") if len(PYTHONS) > 1 else ()
+    chosen = " or ".join(f"({part})" for part in parts)
+    _pytest(session, *SIDE_BY_SIDE, *turn, "-m", f"not alone and ({chosen})")
+    _pytest(session, *SOON, *turn, "-m", f"alone and not interop and ({chosen})")
+    if session.python == MAIN:
         _pytest(session, "-m", "alone and interop", "tests/interop")
-    elif session.python in (PYTHONS[0], PYTHONS[-1]):
-        # On the oldest one `lowest` runs the quick ones.
-        newest = session.python == PYTHONS[-1]
-        chosen = "interpreter or (not interop and not slow)" if newest else "interpreter and slow"
-        _pytest(session, *SIDE_BY_SIDE, *turns, "-m", f"not alone and ({chosen})")
-        _pytest(session, *SOON, *turns, "-m", f"alone and not interop and ({chosen})")
-    else:
-        _pytest(session, "-n", "2", *IN_TURN, "all", "-m", "not interop and not slow", *UNIT)

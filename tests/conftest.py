@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib
 import os
+import sys
 from collections.abc import Generator
 from contextlib import suppress
 from pathlib import Path
@@ -41,33 +42,39 @@ def anyio_backend(request: pytest.FixtureRequest) -> Backend:
 def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
     """Collect no garbage while tests are read. There is hardly any, and looking for it takes a quarter of that time."""
     gc.disable()
+    reader = _second_reader(session.config)
     try:
-        _read_a_share(session.config)
         return (yield)
     finally:
         gc.enable()
+        if reader is not None:
+            os.waitpid(reader, 0)
 
 
-def _read_a_share(config: pytest.Config) -> None:
-    """Import a share of the test modules, each worker another one, before all of them are read in their order.
+def _second_reader(config: pytest.Config) -> int | None:
+    """A process that reads the later half of the test modules, if a run that will use several finds them new.
 
-    pytest rewrites the assertions of a module and keeps the result in a file. In a new checkout eight workers that go
-    through the modules in one order would each rewrite all of them, which is half of the time of reading.
+    pytest rewrites the assertions of a module and keeps the result in a file. In a new checkout that is half of the
+    time of reading.
     """
-    worker = getattr(config, "workerinput", None)
-    if worker is None or config.args != config.getini("testpaths"):
-        return
-    number = int(worker["workerid"].removeprefix("gw"))
+    if not config.getoption("--forks", 0) or config.args != config.getini("testpaths"):
+        return None
     paths = [path for path in sorted(TESTS.rglob("test_*.py")) if marks.may_be_chosen(config.option.markexpr, path)]
-    for path in paths[number :: worker["workercount"]]:
-        name = ".".join(path.relative_to(TESTS.parent).with_suffix("").parts)
-        # pytest imports what is not there yet, and reports what it fails of.
-        with suppress(Exception, pytest.skip.Exception):
-            importlib.import_module(name)
+    kept = f"{sys.implementation.cache_tag}-pytest-{pytest.__version__}.pyc"
+    if (paths[-1].parent / "__pycache__" / f"{paths[-1].stem}.{kept}").exists():
+        return None
+    reader = os.fork()
+    if reader == 0:
+        for path in paths[len(paths) // 2 :]:
+            # The first process reports what a module fails of.
+            with suppress(Exception, pytest.skip.Exception):
+                importlib.import_module(".".join(path.relative_to(TESTS.parent).with_suffix("").parts))
+        os._exit(0)
+    return reader
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out what `-m` can choose nothing of, unless it is named: eight processes read what is left."""
+    """Leave out what `-m` can choose nothing of, unless it is named."""
     named = {config.invocation_params.dir / argument.partition("::")[0] for argument in config.args}
     if collection_path in named or collection_path.name == "conftest.py":
         return None
@@ -77,7 +84,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark what lies in certain places, and take out combinations that are not chosen, before `-m` chooses."""
-    # Once for each file: every worker of a run does this for all of its thousands of tests.
+    # Once for each file, not for each of thousands of tests.
     by_path = {path: marks.marks_of(path) for path in {item.path for item in items}}
     for item in items:
         for mark in by_path[item.path]:

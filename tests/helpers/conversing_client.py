@@ -103,8 +103,10 @@ class Course:
 
     def _judge_words(self, name: str, error: TaskError) -> None:
         words = str(error)
-        if not words.isprintable() or not words or len(words) > LONGEST_WORDS:
-            kind = "empty" if not words else "too long" if len(words) > LONGEST_WORDS else "not one printable line"
+        # A server's words keep their lines (`safe_text.message`).
+        legible = words.replace("\n", "").replace("\t", "").isprintable()
+        if not legible or not words or len(words) > LONGEST_WORDS:
+            kind = "empty" if not words else "too long" if len(words) > LONGEST_WORDS else "not printable"
             self.blame(name, f"{type(error).__name__} whose words are {kind}: {words[:200]!r}")
 
     def expect(self, name: str, is_right: Callable[[Any], bool], *, strict: bool) -> None:

@@ -1,7 +1,6 @@
 """The marks that follow from where a test lies, and which files `-m` can choose nothing of.
 
-Each process of a run reads all files that it is not told to leave out, and of the tests of some sessions most are not
-chosen. So a file whose tests cannot be chosen is not read.
+Of the tests of some sessions most are not chosen. So a file whose tests cannot be chosen is not read.
 """
 
 from __future__ import annotations

@@ -117,23 +117,26 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in set(left)]
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Hand what was found to the process that reports; fail if there is anything."""
+@pytest.hookimpl(optionalhook=True)
+def pytest_fork_ends(session: pytest.Session) -> tuple[int, int, list[str]]:
+    """Leave what was found to the process that reports."""
     orphans = session.config.stash[_KEY]
-    output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
-    if output is not None:
-        output["orphans"] = (orphans.spans, orphans.roots, orphans.found)
-    elif orphans.found:
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    return orphans.spans, orphans.roots, orphans.found
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: Any) -> None:
-    """Take what a worker of xdist has found."""
-    spans, roots, found = getattr(node, "workeroutput", {}).get("orphans", (0, 0, ["a worker that has died"]))
-    orphans = node.config.stash[_KEY]
-    orphans.spans, orphans.roots = orphans.spans + spans, orphans.roots + roots
-    orphans.found.extend(found)
+def pytest_fork_ended(config: pytest.Config, left: list[tuple[int, int, list[str]]]) -> None:
+    """Take what a forked process has found."""
+    orphans = config.stash[_KEY]
+    for spans, roots, found in left:
+        orphans.spans, orphans.roots = orphans.spans + spans, orphans.roots + roots
+        orphans.found.extend(found)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail if there is an orphan."""
+    if session.config.stash[_KEY].found:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

@@ -1,15 +1,17 @@
-"""A plugin of pytest with which each test runs on one event loop: tests take turns with asyncio and trio.
+"""A plugin of pytest with which several Pythons take turns: each runs a share of the combinations of every test.
 
-    python -m pytest -p tests.helpers.turns --in-turn all -m "not interop and not slow"
+    python -m pytest -p tests.helpers.turns --turn 1/2 -m "not interop and not slow"
 
-For a run that repeats on another Python what the newest Python does on every event loop. So each test meets each Python
-and each event loop, and each event loop is used on each Python. The sessions of noxfile.py say which runs these are.
+A Python is one more parameter of a test: what fails hangs on the Python, or on the other parameters, seldom on both. So
+each combination runs on one Python, and each test runs on every Python. On each Python about half of the async tests
+run on asyncio, the others on trio. Tests that run on one Python only, the slow ones and those with real servers, have
+no turns unless they are marked `interpreter`. The sessions of noxfile.py say who has which turn. Without the option
+everything runs.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Hashable
 from typing import Any
 
 import pytest
@@ -20,55 +22,52 @@ from tests.helpers.selection import take_out
 LOOPS = ("anyio_backend", "backend", "style")
 """The parameters that say on which event loop a test runs: those of async tests and of tests of the blocking client.
 `style`, in notebooks, says whether the client is async or has an event loop of its own."""
-ALL = "all"
-NONE = "none"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Say which tests take turns."""
-    parser.addoption(
-        "--in-turn", default=NONE, metavar="MARK", help=f"run tests with this mark, or {ALL!r}, on one event loop each"
-    )
+    """Say whose turn it is."""
+    parser.addoption("--turn", metavar="K/N", help="of the combinations of each test run those of turn K of N")
 
 
-@pytest.hookimpl(trylast=True)
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Take out the tests whose turn it is not, after `-m` and `-k`: what these leave of a test has a turn."""
-    select(config, items, str(config.getoption("--in-turn")))
+    """Take out the combinations whose turn it is not, before `-m` chooses: it differs between Pythons."""
+    if turn := config.getoption("--turn"):
+        number, _, turns = str(turn).partition("/")
+        select(config, items, int(number), int(turns))
 
 
-def select(config: pytest.Config, items: list[pytest.Item], mark: str) -> None:
-    """Take out of the chosen tests those whose turn it is not.
+def select(config: pytest.Config, items: list[pytest.Item], turn: int, turns: int) -> None:
+    """Take out of the collected tests those whose turn it is not.
 
     Args:
         config: What the run is configured with; it is told what is taken out.
-        items: The chosen tests, of which this removes some.
-        mark: Only tests with this mark take turns; `ALL` for every test.
+        items: The collected tests, of which this removes some.
+        turn: Whose turn it is, from 1.
+        turns: How many take turns.
     """
-    by_test: dict[Hashable, dict[str, list[pytest.Item]]] = {}
+    by_test: dict[str, list[pytest.Item]] = {}
     for item in items:
-        if mark != ALL and item.get_closest_marker(mark) is None:
-            continue
-        if isinstance(item, pytest.Function) and (loop := _loop_of(item)):
-            by_test.setdefault(_without_loop(item), {}).setdefault(loop, []).append(item)
+        marks = {mark.name for mark in item.iter_markers()}
+        if "interpreter" in marks or marks.isdisjoint(("interop", "slow")):
+            by_test.setdefault(item.nodeid.partition("[")[0], []).append(item)
     out: set[pytest.Item] = set()
-    for loops in by_test.values():
-        first = next(iter(loops.values()))[0]
-        # Every process decides alike.
-        turn = zlib.crc32(first.nodeid.encode()) % len(loops)
-        for loop in sorted(loops)[:turn] + sorted(loops)[turn + 1 :]:
-            out.update(loops[loop])
+    for cases in by_test.values():
+        others = [case for case in cases if _turn_of(case, turns) != turn]
+        # A test of which nothing would be left runs once.
+        out.update(others if len(others) < len(cases) else others[1:])
     take_out(config, items, out)
 
 
-def _loop_of(item: pytest.Function) -> str:
-    """The names of the event loops with which a test runs; none if no parameter says so."""
-    params: dict[str, Any] = item.callspec.params if hasattr(item, "callspec") else {}
+def _turn_of(item: pytest.Item, turns: int) -> int:
+    """Whose turn a combination is. This hangs on the names of its values only, so that every Python decides alike.
+
+    Two combinations that differ in the event loop alone belong to different turns.
+    """
+    callspec: Any = getattr(item, "callspec", None)
+    params: dict[str, Any] = {} if callspec is None else callspec.params
     values: list[str | Backend] = [params[name] for name in LOOPS if name in params]
-    return " ".join(str(value[0] if isinstance(value, tuple) else value) for value in values)
-
-
-def _without_loop(item: pytest.Function) -> Hashable:
-    """What tells a test from others, but for its event loop."""
-    others = [(name, id(value)) for name, value in item.callspec.params.items() if name not in LOOPS]
-    return (item.parent, item.originalname, *sorted(others))
+    loops = [value[0] if isinstance(value, tuple) else str(value) for value in values]
+    words = item.nodeid.removesuffix("]").replace("[", "-").split("-")
+    others = "-".join(word for word in words if word not in loops)
+    return (zlib.crc32(others.encode()) + loops.count("trio")) % turns + 1

@@ -9,8 +9,6 @@ import sniffio
 import trio
 import trio.testing
 
-from tests.helpers import turns
-
 
 @pytest.mark.anyio
 async def test_running_library_is_the_parameter(anyio_backend_name: str) -> None:
@@ -45,5 +43,4 @@ def test_both_backends_are_parameters(request: pytest.FixtureRequest) -> None:
     }
     assert names <= {"asyncio", "trio"}
     if "-k" not in request.config.invocation_params.args and "::" not in " ".join(map(str, request.config.args)):
-        in_turn = request.config.getoption("--in-turn", turns.NONE) == turns.ALL
-        assert len(names) == (1 if in_turn else 2)
+        assert len(names) == (1 if request.config.getoption("--turn", None) else 2)

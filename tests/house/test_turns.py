@@ -1,11 +1,11 @@
-"""The choice of one event loop for each test, where a run repeats what another Python does on all of them."""
+"""Turns: each Python runs a share of the combinations of every test."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -42,8 +42,20 @@ def test_no_loop(number):
 
 def test_plain():
     pass
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(2))
+def test_slow(number):
+    pass
+
+@pytest.mark.slow
+@pytest.mark.interpreter
+@pytest.mark.parametrize("number", range(20))
+def test_slow_anywhere(number):
+    pass
 """
 ALL = Counter(test_many=200, test_two_loops=4, test_given_together=3, test_one_loop=1, test_no_loop=3, test_plain=1)
+ALL.update(test_slow=2, test_slow_anywhere=20)
 Collect = Callable[[], list[pytest.Item]]
 
 
@@ -55,11 +67,11 @@ def collect(request: pytest.FixtureRequest, tmp_path: Path) -> Collect:
     return lambda: collected(request.session, path)
 
 
-def chosen(items: list[pytest.Item], mark: str) -> list[pytest.Item]:
+def chosen(items: list[pytest.Item], turn: int, number: int = 2) -> list[pytest.Item]:
     """Those whose turn it is. The others are reported as deselected."""
     told: Any = Told()
     left = list(items)
-    turns.select(told, left, mark)
+    turns.select(told, left, turn, number)
     assert {*left, *told.out} == {*items}
     assert [item for item in items if item in left] == left
     return left
@@ -70,37 +82,41 @@ def names(items: list[pytest.Item]) -> Counter[str]:
     return Counter(item.name.partition("[")[0] for item in items)
 
 
-def test_one_loop_each(collect: Collect) -> None:
-    """Each combination of the other parameters runs once; a test with one event loop, or without any, stays."""
-    left = chosen(collect(), turns.ALL)
-    assert names(left) == ALL - Counter(test_many=100, test_two_loops=3, test_given_together=1)
-    params = [cast(pytest.Function, item).callspec.params for item in left if item.name.startswith("test_many")]
-    assert [each["number"] for each in params] == [*range(100)]
-    together = [item.name for item in left if item.name.startswith("test_given")]
-    assert "test_given_together[trio-2]" in together
-
-
-def test_both_loops_have_their_turns(collect: Collect) -> None:
-    """About half of the tests run on each event loop."""
-    left = [item.name for item in chosen(collect(), turns.ALL) if item.name.startswith("test_many")]
-    assert 30 < sum("trio" in name for name in left) < 70
-
-
-def test_every_process_decides_alike(collect: Collect) -> None:
-    """The choice depends on nothing but the tests' ids: the workers of one run must agree."""
-    first, second = (chosen(collect(), turns.ALL) for _ in range(2))
-    assert [item.nodeid for item in first] == [item.nodeid for item in second]
-
-
-def test_what_was_taken_out_before_has_no_turn(collect: Collect) -> None:
-    """A test of which `-m` or `-k` has left one event loop runs on that one."""
-    items = [item for item in collect() if item.name.startswith("test_many[") and "trio" in item.name]
-    assert len(items) == 100
-    assert chosen(items, turns.ALL) == items
-
-
-def test_marked_ones_only(collect: Collect) -> None:
-    """With a mark only tests that have it take turns; without one no test does."""
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+def test_each_combination_runs(collect: Collect, number: int) -> None:
+    """Each combination has its turn; one alone, or a test without parameters, is run by all. Each test runs in each
+    turn."""
     items = collect()
-    assert names(chosen(items, "interpreter")) == ALL - Counter(test_given_together=1)
-    assert chosen(items, turns.NONE) == items
+    shares = [chosen(items, turn, number) for turn in range(1, number + 1)]
+    assert {item for share in shares for item in share} == {*items}
+    for share in shares:
+        assert names(share).keys() == ALL.keys()
+        assert names(share)["test_one_loop"] == names(share)["test_plain"] == 1
+    many = [item for share in shares for item in share if item.name.startswith("test_many")]
+    assert len(many) == ALL["test_many"]
+
+
+def test_loops_have_different_turns(collect: Collect) -> None:
+    """What runs on one event loop in one turn runs on the other one in the next. Each turn has both."""
+
+    def on(loop: str, turn: int) -> set[str]:
+        items = chosen(collect(), turn)
+        return {item.name.replace(loop, "") for item in items if "many" in item.name and loop in item.name}
+
+    assert on("asyncio", 1) == on("trio", 2)
+    assert on("trio", 1) == on("asyncio", 2)
+    assert 30 < len(on("trio", 1)) < 70
+
+
+def test_every_python_decides_alike(collect: Collect) -> None:
+    """The choice depends on nothing but the tests' ids, and not on what else is there."""
+    whole = [item.nodeid for item in chosen(collect(), 1)]
+    part = [item for item in collect() if "-9" not in item.name]
+    assert [item.nodeid for item in chosen(part, 1)] == [name for name in whole if "-9" not in name]
+
+
+def test_what_runs_on_one_python_has_no_turn(collect: Collect) -> None:
+    """A slow test runs in every turn, unless it is marked for several Pythons."""
+    shares = [names(chosen(collect(), turn)) for turn in (1, 2)]
+    assert [share["test_slow"] for share in shares] == [2, 2]
+    assert sum(share["test_slow_anywhere"] for share in shares) == 20

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from mcptasks import Client
+from tests.helpers.forks import folder_of_run
 from tests.interop.fault_proxy import FaultProxy
 from tests.interop.processes import GENERATIONS, HttpServer
 from tests.interop.targets import START, FastMcp, at_url
@@ -71,12 +72,9 @@ def live_servers(pytestconfig: pytest.Config) -> list[HttpServer]:
 
 
 @pytest.fixture(scope="session")
-def warm_servers(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[WarmServers]:
+def warm_servers(pytestconfig: pytest.Config) -> Iterator[WarmServers]:
     """What forks servers; all processes of a run share it."""
-    own = tmp_path_factory.getbasetemp()
-    # The temporary folder of each of several processes lies in that of the run.
-    run = own.parent if hasattr(pytestconfig, "workerinput") else own
-    with WarmServers(run / "warm-servers") as found:
+    with WarmServers(folder_of_run(pytestconfig) / "warm-servers") as found:
         yield found
 
 

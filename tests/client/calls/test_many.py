@@ -10,10 +10,12 @@ from typing import Any
 import anyio
 import pytest
 
+from tests.helpers.pairs import pairwise
 from tests.helpers.support import ERAS, Era
 from tests.helpers.worlds import ASYNC, World, both_worlds, make_client
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow, both_worlds]
+# The protocol decides what is sent, the event loop who waits for it.
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, both_worlds, pairwise]
 
 COUNT = 1000
 COUNT_OF_THREADS = 100
