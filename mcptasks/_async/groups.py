@@ -9,6 +9,8 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Literal, TypeVar, cast, get_args, overload
 
+import anyio
+
 from mcptasks import _eventloop
 from mcptasks._async.task import Task, waiter_of
 from mcptasks._core import argument_checks
@@ -224,6 +226,8 @@ class _Completed(AsyncIterator[Task[T]]):
         self._joining = Joining(partial(_made, "as_completed"), self._members)
         self._total = len(set(tasks))
         self._begun = False
+        self._beginning = anyio.Lock(fast_acquire=True)
+        """Held by the step that begins the iteration. Of two at a time, both would look at the tasks and hand them out."""
         self._found: list[Member] = []
         self._soon = _eventloop.finalizer()
 
@@ -250,7 +254,8 @@ class _Completed(AsyncIterator[Task[T]]):
 
     async def _next(self) -> Member | Failed | None:
         if not self._begun:
-            await self._begin()
+            async with self._beginning:
+                await self._begin()
         if self._found:
             return self._found.pop()
         member = await self._members.next()
@@ -263,6 +268,8 @@ class _Completed(AsyncIterator[Task[T]]):
         return member
 
     async def _begin(self) -> None:
+        if self._begun:
+            return
         tasks: Iterable[Given] = dict.fromkeys(self._tasks)
         if self._once:
             members = await self._members.look(task for task in tasks if isinstance(task, Waiter))

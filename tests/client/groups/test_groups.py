@@ -367,6 +367,21 @@ async def test_zero_looks_once_at_each(era: Era, world: World) -> None:
         await assert_detached(world, tasks)
 
 
+async def test_two_readers_of_one_look(era: Era, world: World) -> None:
+    """Of two readers of one `as_completed(timeout=0)`, each task goes to one."""
+    server = make_server(era, **POLLED)
+    async with connected(server) as client:
+        tasks, steered = await begin_many(client, server, 4)
+        for each in steered:
+            each.complete(1)
+        iteration, found = world.as_completed(tasks, timeout=0), list[Any]()
+        async with anyio.create_task_group() as readers:
+            for _ in range(2):
+                readers.start_soon(collect, iteration, found)
+        assert len(found) == 4
+        assert set(found) == set(tasks)
+
+
 async def test_leaving_as_completed_detaches(server: TaskServer, world: World) -> None:
     """Breaking out of the iteration leaves no interest behind, and the handles go on."""
     async with connected(server) as client:
