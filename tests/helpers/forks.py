@@ -115,6 +115,10 @@ class _Run:
             pytest.Session.Failed: As many tests have failed as `--maxfail` admits.
             pytest.Session.Interrupted: A hook has asked for the end of the run.
         """
+        terminal: Any = self._session.config.pluginmanager.getplugin("terminalreporter")
+        if terminal is not None:
+            # The next report may be that of a test in another file.
+            terminal.showfspath = False
         try:
             for _ in range(self._number):
                 self._start()
@@ -213,14 +217,16 @@ def _blocks_of_files(items: list[pytest.Item]) -> Iterator[Block]:
 
 
 class _Reports:
-    """A plugin that sends the reports of a forked process."""
+    """What a forked process has in place of pytest's terminal: it sends the reports to the first process."""
 
     def __init__(self, config: pytest.Config, line: Line[Any, Any]) -> None:
         self._config = config
         self._line = line
+        # pytest asks its terminal for this, to show how two values differ.
+        self._tw = config.get_terminal_writer()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Send one."""
+        """Send a report."""
         data = self._config.hook.pytest_report_to_serializable(config=self._config, report=report)
         self._line.send(("report", data))
 
@@ -239,8 +245,9 @@ def _work(session: pytest.Session, line: Line[Any, Any], number: int) -> NoRetur
     config = session.config
     plugins = config.pluginmanager
     try:
+        reports = _Reports(config, line)
         plugins.unregister(name="terminalreporter")
-        plugins.register(_Reports(config, line))
+        plugins.register(reports, "terminalreporter")
         _print_elsewhere(plugins.getplugin("capturemanager"))
         # Each process has a temporary folder of its own.
         folder = folder_of_run(config) / f"process-{number}"
