@@ -1,4 +1,4 @@
-"""Sends answers by `tasks/update` (2026-07-28), and sends them again if they got lost.
+"""Sends answers by `tasks/update` (2026-07-28). If they got lost, the client that holds the task sends them again.
 
 An acknowledgement is eventually consistent (ext-tasks, "Task Update Acknowledgement"): the server may list a question
 for a while after it has accepted the answer. If the question stays listed for long, we take the answer for lost and
@@ -83,7 +83,8 @@ class AnswerUpdates:
         sent.answer, sent.since = answer, anyio.current_time()
 
     def looked(self, watch: Watch) -> None:
-        """Take in that a task was polled. Send lost answers again, and report a key that was used twice."""
+        """Take in that a task was polled. Send lost answers again if this client still holds the task, and report a key
+        that was used twice."""
         if watch.state.terminal:
             self._sent.pop(watch, None)
         questions = watch.state.questions
@@ -98,7 +99,7 @@ class AnswerUpdates:
                 if sent.answer is None:
                     words = f"the server asks again, under the key {short(key, 80)}, what it had taken the answer to"
                     self._monitor.feed(watch, Trouble(TaskProtocolError(words)))
-                else:
+                elif watch.record.holds:
                     names = short(watch.task_id), short(key, 80)
                     logger.warning("task %s still asks %s; its answer is sent again", *names)
                     self._group.start_soon(self._send_again, watch, key, sent.answer)

@@ -8,11 +8,11 @@ from typing import Any
 import anyio
 import pytest
 
-from mcptasks import Client, StoreError, Task, TaskStateError
+from mcptasks import Client, PollingPolicy, StoreError, Task, TaskStateError, TaskTimeoutError
 from mcptasks.store import Store
 from mcptasks.testing import TaskServer, elicit
 from tests.helpers.people import Oracle, answered
-from tests.helpers.support import LIMIT, Era, Signal, begin, connected, make_server, settle, virtual_clock
+from tests.helpers.support import LIMIT, Era, Signal, begin, connected, make_server, modern_only, settle, virtual_clock
 from tests.helpers.worlds import both_worlds
 
 pytestmark = [pytest.mark.anyio, both_worlds]
@@ -68,6 +68,28 @@ async def test_a_worker_takes_no_more_than_it_can_do(server: TaskServer, store: 
         assert three.task_id == steered[2].task_id
         await worker.release(two)
         assert (await anext(claims)).task_id in (steered[1].task_id, steered[3].task_id)
+
+
+@modern_only
+@virtual_clock()
+async def test_who_gave_a_task_back_repeats_no_answer(era: Era) -> None:
+    """An answer that the server seems to have lost is sent again by the client that holds the task, and by no other."""
+    server = make_server(era, answers_shown_again=1000, push="off", listen="unsupported", poll_interval_ms=2000)
+    sharing: dict[str, Any] = {"store": Store.memory(), "limit": 1000, "polling": PollingPolicy()}
+    async with (
+        connected(server, elicitation_handler=Oracle(), **sharing) as one,
+        connected(server, **sharing) as other,
+    ):
+        task, steered = await begin(one, server)
+        steered.need_input({"name": NAME})
+        with pytest.raises(TaskTimeoutError):
+            await task.result(timeout=20)
+        assert server.requests.count("tasks/update") == 1
+        await one.release(task)
+        assert (await anext(other.claims())).task_id == task.task_id
+        with pytest.raises(TaskTimeoutError):
+            await task.result(timeout=200)
+        assert server.requests.count("tasks/update") == 1
 
 
 async def test_a_task_that_is_given_back(server: TaskServer, store: Store) -> None:
