@@ -83,6 +83,9 @@ class TaskEnd:
     told: bool = False
     """Whether this client has reported the end, by a span and a duration. If several clients share a store, only one of
     them reports it."""
+    takeovers: int | None = None
+    """How often the task was taken over from a client that had died, in its whole life; None if no store knows the
+    task."""
 
 
 @define(eq=False, weakref_slot=False)
@@ -210,6 +213,8 @@ class EndRecorded:
     """This client must report a task's end, since it, and no other client, has written the end into the store."""
 
     task: TracedTask
+    takeovers: int | None = None
+    """See `TaskEnd`."""
 
 
 @frozen

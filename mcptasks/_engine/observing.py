@@ -104,8 +104,8 @@ class Observing:
                 self._begun(task, call)
             case Changed():
                 self._changed(point)
-            case EndRecorded(task):
-                self._tell_end(task)
+            case EndRecorded(task, takeovers):
+                self._tell_end(task, takeovers)
             case Leased():
                 self._leased(point)
             case Committed():
@@ -224,12 +224,12 @@ class Observing:
         if not self._is_stored and (task.followed or task.place is not None):
             self._tell_end(task)
 
-    def _tell_end(self, task: TracedTask) -> None:
+    def _tell_end(self, task: TracedTask, takeovers: int | None = None) -> None:
         """Report a task's end by a span and a duration, once."""
         end = task.end
         if end is None or end.told or task.begun_at == 0:
             return
-        task.end = TaskEnd(end.status, end.error, end.at, told=True)
+        task.end = end = evolve(end, told=True, takeovers=takeovers)
         outcome = names.SUCCEEDED if end.error is None else names.FAILED
         more: Measured = names.CANCELLED if _is_cancelled(end.status) else outcome
         if end.error is not None:

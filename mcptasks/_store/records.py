@@ -241,6 +241,8 @@ class Row(NamedTuple):
     has_arguments: bool
     has_result: bool
     traceparent: str | None
+    takeovers: int
+    """How often a client took the task over from another that had died."""
 
 
 @frozen(kw_only=True)

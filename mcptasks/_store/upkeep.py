@@ -48,6 +48,11 @@ class Claimed:
         """Whether another owner held the task when it died. If not, nobody held it, or this owner did."""
         return self.row.owner not in (None, self.held.owner)
 
+    @property
+    def takeovers(self) -> int:
+        """How often the task was taken over from a client that had died, with this time."""
+        return self.row.takeovers + self.takeover
+
 
 @frozen(kw_only=True)
 class Claim(Write[list[Claimed]]):

@@ -133,6 +133,8 @@ class Recorder:
             attributes[names.STATUS] = end.status.status
         if end.error is not None:
             attributes[names.ERROR] = end.error
+        if end.takeovers is not None:
+            attributes[names.TAKEOVERS] = end.takeovers
         place, below = task.place, self._options.task_span == "child"
         try:
             span = tracer.start_span(

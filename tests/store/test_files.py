@@ -21,7 +21,7 @@ from mcptasks._store.sqlite import files, opening
 from mcptasks._store.sqlite.backend import FileBackend
 from mcptasks._store.sqlite.clock import LeaseClock, lease_clock, wall_clock
 from mcptasks._store.sqlite.opening import Journal, Options, sound_journal
-from mcptasks._store.upkeep import Forget, Purge
+from mcptasks._store.upkeep import Claim, Forget, Purge
 from mcptasks._store.writes import Acknowledged, Asked, Decide, Over
 from tests.helpers.stores import LATER, NOW, alive, created, do, file_backend, files_up_to, intended
 
@@ -177,11 +177,13 @@ def test_a_newer_store_that_this_version_can_live_with(tmp_path: Path) -> None:
 
 def test_an_older_store_is_not_migrated_by_a_check(tmp_path: Path) -> None:
     """`migrate="check"` refuses a store that would have to be migrated, names the command, and makes a new one."""
-    steps = (*migrations.MIGRATIONS, migrations.Migration(2, 1, ("CREATE TABLE more (id TEXT)",)))
-    found = migrating.Found(1, 1)
+    newest = migrations.NEWEST
+    steps = (*migrations.MIGRATIONS, migrations.Migration(newest + 1, 1, ("CREATE TABLE more (id TEXT)",)))
+    found = migrating.Found(newest, 1)
     assert migrating.pending(found, "here", may=True, steps=steps) == [steps[-1]]
     with pytest.raises(
-        StoreVersionError, match=r"has version 1, .* needs version 2: run `python -m mcptasks store migrate`"
+        StoreVersionError,
+        match=rf"has version {newest}, .* needs version {newest + 1}: run `python -m mcptasks store migrate`",
     ):
         migrating.pending(found, "here", may=False, steps=steps)
     assert migrating.pending(migrating.Found(0), "here", may=False, steps=steps) == list(steps)
@@ -190,13 +192,17 @@ def test_an_older_store_is_not_migrated_by_a_check(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", sorted(DATA.glob("version-*.db")), ids=lambda path: path.stem)
 def test_stores_of_released_versions(path: Path, tmp_path: Path) -> None:
-    """A store of every released version is opened, and its tasks are there."""
+    """A store of every released version is opened, and its tasks are there, with the takeovers that it has counted."""
     copy = tmp_path / "tasks.db"
     copy.write_bytes(path.read_bytes())
     backend = FileBackend(Options(path=copy))
     (found,) = backend.rows(Query(phases=frozenset({"created"})))
     assert (found.task_id, found.name, dict(found.labels)) == ("t1", "work", {"job": "nightly"})
     assert [each.key for each in backend.questions()] == ["q"]
+    (taken,) = do(backend, Claim(owner=alive(backend, "new"), endpoint=found.endpoint, at=NOW))
+    before = 0 if path.stem == "version-1" else 1
+    assert (found.takeovers, taken.takeovers) == (before, before + 1)
+    assert [each.takeovers for each in backend.rows(Query())] == [before + 1]
     assert [words for words in backend.check() if "damaged" in words] == []
 
 

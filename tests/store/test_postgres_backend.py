@@ -115,6 +115,21 @@ def test_a_newer_version_is_left_alone(dsn: str, backend: PostgresBackend) -> No
     assert raised.value.found == 1000
 
 
+def test_tables_of_the_first_version_are_migrated(dsn: str) -> None:
+    """Tables of version 1 are migrated when the store is opened; their tasks stay, and their takeovers count from 0."""
+    with closing(PostgresBackend(dsn)) as made:
+        make_tasks(made, 1, "dead")
+    with psycopg.connect(dsn) as connection:
+        connection.execute("ALTER TABLE mcptasks.task DROP COLUMN takeovers")
+        connection.execute("UPDATE mcptasks.meta SET value = '1' WHERE name = 'version'")
+    with closing(PostgresBackend(dsn, migrate=False)) as check, pytest.raises(StoreVersionError, match="needs version"):
+        check.owners()
+    with closing(PostgresBackend(dsn)) as late:
+        assert [each.takeovers for each in late.rows(Query())] == [0]
+        late.apply([Claim(owner="me", endpoint=SERVER, at=AT)])
+        assert [each.takeovers for each in late.rows(Query())] == [1]
+
+
 def test_schemas_are_stores_of_their_own(dsn: str) -> None:
     """Stores in two schemas of a database know nothing of each other, whatever the schemas are called."""
     with closing(PostgresBackend(dsn, schema='a "b" c')) as one, closing(PostgresBackend(dsn)) as another:

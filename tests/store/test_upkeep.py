@@ -131,6 +131,29 @@ def test_takeovers_of_one_task_are_told(backend: Backend, how: str) -> None:
     assert adopted.takeover == (how == "dead")
 
 
+def test_takeovers_are_counted(backend: Backend) -> None:
+    """A record has the number of takeovers in the task's whole life, by whichever way a client takes the task. It does
+    not count clients that gave the task back, or ended in order, or took it from themselves."""
+    held = created(backend, alive(backend, "first", lease=0))
+    assert row(backend, held).takeovers == 0
+    (taken,) = do(backend, Claim(owner=alive(backend, "second", lease=0), endpoint=ENDPOINT, at=NOW))
+    assert (taken.takeovers, row(backend, held).takeovers) == (1, 1)
+    (again,) = do(backend, Claim(owner="second", endpoint=ENDPOINT, at=NOW))  # Its own lease had run out.
+    assert (again.takeovers, row(backend, held).takeovers) == (1, 1)
+    adopt = Adopt(id=new_id(), owner=alive(backend, "third"), endpoint=ENDPOINT, task_id="t1", at=NOW)
+    adopted = do(backend, adopt)
+    assert (adopted.takeover, adopted.row.takeovers) == (True, 2)
+    own = do(backend, adopt)
+    assert (own.takeover, own.row.takeovers) == (False, 2)
+    assert adopted.held is not None
+    do(backend, Release(held=adopted.held, at=NOW))
+    (given,) = do(backend, Claim(owner=alive(backend, "fourth"), endpoint=ENDPOINT, at=NOW))
+    assert (given.takeover, given.takeovers) == (False, 2)
+    do(backend, Retire(owner="fourth"))
+    freed = do(backend, Adopt(id=new_id(), owner=alive(backend, "fifth"), endpoint=ENDPOINT, task_id="t1", at=NOW))
+    assert (freed.takeover, freed.row.takeovers, freed.row.fence) == (False, 2, 6)
+
+
 def test_how_many_others_hold(backend: Backend) -> None:
     """Tasks of live owners count, those of dead ones and one's own do not."""
     alive(backend, "dead", lease=0)

@@ -130,9 +130,9 @@ MayRepeat: TypeAlias = Callable[[], Awaitable[bool]]
 """Whether a call may be sent again if nobody knows whether it was carried out before."""
 
 
-Recorded: TypeAlias = Callable[[], None]
-"""Called when this client has written the end of a task into the store. The store takes the end from one client
-only."""
+Recorded: TypeAlias = Callable[[int], None]
+"""Called when this client has written the end of a task into the store, with the number of times that the task was
+taken over from a client that had died. The store takes the end from one client only."""
 
 
 class Record(Protocol):

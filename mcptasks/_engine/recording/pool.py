@@ -34,8 +34,8 @@ class StoredPool:
     _access: Access
     _session: Session = field(repr=False)
     _endpoint: str
-    _record: Callable[[str, Held, bool], StoredRecord] = field(repr=False)
-    """Makes the record of a task that was taken, perhaps over from a client that died."""
+    _record: Callable[[str, Held, bool, int], StoredRecord] = field(repr=False)
+    """Makes the record of a task that was taken, perhaps over from a client that died; see `StoredJournal._taken`."""
 
     @property
     def closed(self) -> bool:
@@ -103,7 +103,7 @@ class StoredPool:
             for each in claimed.questions
             if each.decided_at is None and (request := self._request(each, self._access.payloads)) is not None
         }
-        record = self._record(claimed.row.id, claimed.held, claimed.takeover)
+        record = self._record(claimed.row.id, claimed.held, claimed.takeover, claimed.takeovers)
         return Taken(record=record, reference=reference, questions=questions, traceparent=claimed.row.traceparent)
 
     @staticmethod

@@ -42,6 +42,8 @@ class StoredRecord(RecordedQuestions):
 
     _doubtful: bool = False
     """Whether an earlier attempt may have had an effect. If so, a refusal now does not prove that the call had none."""
+    _takeovers: int = field(default=0, kw_only=True)
+    """How often a client took the task over from another that had died, until this client took it."""
     _told_last: tuple[object, ...] = field(default=(), init=False, repr=False)
     """The parts of the latest recorded status or end that are compared with the next one."""
     _ended: anyio.Event | None = field(default=None, init=False, repr=False)
@@ -181,7 +183,7 @@ class StoredRecord(RecordedQuestions):
             self._told_last = end
             return False
         if self._end_recorded and recorded is not None:
-            recorded()
+            recorded(self._takeovers)
         return True
 
     def _is_recorded(self, held: bool) -> None:
@@ -189,7 +191,7 @@ class StoredRecord(RecordedQuestions):
         self._end_recorded = self._end_recorded or held
         self._told(self._end_recorded)
         if held and self._recorded is not None:
-            self._recorded()
+            self._recorded(self._takeovers)
 
     async def settled(self) -> None:
         """See `Record`."""

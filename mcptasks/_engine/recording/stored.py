@@ -214,17 +214,24 @@ class StoredJournal:
     async def adopt(self, reference: TaskReference) -> StoredRecord:
         """See `Journal`."""
         adopted = await self.commit(_adoption(reference, self._session.owner.owner, self._endpoint))
-        return self._taken(adopted.row.id, adopted.held, adopted.takeover)
+        return self._taken(adopted.row.id, adopted.held, adopted.takeover, adopted.row.takeovers)
 
-    def _taken(self, name: str, held: Held | None, takeover: bool) -> StoredRecord:
-        """The same as `record`, for a lease that was asked for just now: reports the lease if it was given."""
+    def _taken(self, name: str, held: Held | None, takeover: bool, takeovers: int) -> StoredRecord:
+        """The same as `record`, for a lease that was asked for just now: reports the lease if it was given.
+
+        Args:
+            name: The id of the record.
+            held: The lease; None if it was not given.
+            takeover: Whether the task was taken over from a client that died.
+            takeovers: How often that has happened to the task.
+        """
         if held is not None:
             self._trace.note(Leased("taken", name, takeover))
-        return self.record(name, held)
+        return self.record(name, held, takeovers)
 
-    def record(self, name: str, held: Held | None) -> StoredRecord:
+    def record(self, name: str, held: Held | None, takeovers: int = 0) -> StoredRecord:
         """The record of a task that other clients may have held. `held` is this client's lease on it, or None."""
-        return StoredRecord(name, self, held, inherited=True)
+        return StoredRecord(name, self, held, inherited=True, takeovers=takeovers)
 
     # ---- where the records' writes go ----
 

@@ -8,7 +8,7 @@ from functools import partial
 from mcptasks._core.exceptions import TaskError, TaskNotFoundError
 from mcptasks._core.models import TaskReference
 from mcptasks._core.retention import kept_until
-from mcptasks._core.trace import EndRecorded, Trace
+from mcptasks._core.trace import EndRecorded, Trace, TracedTask
 from mcptasks._engine.connection.errors import missing
 from mcptasks._engine.watching.watch import Watch
 
@@ -32,10 +32,9 @@ class Telling:
         state, record, status = watch.state, watch.record, watch.status
         if state.terminal or state.outcome is not None:
             # A server that holds `tasks/result` open may answer before any poll has seen the end.
-            record.over(status, state.outcome, partial(self._trace.note, EndRecorded(watch.trace)))
+            record.over(status, state.outcome, partial(self._recorded, watch.trace))
         elif watch.polling.gone:
-            recorded = partial(self._trace.note, EndRecorded(watch.trace))
-            record.forgotten(str(watch.polling.trouble or UNKNOWN), recorded)
+            record.forgotten(str(watch.polling.trouble or UNKNOWN), partial(self._recorded, watch.trace))
         elif status is not None:
             reference = watch.reference
             expires = kept_until(
@@ -47,6 +46,10 @@ class Telling:
             record.seen(status, expires)
             for key, request in state.open.items():
                 record.noticed(key, request, lasting=self._lasting() and key not in state.questions.held)
+
+    def _recorded(self, task: TracedTask, takeovers: int) -> None:
+        """Take in that this client has written a task's end into the store; see `journal.Recorded`."""
+        self._trace.note(EndRecorded(task, takeovers))
 
 
 def missing_task(watch: Watch, error: TaskError, reference: TaskReference) -> TaskError:

@@ -31,6 +31,12 @@ from mcptasks._store.writes import (
 HELD = "id = :id AND owner = :owner AND fence = :fence"
 """The condition that the lease holds. If a change with this condition changes no row, the lease is lost."""
 OWNER_LIVES = "EXISTS (SELECT 1 FROM owner o WHERE o.owner = task.owner AND o.boot = {boot} AND o.alive_until > {now})"
+TAKEN = (
+    "owner = :owner, fence = fence + 1, updated_at = :at, "
+    "takeovers = takeovers + CASE WHEN owner IS NULL OR owner = :owner THEN 0 ELSE 1 END"
+)
+"""The changes of a task that a client takes. A task that still has another owner's name is taken over from a client
+that died: who ends in order, or gives a task back, takes its name away."""
 _INSERT = (
     "INSERT INTO task (id, endpoint, era, kind, name, label, key, labels, digest, arguments, phase, task_id, "
     "created_at, updated_at, expires_at, owner, fence, traceparent, whole_endpoint, whole_key, whole_task_id) VALUES "
@@ -166,14 +172,13 @@ def adopt(connection: Connection, write: Adopt) -> Adopted:
     if row.owner == write.owner:
         return Adopted(row, Held(row.id, write.owner, row.fence))
     taken = connection.run(
-        "UPDATE task SET owner = :owner, fence = fence + 1, updated_at = :at WHERE id = :id AND fence = :fence AND "
-        f"phase = 'created' AND NOT {OWNER_LIVES}",
+        f"UPDATE task SET {TAKEN} WHERE id = :id AND fence = :fence AND phase = 'created' AND NOT {OWNER_LIVES}",
         {"id": row.id, "fence": row.fence, "owner": write.owner, "at": values["at"]},
     )
     found = _by_id(connection, row.id)
     if not taken:
         return Adopted(found, None)
-    return Adopted(found, Held(row.id, write.owner, row.fence + 1), takeover=row.owner is not None)
+    return Adopted(found, Held(row.id, write.owner, row.fence + 1), takeover=found.takeovers > row.takeovers)
 
 
 def _of_task(connection: Connection, values: dict[str, Any]) -> Row | None:

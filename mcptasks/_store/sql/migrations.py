@@ -140,6 +140,8 @@ MIGRATIONS: tuple[Migration, ...] = (
             _DELIVERY,
         ),
     ),
+    # Processes of version 1 name the columns that they write, so they can go on. They count no takeovers.
+    Migration(version=2, reads_from=1, statements=("ALTER TABLE task ADD COLUMN takeovers BIGINT NOT NULL DEFAULT 0",)),
 )
 NEWEST = MIGRATIONS[-1].version
 """The version that this package makes and understands."""

@@ -31,10 +31,11 @@ COLUMNS = (
     "t.id, COALESCE(t.whole_endpoint, t.endpoint), t.era, t.kind, t.name, t.label, COALESCE(t.whole_key, t.key), "
     "t.labels, t.digest, COALESCE(t.whole_task_id, t.task_id), t.status, t.message, t.error, "
     "t.created_at, t.updated_at, t.over_at, t.expires_at, t.cancel_asked_at, t.owner, t.fence, t.traceparent, "
+    "t.takeovers, "
     f"t.arguments IS NOT NULL, t.result IS NOT NULL, {PHASE}, "
     f"CASE WHEN {ALIVE} THEN o.alive_until - {{now}} END"
 )
-WIDTH = 25
+WIDTH = 26
 """The number of `COLUMNS`."""
 QUESTION = (
     "q.task, COALESCE(q.whole_key, q.key), q.request, q.answer, q.asked_at, q.decided_at, q.decided_by, "
@@ -47,8 +48,8 @@ def row(columns: Sequence[Any]) -> Row:
     # Ten thousand are made at once: a call for each column, or the names of the fields of `Row`, would take a third
     # longer.
     task, endpoint, era, kind, name, label, key, labels, digest, task_id, status, message, error = columns[:13]
-    created_at, updated_at, over_at, expires_at, cancel_asked_at, owner, fence, traceparent = columns[13:21]
-    has_arguments, has_result, phase, lease_left = columns[21:]
+    created_at, updated_at, over_at, expires_at, cancel_asked_at, owner, fence, traceparent, takeovers = columns[13:22]
+    has_arguments, has_result, phase, lease_left = columns[22:]
     created = moment(created_at)
     return Row._make(
         (
@@ -77,6 +78,7 @@ def row(columns: Sequence[Any]) -> Row:
             bool(has_arguments),
             bool(has_result),
             traceparent,
+            takeovers,
         )
     )
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from mcptasks._store.records import LearnedRun, Owner, Query, Row
 from mcptasks._store.sql import reading
-from mcptasks._store.sql.calls import OWNER_LIVES
+from mcptasks._store.sql.calls import OWNER_LIVES, TAKEN
 from mcptasks._store.sql.dialect import Connection, Values
 from mcptasks._store.sql.values import AT_ONCE, beyond, fits, indexed, listed, micros, most, text
 from mcptasks._store.upkeep import Beat, Claim, Claimed, EraKnown, Forget, Learned, Purge, Release, Retire, Settle
@@ -87,8 +87,7 @@ def _taken(connection: Connection, found: list[Row], write: Claim) -> list[Row]:
         names, values = listed("id", [row.id for row in rows])
         values["owner"] = write.owner
         done = connection.run(
-            f"UPDATE task SET owner = :owner, fence = fence + 1, updated_at = :at WHERE id IN ({names}) "
-            f"AND NOT {OWNER_LIVES}",
+            f"UPDATE task SET {TAKEN} WHERE id IN ({names}) AND NOT {OWNER_LIVES}",
             {**values, "at": micros(write.at)},
         )
         if done == len(rows):
