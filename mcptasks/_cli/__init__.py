@@ -27,7 +27,7 @@ jsonc.py        JSON with comments
 trust.py        consent to files of a folder
 connecting.py   from a target to a client
 naming.py       which task is meant
-records.py      tasks of the store: words for how far they are, and their JSON; each command has its own columns
+records.py      tasks of the store: words for how far they are, and their JSON; a table's columns are in its command
 candidates.py   which tasks of a server a lost call may have created
 taking_up.py    tasks that were started earlier, each with its server
 following.py    one task, followed to its end

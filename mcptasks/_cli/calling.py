@@ -92,8 +92,8 @@ class Call:
     def _progress(self, done: float, total: float | None, message: str | None) -> None:
         """Show a report of progress, which 2025-11-25 servers send beside statuses."""
         if self._course.known is not None:
-            share = done / total if total else math.nan
-            fraction = share if 0.0 <= share <= 1.0 else None
+            share = done / total if total is not None and total > 0 else math.nan
+            fraction = min(share, 1.0) if share >= 0.0 else None
             self._display.update(Row(self._course.known, self._request.tool, "working", message or "", fraction))
 
     async def _arguments(self, client: Client) -> dict[str, Any]:

@@ -42,7 +42,7 @@ class StoredRecord(RecordedQuestions):
 
     _doubtful: bool = False
     """Whether an earlier attempt may have had an effect. If so, a refusal now does not prove that the call had none."""
-    _takeovers: int = field(default=0, kw_only=True)
+    _takeovers: int = field(default=0, kw_only=True, alias="takeovers")
     """How often a client took the task over from another that had died, until this client took it."""
     _told_last: tuple[object, ...] = field(default=(), init=False, repr=False)
     """The parts of the latest recorded status or end that are compared with the next one."""

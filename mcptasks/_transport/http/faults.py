@@ -8,7 +8,7 @@ from mcp_types import INTERNAL_ERROR
 from mcptasks._core import safe_text
 from mcptasks._core.faults import Fault
 
-_FAULTS = frozenset({"TransportError", "DecodingError", "InvalidURL", "StreamError"})
+_FAULTS = frozenset({"RequestError", "InvalidURL", "StreamError"})
 _LONGEST = 300
 """How many characters of an exception's text go into an error; the rest is cut off."""
 _DEPTH = 10
