@@ -1,4 +1,4 @@
-"""The async surface: signatures, docstrings, and one call each into the engine.
+"""The async surface: signatures, docstrings, and one call each into the engine (`groups.py` and `group.py` do more).
 
 `nox -s generate` generates `_sync` from these files, one file each. Both worlds use group_claims.py, input.py,
 parts.py, several.py and storing.py as they are.

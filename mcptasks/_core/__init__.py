@@ -32,10 +32,10 @@
     stats.py            what a client has done so far, in numbers
     json.py             type-safe looks into unchecked JSON
     content.py          the text in a content block or an input request
-    safe_text.py        strangers' text made short and harmless
+    safe_text.py        strangers' text made short and harmless, in errors too: how much is shown
     task_text.py        a task on one line, without secrets
     html.py             tasks, statuses and results as HTML for notebooks
-    html_progress.py    bars and moments ("3 min ago") in that HTML
+    html_progress.py    bars, moments ("3 min ago") and the red of failures in that HTML
     lateness.py         the words of errors that end a wait
     problems.py         a validation error in one line, without values
     causes.py           which exceptions may stand above ours in a traceback

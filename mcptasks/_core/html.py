@@ -39,10 +39,10 @@ _OPTIONAL = ("label", "arguments", "progress", "time")
 
 # Readable on white and on black.
 _COLOURS: Mapping[str, str] = {
-    "working": "#3b82f6",
+    "working": html_progress.BLUE,
     "input_required": "#d97706",
     "completed": "#16a34a",
-    "failed": "#dc2626",
+    "failed": html_progress.RED,
     "cancelled": "#808080",
 }
 _NO_FORMULAS = "tex2jax_ignore mathjax_ignore"

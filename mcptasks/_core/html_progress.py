@@ -13,8 +13,8 @@ from mcptasks._core.progress import Expectation, TaskProgress
 from mcptasks._core.progress_lines import Row, Tally, duration, remaining, tallies
 from mcptasks._core.safe_text import cut
 
-_BLUE = "#3b82f6"
-_RED = "#dc2626"
+BLUE = "#3b82f6"
+RED = "#dc2626"
 _WORDS = 200
 """The most characters of a tool's name. A server chooses how long names are."""
 _TRACK = "display:inline-block;width:10em;height:0.7em;border:1px solid #808080;vertical-align:middle;"
@@ -32,7 +32,7 @@ def bar(progress: TaskProgress | None) -> str:
 def track(fraction: float) -> str:
     """A bar that is filled up to a fraction, and the per cent in words."""
     percent = int(fraction * 100)
-    filled = f'<span style="display:block;width:{percent}%;height:100%;background:{_BLUE};"></span>'
+    filled = f'<span style="display:block;width:{percent}%;height:100%;background:{BLUE};"></span>'
     return f'<span style="{_TRACK}">{filled}</span> {percent} %'
 
 
@@ -62,7 +62,7 @@ def tallies_html(items: Sequence[Row | Tally]) -> str:
 
 def red(content: str) -> str:
     """HTML in the colour of failure."""
-    return f'<span style="color:{_RED};">{content}</span>'
+    return f'<span style="color:{RED};">{content}</span>'
 
 
 def folded(title: str, content: str) -> str:

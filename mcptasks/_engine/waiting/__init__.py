@@ -7,7 +7,7 @@ progress.py      how far one task is, and callbacks for its progress
 updates.py       statuses as they come: an iteration, and callbacks
 live_display.py  tasks shown live while they are waited for
 live_writers.py  writes that display to a terminal or a pipe
-members.py       waits for many tasks together, for `gather` and the like (`_async/groups.py`)
+members.py       waits for many tasks together; `_async/groups.py` (`gather` and the like) says what follows
 joining.py       calls that `gather` and the like get in place of tasks
 mapping.py       `Client.map`: the iteration over the results
 mapping_work.py  the calls and tasks under way for that iteration
