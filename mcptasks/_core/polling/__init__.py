@@ -1,6 +1,6 @@
 """When to poll a task. Times go in, delays come out.
 
-policy.py     the rule: when the next poll is due, also of a tool that never ran; the pauses after a fault
+policy.py     the rule: when the next poll is due, also of a tool that never ran
 rhythm.py     how often a server may be polled: the account behind that rule
 call_key.py   what a task runs, as a key: the tool, and a short hash of the arguments
 run_times.py  how long the tools of one server have taken
