@@ -30,7 +30,8 @@ A_FEW = (*FORKS, "2", "--whole-files")
 SOON = (*FORKS, "2")
 """For tests that say how soon something happens: each has a core to itself, and neither core waits for the other."""
 TURN = ("-p", "tests.helpers.turns", "--turn")
-"""For tests that run on several Pythons: each test runs on all of these, each combination of its parameters on one."""
+"""For tests that run on the oldest Python and on the newest: each test on both, each combination of its parameters on
+one."""
 QUICK = "not interop and not slow"
 UNIT = (
     *("tests/core", "tests/wire", "tests/transport", "tests/engine", "tests/cli"),
@@ -41,7 +42,7 @@ UNIT = (
 nox.needs_version = ">=2025.2.9"
 nox.options.error_on_missing_interpreters = True
 nox.options.stop_on_first_error = False
-# With this variable set each of many processes would compile each module of the tests and the package again.
+# With this variable set each program that a test starts would compile the package again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
@@ -94,7 +95,7 @@ MAIN = RUNNING if RUNNING in PYTHONS else PYTHONS[-1]
 def _install(session: nox.Session, *requirements: str) -> None:
     """Install with uv. pip installs if uv is missing or fails: only pip reads pip's settings of the package index."""
     if UV is not None:
-        # Compiled now, by both cores: eight workers that start together would compile the same modules eight times.
+        # Compiled now, by both cores.
         options = ("--quiet", "--compile-bytecode", "--python", session.virtualenv.location)
         try:
             session.run_install(UV, "pip", "install", *options, *requirements, external=True)
@@ -307,14 +308,14 @@ def tests(session: nox.Session) -> None:
     """The tests: the slow ones and those with real servers on one Python, the quick ones on the newest.
 
     The quick ones take turns with `lowest`. Those marked `interpreter` run on the oldest Python and on the newest, in
-    turns. A Python in between runs a third of the combinations of the unit tests."""
+    turns. Any other Python in between runs a third of the combinations of the unit tests."""
     _install(session, "-e", ".[test]")
     if session.python == MAIN and session.posargs:
         _pytest(session)
         return
     newest, at_an_end = session.python == PYTHONS[-1], session.python in (PYTHONS[0], PYTHONS[-1])
     parts = [QUICK] if newest else []
-    parts += ["interpreter and slow"] if at_an_end else []
+    parts += ["interpreter and (slow or interop)"] if at_an_end else []
     parts += ["(slow or interop) and not interpreter"] if session.python == MAIN else []
     if not parts:
         _pytest(session, *FORKS, "2", *TURN, "1/3", "-m", QUICK, *UNIT)
@@ -322,6 +323,7 @@ def tests(session: nox.Session) -> None:
     turn = (*TURN, "2/2" if newest else "1/2") if len(PYTHONS) > 1 else ()
     chosen = " or ".join(f"({part})" for part in parts)
     _pytest(session, *SIDE_BY_SIDE, *turn, "-m", f"not alone and ({chosen})")
-    _pytest(session, *SOON, *turn, "-m", f"alone and not interop and ({chosen})")
+    if at_an_end:
+        _pytest(session, *SOON, *turn, "-m", f"alone and not interop and ({chosen})")
     if session.python == MAIN:
         _pytest(session, "-m", "alone and interop", "tests/interop")

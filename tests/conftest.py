@@ -52,7 +52,7 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
 
 
 def _second_reader(config: pytest.Config) -> int | None:
-    """A process that reads the later half of the test modules, if a run that will use several finds them new.
+    """A process that reads the later half of the test modules, if the run forks and no run has compiled them yet.
 
     pytest rewrites the assertions of a module and keeps the result in a file. In a new checkout that is half of the
     time of reading.
@@ -61,15 +61,17 @@ def _second_reader(config: pytest.Config) -> int | None:
         return None
     paths = [path for path in sorted(TESTS.rglob("test_*.py")) if marks.may_be_chosen(config.option.markexpr, path)]
     kept = f"{sys.implementation.cache_tag}-pytest-{pytest.__version__}.pyc"
-    if (paths[-1].parent / "__pycache__" / f"{paths[-1].stem}.{kept}").exists():
+    if not paths or (paths[-1].parent / "__pycache__" / f"{paths[-1].stem}.{kept}").exists():
         return None
     reader = os.fork()
     if reader == 0:
-        for path in paths[len(paths) // 2 :]:
-            # The first process reports what a module fails of.
-            with suppress(Exception, pytest.skip.Exception):
-                importlib.import_module(".".join(path.relative_to(TESTS.parent).with_suffix("").parts))
-        os._exit(0)
+        try:
+            for path in paths[len(paths) // 2 :]:
+                # The first process reports why an import fails.
+                with suppress(Exception, pytest.skip.Exception):
+                    importlib.import_module(".".join(path.relative_to(TESTS.parent).with_suffix("").parts))
+        finally:
+            os._exit(0)
     return reader
 
 

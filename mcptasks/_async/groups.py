@@ -227,7 +227,7 @@ class _Completed(AsyncIterator[Task[T]]):
         self._total = len(set(tasks))
         self._begun = False
         self._beginning = anyio.Lock(fast_acquire=True)
-        """Held by the step that begins. Of two at a time, both would look at the tasks, and hand out each of them."""
+        """Held by the step that begins. If two steps began at the same time, both would hand out every task."""
         self._found: list[Member] = []
         self._soon = _eventloop.finalizer()
 

@@ -7,7 +7,8 @@ takes 10 s of processor time in each.
 
 The first process hands out runs of neighbouring tests, so that the tests of a module share its fixtures. The fewer
 tests are left, the shorter is a run: near the end no process waits long for another one. The others send back their
-reports. A test in which its process dies has failed, and another process goes on with the tests after it.
+reports. A test in which its process dies has failed, and another process goes on with the tests after it. So is a test
+that calls `pytest.exit`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import os
 import signal
 import sys
 import tempfile
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import suppress
@@ -29,12 +31,14 @@ import pytest
 from attrs import define, field
 
 SHARE = 4
-"""A run of tests is this part of what each process would still have to do, if all did the same number."""
+"""A block is a fourth of what each process would still have to do, if all did the same number of tests."""
+_GRACE = 10.0
+"""Seconds that a process has to end its fixtures if the run is broken off. Then it is killed."""
+_RUN = pytest.StashKey[Path]()
 Block = list[int]
 """The indices of the tests that one process runs next."""
 Line = Connection
 """The connection between the first process and another one."""
-_RUN = pytest.StashKey[Path]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -45,7 +49,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 class Hooks:
-    """What other plugins are asked and told."""
+    """The hooks that this plugin calls."""
 
     @pytest.hookspec
     def pytest_fork_ends(self, session: pytest.Session) -> object:
@@ -57,7 +61,7 @@ class Hooks:
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
-    """Add them."""
+    """Add the hooks."""
     pluginmanager.add_hookspecs(Hooks)
 
 
@@ -84,10 +88,16 @@ class _Worker:
 
     pid: int
     line: Line[Any, Any]
-    block: Block = field(factory=list[int])
-    """What it has not finished of the tests that it has been given. The first one may be running."""
+    block: Block = field(factory=Block)
+    """The tests that the process has been given and has not finished."""
+    running: int | None = None
+    """The test that runs now."""
+    is_proven: bool = False
+    """Whether the process has finished a test."""
+    has_ended: bool = False
+    """Whether the process has said that it ends."""
     broken: str = ""
-    """The traceback of what ended it."""
+    """The traceback of the exception that ended it."""
 
 
 class _Run:
@@ -105,14 +115,16 @@ class _Run:
         self._number = number
         self._blocks = _blocks_of_files(session.items) if whole_files else _blocks(len(session.items), number)
         self._again: list[Block] = []
+        """What processes that died have left."""
         self._workers: list[_Worker] = []
         self._started = 0
+        self._left = set(range(len(session.items)))
 
     def run(self) -> None:
         """Run all tests.
 
         Raises:
-            pytest.Session.Failed: As many tests have failed as `--maxfail` admits.
+            pytest.Session.Failed: As many tests have failed as `--maxfail` admits, or no process can run tests.
             pytest.Session.Interrupted: A hook has asked for the end of the run.
         """
         terminal: Any = self._session.config.pluginmanager.getplugin("terminalreporter")
@@ -127,12 +139,9 @@ class _Run:
                 for ready in wait(list(by_line)):
                     self._hear(by_line[cast(Any, ready)])
         finally:
-            for worker in self._workers:
-                worker.line.close()
-                # Like Ctrl-C, which also ends a test that waits, and its fixtures.
-                os.kill(worker.pid, signal.SIGINT)
-            for worker in self._workers:
-                os.waitpid(worker.pid, 0)
+            self._break_off()
+        if self._left:
+            raise self._session.Failed(f"{len(self._left)} tests have not run")
 
     def _start(self) -> None:
         """Fork one more process."""
@@ -153,13 +162,13 @@ class _Run:
         """Take one message of a process."""
         try:
             what, value = worker.line.recv()
-        except (EOFError, ConnectionError):
+        except (EOFError, OSError):
             self._gone(worker)
         else:
             self._take(worker, what, value)
-        if self._session.shouldfail:
+        if self._session.shouldfail and worker.running is None:
             raise self._session.Failed(self._session.shouldfail)
-        if self._session.shouldstop:
+        if self._session.shouldstop and worker.running is None:
             raise self._session.Interrupted(self._session.shouldstop)
 
     def _take(self, worker: _Worker, what: str, value: Any) -> None:
@@ -167,37 +176,68 @@ class _Run:
             case "ask":
                 block = self._again.pop() if self._again else next(self._blocks, Block())
                 worker.block += block
-                worker.line.send(block)
+                with suppress(OSError):  # If the process has died, its line ends.
+                    worker.line.send(block)
             case "start":
+                worker.running = value
                 self._hook.pytest_runtest_logstart(**self._named(value))
             case "report":
-                report = self._hook.pytest_report_from_serializable(config=self._session.config, data=value)
-                self._hook.pytest_runtest_logreport(report=report)
+                self._report(self._hook.pytest_report_from_serializable(config=self._session.config, data=value))
             case "finish":
+                worker.running, worker.is_proven = None, True
                 worker.block.remove(value)
+                self._left.discard(value)
                 self._hook.pytest_runtest_logfinish(**self._named(value))
             case "broken":
                 worker.broken = value
             case _:
+                worker.has_ended = True
                 self._hook.pytest_fork_ended(config=self._session.config, left=value)
 
     def _named(self, number: int) -> dict[str, Any]:
         item: pytest.Item = self._session.items[number]
         return {"nodeid": item.nodeid, "location": item.location}
 
+    def _report(self, report: pytest.TestReport) -> None:
+        self._hook.pytest_runtest_logreport(report=report)
+
     def _gone(self, worker: _Worker) -> None:
-        """A process has ended. If that was too early, a test has failed, and another process takes its place."""
+        """A process has ended. If that was too early, a test has failed, and another process takes its place.
+
+        Raises:
+            pytest.Session.Failed: The process has finished no test, so another one would not either.
+        """
         self._workers.remove(worker)
         worker.line.close()
         code = os.waitstatus_to_exitcode(os.waitpid(worker.pid, 0)[1])
-        if code == 0:
+        if worker.has_ended:
             return
-        first, *rest = worker.block or [len(self._session.items) - 1]
         words = worker.broken or f"The process that ran this test has ended with {code}."
-        report = pytest.TestReport(**self._named(first), keywords={}, outcome="failed", longrepr=words, when="call")
-        self._hook.pytest_runtest_logreport(report=report)
-        self._again += [rest] if rest else []
-        self._start()
+        name: dict[str, Any] = {"nodeid": "a process between tests", "location": (__name__, None, "")}
+        if worker.running is not None:
+            name = self._named(worker.running)
+            worker.block.remove(worker.running)
+            self._left.discard(worker.running)
+        elif not worker.is_proven:
+            raise self._session.Failed(words)
+        self._report(pytest.TestReport(**name, keywords={}, outcome="failed", longrepr=words, when="call"))
+        worker.running = None
+        if worker.block:
+            self._again.append(worker.block)
+            self._start()
+
+    def _break_off(self) -> None:
+        """End the processes that are left, if the run is broken off. Each ends its fixtures."""
+        for worker in self._workers:
+            worker.line.close()
+            # Like Ctrl-C, which also ends a test that waits.
+            os.kill(worker.pid, signal.SIGINT)
+        end = time.monotonic() + _GRACE
+        for worker in self._workers:
+            while os.waitpid(worker.pid, os.WNOHANG) == (0, 0):
+                if time.monotonic() > end:
+                    os.kill(worker.pid, signal.SIGKILL)
+                time.sleep(0.02)
 
 
 def _blocks(tests: int, processes: int) -> Iterator[Block]:
@@ -232,9 +272,9 @@ class _Reports:
 
 
 def _work(session: pytest.Session, line: Line[Any, Any], number: int) -> NoReturn:
-    """Run tests in this process, a forked one, until there are no more, and end it.
+    """Run tests in this process, a forked one, until there are no more, and end the process.
 
-    What the first process has registered with `atexit` does not run here.
+    Neither handlers of `atexit` nor `pytest_unconfigure` run here.
 
     Args:
         session: What has been collected.
@@ -244,7 +284,11 @@ def _work(session: pytest.Session, line: Line[Any, Any], number: int) -> NoRetur
     code = 1
     config = session.config
     plugins = config.pluginmanager
+    # A process that a test forks would keep the line open after the end of this one.
+    os.register_at_fork(after_in_child=line.close)
     try:
+        # The first process ends this one by an interrupt, which a program in the background may ignore.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         reports = _Reports(config, line)
         plugins.unregister(name="terminalreporter")
         plugins.register(reports, "terminalreporter")
@@ -255,13 +299,15 @@ def _work(session: pytest.Session, line: Line[Any, Any], number: int) -> NoRetur
         cast(Any, config)._tmp_path_factory._basetemp = folder
         try:
             _run_all(session, line)
-        finally:
-            # Ends the fixtures that are left if the run was broken off.
+        except BaseException:
+            # The fixtures that are left end undisturbed.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
             cast(Any, plugins.getplugin("runner")).pytest_sessionfinish(session)
+            raise
         line.send(("end", config.hook.pytest_fork_ends(session=session)))
         code = 0
     except BaseException:
-        with suppress(ConnectionError):  # The first process may have broken off the run.
+        with suppress(OSError):  # The first process may have broken off the run.
             line.send(("broken", traceback.format_exc()))
     finally:
         os._exit(code)

@@ -21,7 +21,7 @@ PLACES: dict[str, tuple[Path, ...]] = {
     ),
     "interop": (INTEROP,),
     # Threads, signals, forks, the end of a program, notebooks: what a Python may do in its own way. All of these tests
-    # run on the oldest Python and on the newest.
+    # run on the oldest Python and on the newest, in turns.
     "interpreter": (TESTS / "notebooks", TESTS / "portal"),
     "slow": (TESTS / "testing",),
 }

@@ -35,7 +35,7 @@ def chosen(cases: Sequence[Mapping[str, Hashable]], name: str) -> list[bool]:
     Args:
         cases: The combinations, as the value of each parameter; all that there are.
         name: The test's name. It decides between combinations that are equally good, so that tests differ in what they
-            leave out. Every process and every Python decides alike.
+            leave out. Every Python decides alike.
     """
     varying = [each for each in cases[0] if any(case[each] != cases[0][each] for case in cases)]
     if len(varying) < ENOUGH:

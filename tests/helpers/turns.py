@@ -1,12 +1,12 @@
-"""A plugin of pytest with which several Pythons take turns: each runs a share of the combinations of every test.
+"""A plugin of pytest with which several Pythons take turns: each runs a share of the combinations of a test.
 
     python -m pytest -p tests.helpers.turns --turn 1/2 -m "not interop and not slow"
 
 A Python is one more parameter of a test: what fails hangs on the Python, or on the other parameters, seldom on both. So
-each combination runs on one Python, and each test runs on every Python. On each Python about half of the async tests
-run on asyncio, the others on trio. Tests that run on one Python only, the slow ones and those with real servers, have
-no turns unless they are marked `interpreter`. The sessions of noxfile.py say who has which turn. Without the option
-everything runs.
+each combination runs on one of the Pythons that take turns, and each test on all of them. On each about half of the
+async tests run on asyncio, the others on trio. Tests that run on one Python only, the slow ones and those with real
+servers, have no turns unless they are marked `interpreter`. The sessions of noxfile.py say who has which turn. Without
+the option everything runs.
 """
 
 from __future__ import annotations
@@ -31,9 +31,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Take out the combinations whose turn it is not, before `-m` chooses: it differs between Pythons."""
+    """Take out the combinations whose turn it is not, before `-m` chooses, since sessions differ in their `-m`."""
     if turn := config.getoption("--turn"):
         number, _, turns = str(turn).partition("/")
+        if not (number.isdecimal() and turns.isdecimal() and 1 <= int(number) <= int(turns)):
+            raise pytest.UsageError(f"--turn takes K/N with K from 1 to N, such as 1/2; got {turn}")
         select(config, items, int(number), int(turns))
 
 

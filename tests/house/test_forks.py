@@ -52,6 +52,9 @@ def test_ends_badly(broken):
 def test_dies():
     os._exit(7)
 
+def test_dies_quietly():
+    os._exit(0)
+
 @pytest.mark.parametrize("number", range(5))
 def test_after(number):
     pass
@@ -107,8 +110,15 @@ def test_what_goes_wrong(run: Run) -> None:
     result = run(BAD, files=1)
     assert result.returncode == 1
     (line,) = re.findall(r".* in [\d.]+s.*", result.stdout)
-    assert line.startswith("2 failed, 6 passed, 1 skipped, 1 error"), result.stdout
-    for words in ("these words", "assert (1 + 1) == 3", "ValueError: no end", "has ended with 7", "a reason"):
+    assert line.startswith("3 failed, 6 passed, 1 skipped, 1 error"), result.stdout
+    for words in (
+        "these words",
+        "assert (1 + 1) == 3",
+        "ValueError: no end",
+        "has ended with 7",
+        "has ended with 0",
+        "a reason",
+    ):
         assert words in result.stdout
 
 
@@ -117,3 +127,12 @@ def test_the_first_failure_ends_a_run(run: Run) -> None:
     result = run(BAD.replace("os._exit(7)", "time.sleep(60)"), "-x", files=1, forks=2)
     assert result.returncode == 1
     assert "stopping after 1 failures" in result.stdout
+
+
+def test_processes_that_cannot_begin(run: Run, tmp_path: Path) -> None:
+    """If no process can run tests, the run ends and says why."""
+    plugin = "def pytest_runtest_protocol(item):\n    raise OSError('no space')\n"
+    (tmp_path / "conftest.py").write_text(plugin, encoding="utf-8")
+    result = run(GOOD)
+    assert result.returncode == 1
+    assert "no space" in result.stdout

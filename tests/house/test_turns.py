@@ -61,7 +61,7 @@ Collect = Callable[[], list[pytest.Item]]
 
 @pytest.fixture
 def collect(request: pytest.FixtureRequest, tmp_path: Path) -> Collect:
-    """What pytest collects of that module; each time anew, as each process does."""
+    """What pytest collects of that module; each time anew."""
     path = tmp_path / "test_example.py"
     path.write_text(MODULE, encoding="utf-8")
     return lambda: collected(request.session, path)

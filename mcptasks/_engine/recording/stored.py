@@ -217,7 +217,7 @@ class StoredJournal:
         return self._taken(adopted.row.id, adopted.held, adopted.takeover, adopted.row.takeovers)
 
     def _taken(self, name: str, held: Held | None, takeover: bool, takeovers: int) -> StoredRecord:
-        """The same as `record`, for a lease that was asked for just now: reports the lease if it was given.
+        """The record of a task that other clients may have held. Reports the lease if it was given.
 
         Args:
             name: The id of the record.
@@ -227,10 +227,6 @@ class StoredJournal:
         """
         if held is not None:
             self._trace.note(Leased("taken", name, takeover))
-        return self.record(name, held, takeovers)
-
-    def record(self, name: str, held: Held | None, takeovers: int = 0) -> StoredRecord:
-        """The record of a task that other clients may have held. `held` is this client's lease on it, or None."""
         return StoredRecord(name, self, held, inherited=True, takeovers=takeovers)
 
     # ---- where the records' writes go ----
