@@ -123,10 +123,11 @@ def test_what_goes_wrong(run: Run) -> None:
 
 
 def test_the_first_failure_ends_a_run(run: Run) -> None:
-    """With `-x` the first failure ends the run."""
+    """With `-x` the first failure ends the run, and the tests that run beside it are interrupted."""
     result = run(BAD.replace("os._exit(7)", "time.sleep(60)"), "-x", files=1, forks=2)
     assert result.returncode == 1
-    assert "stopping after 1 failures" in result.stdout
+    # A test of the other process may fail in the same moment.
+    assert re.search("stopping after [12] failures", result.stdout)
 
 
 def test_processes_that_cannot_begin(run: Run, tmp_path: Path) -> None:
