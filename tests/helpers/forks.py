@@ -7,8 +7,8 @@ takes 10 s of processor time in each.
 
 The first process hands out runs of neighbouring tests, so that the tests of a module share its fixtures. The fewer
 tests are left, the shorter is a run: near the end no process waits long for another one. The others send back their
-reports. A test in which its process dies has failed, and another process goes on with the tests after it. The same holds
-for a test that calls `pytest.exit`.
+reports. A test in which its process dies has failed, and another process goes on with the tests after it. The same
+holds for a test that calls `pytest.exit`.
 """
 
 from __future__ import annotations
