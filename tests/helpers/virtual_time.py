@@ -54,6 +54,10 @@ class _FrozenLoop(asyncio.SelectorEventLoop):
         """Skipped seconds alone."""
         return self._frozen.now
 
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """Wait until the threads have ended, however long that takes: the clock would jump over a limit meanwhile."""
+        await super().shutdown_default_executor()
+
 
 on_frozen_clocks = pytest.mark.parametrize(
     "anyio_backend",
