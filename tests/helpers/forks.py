@@ -73,7 +73,7 @@ def folder_of_run(config: pytest.Config) -> Path:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
-    """Run the tests in forked processes, if that is asked for and there is more than one test."""
+    """Run the tests in forked processes if `--forks` asks for several and there are several tests."""
     number = min(int(session.config.option.forks), len(session.items))
     if number < 2 or session.config.option.collectonly or session.testsfailed:
         return None

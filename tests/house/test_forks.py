@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 GOOD = """
-import os, sys
+import os
 from pathlib import Path
 
 import pytest
