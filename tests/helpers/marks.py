@@ -10,6 +10,7 @@ import functools
 from pathlib import Path
 
 TESTS = Path(__file__).parent.parent
+HOUSE = TESTS / "house"
 INTEROP = TESTS / "interop"
 PLACES: dict[str, tuple[Path, ...]] = {
     # Where what matters is how soon something happens, or the processor is kept busy.
@@ -23,6 +24,19 @@ PLACES: dict[str, tuple[Path, ...]] = {
     # Threads, signals, forks, the end of a program, notebooks: what a Python may do in its own way. All of these tests
     # run on the oldest Python and on the newest, in turns.
     "interpreter": (TESTS / "notebooks", TESTS / "portal"),
+    # About the project's own files and tools, and about virtual time: each Python would say the same. `generated` tries
+    # the generator on each.
+    "once": (
+        TESTS / "benchmarks",
+        TESTS / "conformance",
+        HOUSE / "generator",
+        HOUSE / "test_exported_names.py",
+        HOUSE / "test_forks.py",
+        HOUSE / "test_front_door.py",
+        HOUSE / "test_imports.py",
+        HOUSE / "test_layout.py",
+        HOUSE / "test_owners.py",
+    ),
     "slow": (TESTS / "testing",),
 }
 """The files and folders all of whose tests have a mark."""

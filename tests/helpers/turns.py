@@ -7,6 +7,9 @@ each combination runs on one of the Pythons that take turns, and each test on al
 async tests run on asyncio, the others on trio. Tests that run on one Python only, the slow ones and those with real
 servers, have no turns unless they are marked `interpreter`. The sessions of noxfile.py say who has which turn. Without
 the option everything runs.
+
+Of the random examples of a property each Python tries a share as well, and in CI each tries others. A property that
+sets its own number of examples keeps that.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from __future__ import annotations
 import zlib
 from typing import Any
 
+import hypothesis
 import pytest
 
 from tests.helpers.backends import Backend
@@ -30,13 +34,37 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Let hypothesis try a share of its examples, other ones in each turn.
+
+    Raises:
+        pytest.UsageError: If the option says no turn.
+    """
+    if turn := config.getoption("--turn"):
+        number, turns = _parsed(str(turn))
+        usual = hypothesis.settings.default
+        assert usual is not None
+        if usual.derandomize and config.getoption("hypothesis_seed") is None:
+            # The same examples in each run, and not the same on each Python. Hypothesis reads the option after this.
+            config.option.hypothesis_seed = str(number)
+        share = hypothesis.settings(usual, max_examples=-(-usual.max_examples // turns), derandomize=False)
+        hypothesis.settings.register_profile("turn", share)
+        hypothesis.settings.load_profile("turn")
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Take out the combinations whose turn it is not, before `-m` chooses, since sessions differ in their `-m`."""
     if turn := config.getoption("--turn"):
-        number, _, turns = str(turn).partition("/")
-        if not (number.isdecimal() and turns.isdecimal() and 1 <= int(number) <= int(turns)):
-            raise pytest.UsageError(f"--turn takes K/N with K from 1 to N, such as 1/2; got {turn}")
-        select(config, items, int(number), int(turns))
+        select(config, items, *_parsed(str(turn)))
+
+
+def _parsed(turn: str) -> tuple[int, int]:
+    """The number of a turn, and how many take turns."""
+    number, _, turns = turn.partition("/")
+    if not (number.isdecimal() and turns.isdecimal() and 1 <= int(number) <= int(turns)):
+        raise pytest.UsageError(f"--turn takes K/N with K from 1 to N, such as 1/2; got {turn}")
+    return int(number), int(turns)
 
 
 def select(config: pytest.Config, items: list[pytest.Item], turn: int, turns: int) -> None:

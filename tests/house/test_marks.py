@@ -51,6 +51,7 @@ def test_marks_of_a_place() -> None:
     assert marks_of(INTEROP / "test_many.py") == ["alone", "interop"]
     assert marks_of(INTEROP) == ["interop"]
     assert marks_of(TESTS / "portal" / "test_exit.py") == ["alone", "interpreter"]
+    assert marks_of(TESTS / "house" / "generator" / "test_texts.py") == ["once"]
     assert marks_of(TESTS / "core" / "test_models.py") == []
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +15,7 @@ import pytest
 from tests.helpers import turns
 from tests.helpers.selection import Told, collected
 
+ROOT = Path(__file__).parent.parent.parent
 MODULE = """
 import pytest
 
@@ -120,3 +124,28 @@ def test_what_runs_on_one_python_has_no_turn(collect: Collect) -> None:
     shares = [names(chosen(collect(), turn)) for turn in (1, 2)]
     assert [share["test_slow"] for share in shares] == [2, 2]
     assert sum(share["test_slow_anywhere"] for share in shares) == 20
+
+
+PROPERTY = """
+from hypothesis import given, strategies
+
+@given(strategies.integers())
+def test_numbers(number):
+    print("tried", number)
+"""
+
+
+@pytest.mark.once
+def test_examples_of_a_property_are_shared(tmp_path: Path) -> None:
+    """Each turn tries its share of the examples. In CI these are other ones in each turn, and the same in each run."""
+    (tmp_path / "test_property.py").write_text(PROPERTY, encoding="utf-8")
+
+    def tried(turn: str) -> list[str]:
+        command = [sys.executable, "-m", "pytest", "-s", "-p", turns.__name__, "--turn", turn, "test_property.py"]
+        environment = {**os.environ, "CI": "1", "PYTHONPATH": str(ROOT)}
+        run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+        return [line for line in run.stdout.splitlines() if "tried" in line]
+
+    first, again, second = tried("1/2"), tried("1/2"), tried("2/2")
+    assert len(first) == len(second) == 50
+    assert first == again != second
