@@ -24,10 +24,10 @@ class Found:
 
 
 def run_mypy(folder: Path) -> list[Found]:
-    """Run mypy in strict mode on the files of a folder."""
+    """Run mypy in strict mode on the files of a folder. What it learns of packages is kept for folders beside this one."""
     options = ["--strict", "--python-version", "3.11", "--output", "json", "--config-file", os.devnull]
     run = subprocess.run(
-        [sys.executable, "-m", "mypy", *options, "--cache-dir", str(folder / ".cache"), "."],
+        [sys.executable, "-m", "mypy", *options, "--cache-dir", str(folder.parent / "mypy_cache"), "."],
         cwd=folder,
         env={**os.environ, "MYPYPATH": str(ROOT)},
         capture_output=True,
@@ -56,6 +56,13 @@ def run_pyright(folder: Path) -> list[Found]:
         Found(Path(one["file"]).name, one["range"]["start"]["line"] + 1, one["severity"] == "error", one["message"])
         for one in json.loads(run.stdout)["generalDiagnostics"]
     ]
+
+
+def complaints_of(*checker: str) -> str:
+    """What a checker prints about the project; "" if it finds nothing."""
+    command = [sys.executable, "-m", *checker]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False)
+    return run.stdout + run.stderr if run.returncode else ""
 
 
 RUNS: dict[str, Callable[[Path], list[Found]]] = {"mypy": run_mypy, "pyright": run_pyright}
