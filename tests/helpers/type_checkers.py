@@ -24,7 +24,7 @@ class Found:
 
 
 def run_mypy(folder: Path) -> list[Found]:
-    """Run mypy in strict mode on the files of a folder. What it learns of packages is kept for folders beside this one."""
+    """Run mypy in strict mode on the files of a folder. Folders beside this one share what it learns of packages."""
     options = ["--strict", "--python-version", "3.11", "--output", "json", "--config-file", os.devnull]
     run = subprocess.run(
         [sys.executable, "-m", "mypy", *options, "--cache-dir", str(folder.parent / "mypy_cache"), "."],
