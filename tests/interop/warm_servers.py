@@ -8,7 +8,6 @@ forking process for each generation; it ends when the last of them has ended, ho
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import select
@@ -23,11 +22,9 @@ from typing import IO
 
 from mcp import StdioServerParameters
 
+from tests.helpers.shared import Shared
 from tests.interop.environments import server_python
 from tests.interop.processes import SERVERS, server_settings
-
-GREETING = b"ready\n"
-_LONGEST_START = 180.0
 
 
 class ForkedServer:
@@ -108,8 +105,9 @@ class WarmServers:
             log: Where standard error goes, as a file descriptor.
         """
         self._hold(generation)
-        connection = self._connected(generation)
-        assert connection is not None
+        found = Shared(self._path(generation)).connected()
+        assert found is not None
+        connection, _ = found
         job = json.dumps({"arguments": list(arguments), "environ": dict(environ)}).encode() + b"\n"
         (reads, gives), (takes, writes) = os.pipe(), os.pipe()
         try:
@@ -134,48 +132,7 @@ class WarmServers:
 
     def _hold(self, generation: int) -> None:
         """Keep the forking process of a generation alive; start it if nobody has."""
-        if generation in self._holds:
-            return
-        self.folder.mkdir(exist_ok=True)
-        with self._path(generation).with_suffix(".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            found = self._connected(generation)
-            if found is None:
-                self._start(generation)
-                found = self._connected(generation)
-        assert found is not None, self._path(generation).with_suffix(".log").read_text(encoding="utf-8")
-        self._holds[generation] = found
-
-    def _connected(self, generation: int) -> socket.socket | None:
-        """A connection to a forking process that is ready; None if there is no such process."""
-        connection = socket.socket(socket.AF_UNIX)
-        connection.settimeout(_LONGEST_START)
-        try:
-            connection.connect(str(self._path(generation)))
-            greeting = connection.recv(len(GREETING), socket.MSG_WAITALL)
-        except (FileNotFoundError, ConnectionError):
-            greeting = b""
-        if greeting == GREETING:
-            connection.settimeout(None)
-            return connection
-        connection.close()
-        return None
-
-    def _start(self, generation: int) -> None:
-        path = self._path(generation)
-        path.unlink(missing_ok=True)
-        with socket.socket(socket.AF_UNIX) as listener, path.with_suffix(".log").open("a") as log:
-            listener.bind(str(path))
-            listener.listen(1000)
-            module = f"fastmcp{generation}_server"
-            # This ends at once: the forking process is a child of this one. Who connects waits for the greeting.
-            subprocess.run(
-                [str(server_python(generation)), str(SERVERS / "forking.py"), module, str(listener.fileno())],
-                env={**os.environ, **server_settings()},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                pass_fds=[listener.fileno()],
-                start_new_session=True,
-                check=True,
-            )
+        if generation not in self._holds:
+            command = [server_python(generation), SERVERS / "forking.py", f"fastmcp{generation}_server"]
+            environ = {**os.environ, **server_settings()}
+            self._holds[generation], _ = Shared(self._path(generation)).join(command, environ)
