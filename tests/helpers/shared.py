@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import select
 import socket
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -109,6 +110,15 @@ class Users:
             with suppress(ConnectionError):
                 connection.sendall(self._greeting)
             self.connections.append(connection)
+
+    def wait_until_all_have_left(self) -> None:
+        """Let users come and go, until nobody is left. They say nothing."""
+        while True:
+            for ready in select.select([self.listener, *self.connections], [], [])[0]:
+                if ready is self.listener:
+                    self.accept()
+                elif self.leave(ready):
+                    return
 
     def leave(self, connection: socket.socket) -> bool:
         """Forget one who has gone. Whether nobody is left, and nobody can come."""

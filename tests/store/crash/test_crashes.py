@@ -27,7 +27,7 @@ from tests.helpers.pairs import pairwise
 from tests.helpers.stores import file_backend
 from tests.helpers.support import QUICK
 from tests.helpers.warm import Running, Warm
-from tests.store.postgres import PostgresServer, installations
+from tests.store.postgres import Postgres, installations
 
 __all__ = ["warm"]
 
@@ -53,7 +53,7 @@ def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """An empty store of each kind. A file has its journal from the beginning to the end, whatever this SQLite would
     choose for a new file."""
     if request.param == "postgres":
-        servers: Callable[[Path], PostgresServer] = request.getfixturevalue("servers")
+        servers: Callable[[Path], Postgres] = request.getfixturevalue("servers")
         yield servers(installations()[0]).database()
         return
     path = tmp_path / "tasks.db"
