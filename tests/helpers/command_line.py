@@ -76,16 +76,22 @@ class Home:
         own = {"HOME": str(self.folder), "TERM": "xterm-256color", "PYTHONPATH": root}
         return {**kept, **own, **self.environ, **(more or {})}
 
-    def run(self, *words: str, stdin: str | bytes = b"", env: Mapping[str, str] | None = None) -> Done:
-        """Run a command in pipes, and wait for its end."""
+    def run(
+        self,
+        *words: str,
+        stdin: str | bytes = b"",
+        env: Mapping[str, str] | None = None,
+        script: Path | str | None = None,
+    ) -> Done:
+        """Run a command in pipes, or a Python program if `script` names its file, and wait for its end."""
         given = stdin.encode() if isinstance(stdin, str) else stdin
         environ = self.variables(env)
         if (warm := self._warm_for(environ)) is not None and len(given) <= STDIN:
-            with warm.start_in_pipes(words, environ, self.folder, given) as running:
+            with warm.start_in_pipes(words, environ, self.folder, given, str(script) if script else None) as running:
                 out, err = running.communicate(timeout=LIMIT)
             return Done(running.wait(), out, err)
         done = subprocess.run(
-            [*COMMAND, *words],
+            [*(COMMAND if script is None else (sys.executable, script)), *words],
             input=given,
             capture_output=True,
             timeout=LIMIT,

@@ -30,7 +30,7 @@ class Shared:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def join(self, command: Sequence[str | Path], environ: Mapping[str, str]) -> tuple[socket.socket, str]:
+    def join(self, command: Sequence[str], environ: Mapping[str, str]) -> tuple[socket.socket, str]:
         """A connection that keeps the program alive, and the line with which the program has greeted.
 
         Args:
@@ -64,7 +64,7 @@ class Shared:
         connection.close()
         return None
 
-    def _start(self, command: Sequence[str | Path], environ: Mapping[str, str]) -> None:
+    def _start(self, command: Sequence[str], environ: Mapping[str, str]) -> None:
         self.path.unlink(missing_ok=True)
         with socket.socket(socket.AF_UNIX) as listener, self.path.with_suffix(".log").open("a") as log:
             listener.bind(str(self.path))

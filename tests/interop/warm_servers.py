@@ -15,16 +15,19 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from mcp import StdioServerParameters
 
 from tests.helpers.shared import Shared
 from tests.interop.environments import server_python
-from tests.interop.processes import SERVERS, server_settings
+from tests.interop.processes import ROOT, SERVERS, server_settings
+
+_LONGEST_RUN = 180.0
 
 
 class ForkedServer:
@@ -95,7 +98,14 @@ class WarmServers:
         while self._holds:
             self._holds.popitem()[1].close()
 
-    def start(self, generation: int, arguments: Sequence[str], environ: Mapping[str, str], log: int) -> ForkedServer:
+    def start(
+        self,
+        generation: int,
+        arguments: Sequence[str],
+        environ: Mapping[str, str],
+        log: int,
+        script: str | None = None,
+    ) -> ForkedServer:
         """Start a server whose standard streams are pipes, except for standard error.
 
         Args:
@@ -103,12 +113,13 @@ class WarmServers:
             arguments: What follows the program's name.
             environ: The environment. What fastmcp reads when it is imported is that of the forking process.
             log: Where standard error goes, as a file descriptor.
+            script: A program of the folder `servers` that runs in place of the server.
         """
         self._hold(generation)
         found = Shared(self._path(generation)).connected()
         assert found is not None
         connection, _ = found
-        job = json.dumps({"arguments": list(arguments), "environ": dict(environ)}).encode() + b"\n"
+        job = json.dumps({"arguments": list(arguments), "environ": dict(environ), "script": script}).encode() + b"\n"
         (reads, gives), (takes, writes) = os.pipe(), os.pipe()
         try:
             socket.send_fds(connection, [job], [reads, writes, log])
@@ -133,6 +144,24 @@ class WarmServers:
     def _hold(self, generation: int) -> None:
         """Keep the forking process of a generation alive; start it if nobody has."""
         if generation not in self._holds:
-            command = [server_python(generation), SERVERS / "forking.py", f"fastmcp{generation}_server"]
+            command: list[str | Path] = [
+                server_python(generation),
+                SERVERS / "forking.py",
+                f"fastmcp{generation}_server",
+            ]
             environ = {**os.environ, **server_settings()}
             self._holds[generation], _ = Shared(self._path(generation)).join(command, environ)
+
+
+def printed_by(warm: WarmServers, generation: int, script: str, *arguments: str) -> Any:
+    """Run a program of the folder `servers` in the environment of a generation, which has this package too if it is the
+    fourth, and return the JSON of the last line that the program printed."""
+    environ = {**os.environ, **server_settings(), "PYTHONPATH": str(ROOT)}
+    with tempfile.TemporaryFile() as errors:
+        running = warm.start(generation, arguments, environ, errors.fileno(), script)
+        with running.stdin, running.stdout:
+            printed = running.stdout.read()
+        code = running.wait(_LONGEST_RUN)
+        errors.seek(0)
+        assert code == 0, errors.read().decode()
+    return json.loads(printed.splitlines()[-1])

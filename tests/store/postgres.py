@@ -197,9 +197,9 @@ class PostgresServer(Postgres):
                 os.chown(path, somebody["user"], somebody["group"], follow_symlinks=False)
 
 
-def keeper(programs: Path) -> list[str | Path]:
+def keeper(programs: Path) -> list[str]:
     """The command that keeps a server for those who share it (`shared.py`). It greets them with the server's folder."""
-    return [sys.executable, "-m", "tests.store.postgres", programs]
+    return [sys.executable, "-m", "tests.store.postgres", str(programs)]
 
 
 def _keep(programs: Path, descriptor: int) -> None:
