@@ -144,11 +144,8 @@ class WarmServers:
     def _hold(self, generation: int) -> None:
         """Keep the forking process of a generation alive; start it if nobody has."""
         if generation not in self._holds:
-            command: list[str | Path] = [
-                server_python(generation),
-                SERVERS / "forking.py",
-                f"fastmcp{generation}_server",
-            ]
+            forking, module = str(SERVERS / "forking.py"), f"fastmcp{generation}_server"
+            command = [str(server_python(generation)), forking, module]
             environ = {**os.environ, **server_settings()}
             self._holds[generation], _ = Shared(self._path(generation)).join(command, environ)
 

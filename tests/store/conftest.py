@@ -67,9 +67,10 @@ def postgres(servers: Callable[[Path], Postgres]) -> Postgres:
 
 
 @pytest.fixture
-def dsn(postgres: Postgres) -> str:
+def dsn(postgres: Postgres) -> Iterator[str]:
     """The address of an empty database."""
-    return postgres.database()
+    with postgres.lent() as address:
+        yield address
 
 
 @pytest.fixture(params=sorted([*MAKERS, *POSTGRES]))

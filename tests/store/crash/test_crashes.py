@@ -8,7 +8,7 @@ sent twice, and what may or may not exist is named as that.
 from __future__ import annotations
 
 import signal
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,6 @@ from tests.helpers.pairs import pairwise
 from tests.helpers.stores import file_backend
 from tests.helpers.support import QUICK
 from tests.helpers.warm import Running, Warm
-from tests.store.postgres import Postgres, installations
 
 __all__ = ["warm"]
 
@@ -53,8 +52,7 @@ def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """An empty store of each kind. A file has its journal from the beginning to the end, whatever this SQLite would
     choose for a new file."""
     if request.param == "postgres":
-        servers: Callable[[Path], Postgres] = request.getfixturevalue("servers")
-        yield servers(installations()[0]).database()
+        yield request.getfixturevalue("dsn")
         return
     path = tmp_path / "tasks.db"
     backend = file_backend(path, journal=request.param)
