@@ -18,7 +18,7 @@ from tests.helpers.forks import folder_of_run
 from tests.helpers.shared import Shared
 from tests.helpers.source_tree import ROOT
 from tests.helpers.stores import MAKERS, Place
-from tests.store.postgres import Postgres, installations, keeper
+from tests.store.postgres import OF_SCHEMAS, Postgres, installations, keeper
 
 POSTGRES = {f"postgres-{programs.parent.name}": programs for programs in installations()}
 """Each PostgreSQL that is installed here."""
@@ -32,8 +32,8 @@ def patient_listeners(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def servers(pytestconfig: pytest.Config) -> Iterator[Callable[[Path], Postgres]]:
-    """A server from each folder of programs, which all processes of the run share; each has databases of its own. The
-    first test that asks for it starts it."""
+    """A server from each folder of programs, which all processes of the run share. The first test that asks for
+    it starts it."""
     folder = folder_of_run(pytestconfig) / "postgres"
     with ExitStack() as held:
 
@@ -49,15 +49,9 @@ def servers(pytestconfig: pytest.Config) -> Iterator[Callable[[Path], Postgres]]
 
 
 @pytest.fixture(scope="session")
-def database(servers: Callable[[Path], Postgres]) -> Callable[[Path], str]:
-    """The address of a database in which each test has a schema of its own; one for each folder of programs."""
-    return cache(lambda programs: servers(programs).database())
-
-
-@pytest.fixture(scope="session")
 def schemas() -> Iterator[str]:
-    """Names of schemas."""
-    return (f"test{number}" for number in count(1))
+    """Names of schemas that no other process of the run has."""
+    return (f"test{os.getpid()}_{number}" for number in count(1))
 
 
 @pytest.fixture(scope="session")
@@ -75,14 +69,14 @@ def dsn(postgres: Postgres) -> Iterator[str]:
 
 @pytest.fixture(params=sorted([*MAKERS, *POSTGRES]))
 def place(
-    request: pytest.FixtureRequest, tmp_path: Path, database: Callable[[Path], str], schemas: Iterator[str]
+    request: pytest.FixtureRequest, tmp_path: Path, servers: Callable[[Path], Postgres], schemas: Iterator[str]
 ) -> Iterator[Place]:
     """A database of each kind, yet to be opened. In PostgreSQL it is a schema: a database takes far longer to make."""
     name: str = request.param
     if name in MAKERS:
         yield MAKERS[name](tmp_path)
         return
-    address, schema = database(POSTGRES[name]), next(schemas)
+    address, schema = servers(POSTGRES[name]).dsn(OF_SCHEMAS), next(schemas)
     with ExitStack() as opened:
         yield Place(name, lambda: opened.enter_context(closing(PostgresBackend(address, schema=schema))))
 

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any, Self
@@ -31,6 +31,8 @@ PASSWORD = "sentinel-of-a-password"
 """What every server asks for, so that tests can look whether a text has it."""
 UP_WITHIN = 60.0
 """Seconds until a server that was started has to take connections. It takes 0.1 s on an idle machine."""
+OF_SCHEMAS = "schemas"
+"""A database of a shared server, in which each test that needs no database has a schema of its own."""
 EMPTY = """
 DO $$
 DECLARE
@@ -88,7 +90,7 @@ class Postgres:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._numbers = count(1)
-        self._given_back: list[str] = []
+        self._free = folder / "free"
 
     def dsn(self, database: str = "postgres", user: str = "tester", password: str = PASSWORD) -> str:
         """The address of a database."""
@@ -104,16 +106,24 @@ class Postgres:
     def lent(self) -> Generator[str]:
         """The address of an empty database. After the block others may get it: to empty one is far cheaper than to make
         one. One in which somebody has a session, whom a test has left behind, is given to nobody."""
-        busy = {name for (name,) in self.run("SELECT DISTINCT datname FROM pg_stat_activity")}
-        found = next((each for each in self._given_back if conninfo_to_dict(each)["dbname"] not in busy), None)
+        found = self._given_back()
         if found is None:
             found = self.database()
         else:
-            self._given_back.remove(found)
             with psycopg.connect(found, autocommit=True) as connection:
                 connection.execute(EMPTY)
         yield found
-        self._given_back.append(found)
+        (self._free / str(conninfo_to_dict(found)["dbname"])).touch()
+
+    def _given_back(self) -> str | None:
+        """Take a database that somebody has given back, in any process."""
+        busy = {name for (name,) in self.run("SELECT DISTINCT datname FROM pg_stat_activity")}
+        for path in self._free.iterdir():
+            if path.name not in busy:
+                with suppress(FileNotFoundError):
+                    path.unlink()
+                    return self.dsn(path.name)
+        return None
 
     def run(self, statement: str | sql.Composed, *parameters: object) -> list[tuple[Any, ...]]:
         """Run one statement in the database of the administrator; its rows."""
@@ -137,6 +147,7 @@ class PostgresServer(Postgres):
         self._programs = programs or installations()[0]
         self._settings = settings
         self._supervisor: subprocess.Popen[str] | None = None
+        self._free.mkdir()
         (self.folder / "password").write_text(PASSWORD, encoding="utf-8")
         self._hand_over()
         try:
@@ -237,6 +248,7 @@ def _keep(programs: Path, descriptor: int) -> None:
     outlive_the_starter()
     # Each of the processes of a run has a few connections at a time.
     with PostgresServer(programs, "max_connections=400") as server:
+        server.run(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(OF_SCHEMAS)))
         Users(descriptor, str(server.folder)).wait_until_all_have_left()
 
 

@@ -191,7 +191,7 @@ def test_a_session_keeps_nothing(backend: PostgresBackend) -> None:
     assert connection is not None
     for query in (
         "SELECT name FROM pg_prepared_statements",
-        "SELECT objid FROM pg_locks WHERE locktype = 'advisory'",
+        "SELECT objid FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()",
         "SELECT pg_listening_channels()",
         # libpq sets these two when it connects.
         "SELECT name FROM pg_settings WHERE source IN ('client', 'session') AND name NOT IN ('application_name', "
