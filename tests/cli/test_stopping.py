@@ -17,6 +17,8 @@ from mcptasks.testing import Delay, Drop, TaskServer
 from tests.helpers.command_line import COMMAND, LIMIT, Home
 
 pytestmark = pytest.mark.slow
+one_protocol = pytest.mark.parametrize("era", ["modern"])
+"""For tests about the process that need a fresh Python for each command."""
 
 
 def stopped(home: Home, number: signal.Signals, at: str, *words: str) -> tuple[int, str]:
@@ -40,6 +42,26 @@ def stopped(home: Home, number: signal.Signals, at: str, *words: str) -> tuple[i
             limit.cancel()
             run.kill()
     return run.wait(), err
+
+
+def into(home: Home, out: int, words: list[str]) -> tuple[int, str]:
+    """Run a command that prints into this descriptor; its code, and what it says on standard error.
+
+    `--help`, which imports little, runs in a fresh Python, so that its whole life is tested.
+    """
+    with (home.folder / "err").open("w+b") as err, Path(os.devnull).open("rb") as nothing:
+        if words == ["--help"]:
+            environ = home.variables()
+            fresh = subprocess.run(
+                [*COMMAND, *words], stdout=out, stderr=err, stdin=nothing, env=environ, timeout=LIMIT, check=False
+            )
+            code = fresh.returncode
+        else:
+            assert home.warm is not None
+            streams = nothing.fileno(), out, err.fileno()
+            code = home.warm.start(words, home.variables(), home.folder, streams).wait(LIMIT)
+        err.seek(0)
+        return code, err.read().decode()
 
 
 @pytest.mark.parametrize(
@@ -180,18 +202,8 @@ def test_reader_that_goes_away(home: Home, url: str, words: list[str]) -> None:
     home.run("call", url, "add")
     reads, writes = os.pipe()
     os.close(reads)  # Before the command begins, so that no command writes sooner.
-    done = subprocess.run(
-        [*COMMAND, *(word.format(url=url) for word in words)],
-        stdout=writes,
-        stderr=subprocess.PIPE,
-        stdin=subprocess.DEVNULL,
-        env=home.variables(),
-        cwd=home.folder,
-        timeout=LIMIT,
-        check=False,
-    )
+    code, err = into(home, writes, [word.format(url=url) for word in words])
     os.close(writes)
-    code, err = done.returncode, done.stderr.decode()
     if words == ["servers"]:
         assert code == 0  # Nothing is configured, so nothing is written.
         return
@@ -204,17 +216,11 @@ def test_full_disk(home: Home, url: str) -> None:
     """Output that cannot be written is an error."""
     for words in (["--help"], ["call", url, "add"]):
         with Path("/dev/full").open("wb") as full:
-            done = subprocess.run(
-                [*COMMAND, *words],
-                stdout=full,
-                stderr=subprocess.PIPE,
-                env=home.variables(),
-                check=False,
-                stdin=subprocess.DEVNULL,
-            )
-        assert (done.returncode, b"No space left" in done.stderr, b"Traceback" in done.stderr) == (1, True, False)
+            code, err = into(home, full.fileno(), words)
+        assert (code, "No space left" in err, "Traceback" in err) == (1, True, False)
 
 
+@one_protocol
 def test_closed_streams(home: Home, url: str) -> None:
     """With its standard streams closed a command does its work, and no file gets their numbers."""
     script = '"$@" <&- >&- 2>&-'
@@ -225,6 +231,7 @@ def test_closed_streams(home: Home, url: str) -> None:
     assert home.run("list", "-a", "-q").out != ""
 
 
+@one_protocol
 def test_plain_locale(home: Home, server: TaskServer, url: str) -> None:
     """In the locale C, and where standard output has no UTF-8, text comes through, spelled out if need be."""
     server.add_tool("text", result="grüße 日本")
@@ -236,6 +243,7 @@ def test_plain_locale(home: Home, server: TaskServer, url: str) -> None:
         assert (done.code, done.out) == (0, out)
 
 
+@one_protocol
 def test_ignored_signals(home: Home, server: TaskServer, url: str) -> None:
     """Under `nohup`, SIGHUP stays ignored: the command goes on to the result."""
     run = subprocess.Popen(

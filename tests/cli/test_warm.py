@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 from pathlib import Path
@@ -73,6 +74,31 @@ def test_several_at_once(home: Home, server: TaskServer, url: str) -> None:
         next(task for task in server.tasks.values() if not task.done).complete("found")
         assert first.communicate(timeout=LIMIT)[0] == "found\n"
         assert (first.wait(), second.wait()) == (0, 1)
+
+
+def parent(pid: int) -> int:
+    """The id of the process that has started a process."""
+    return int(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
+
+
+def test_one_process_forks_for_all(home: Home, tmp_path: Path, url: str) -> None:
+    """Two processes of a run get commands from one process. It ends with the last that uses it, and leaves nothing."""
+    environ, folder = home.variables(), tmp_path / "warm"
+    with Warm(environ, folder) as last:
+        with Warm(environ, folder) as first:
+            one = first.start_in_pipes(["call", url, "long"], environ, home.folder)
+            other = last.start_in_pipes(["call", url, "long"], environ, home.folder)
+            forking = os.pidfd_open(parent(one.pid))
+            assert parent(one.pid) == parent(other.pid)
+            for each in (one, other):
+                with each:
+                    each.kill()
+        with last.start_in_pipes(["--version"], environ, home.folder) as again:
+            assert again.communicate(timeout=LIMIT)[0].startswith("mcptasks")
+        assert not select.select([forking], [], [], 0)[0]
+    assert select.select([forking], [], [], LIMIT)[0]
+    os.close(forking)
+    assert not (folder / "commands").exists()
 
 
 def test_what_starts_in_a_fresh_python(home: Home, warm: Warm) -> None:

@@ -25,6 +25,7 @@ import pyte
 import pytest
 from attrs import define, field, frozen
 
+from tests.helpers.forks import folder_of_run
 from tests.helpers.stand_ins import StandIns
 from tests.helpers.warm import STDIN, Running, Warm
 
@@ -75,16 +76,22 @@ class Home:
         own = {"HOME": str(self.folder), "TERM": "xterm-256color", "PYTHONPATH": root}
         return {**kept, **own, **self.environ, **(more or {})}
 
-    def run(self, *words: str, stdin: str | bytes = b"", env: Mapping[str, str] | None = None) -> Done:
-        """Run a command in pipes, and wait for its end."""
+    def run(
+        self,
+        *words: str,
+        stdin: str | bytes = b"",
+        env: Mapping[str, str] | None = None,
+        script: Path | str | None = None,
+    ) -> Done:
+        """Run a command in pipes, or a Python program if `script` names its file, and wait for its end."""
         given = stdin.encode() if isinstance(stdin, str) else stdin
         environ = self.variables(env)
         if (warm := self._warm_for(environ)) is not None and len(given) <= STDIN:
-            with warm.start_in_pipes(words, environ, self.folder, given) as running:
+            with warm.start_in_pipes(words, environ, self.folder, given, str(script) if script else None) as running:
                 out, err = running.communicate(timeout=LIMIT)
             return Done(running.wait(), out, err)
         done = subprocess.run(
-            [*COMMAND, *words],
+            [*(COMMAND if script is None else (sys.executable, script)), *words],
             input=given,
             capture_output=True,
             timeout=LIMIT,
@@ -124,11 +131,12 @@ class Home:
 
 
 @pytest.fixture(scope="session")
-def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
+def warm(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Warm]:
     """What forks the commands of all tests, since the imports of a fresh Python take four fifths of a command's time.
 
     What a start itself does is tested with `COMMAND`."""
-    with Warm(Home(tmp_path_factory.mktemp("warm")).variables()) as found:
+    environ = Home(tmp_path_factory.mktemp("warm")).variables()
+    with Warm(environ, folder_of_run(pytestconfig) / "warm") as found:
         yield found
 
 

@@ -1,16 +1,13 @@
-"""A program that is killed at a chosen point: run as `python -m tests.helpers.crashing`, it waits for jobs.
+"""A program that is killed at a chosen point: a client makes a call with a key, and on the way it kills itself.
 
-Each line of its standard input is a job. For each job it forks a process, in which a client makes a call with a key,
-waits for the result, and kills itself with SIGKILL on the way. The first process has imported everything, so a job
-costs little. Before that, the ids that the caller has got are written to a file: these must not be lost.
+Run as `python crashing.py JOB`, or rather as a fork of a process that has imported everything (`warm.py`), so that a
+job costs little. Before the end the ids that the caller has got are written to a file: these must not be lost.
 """
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
-import pkgutil
 import signal
 import sys
 from collections.abc import Sequence
@@ -24,7 +21,9 @@ from mcptasks import Client, PollingPolicy
 from mcptasks._async.store import access_of
 from mcptasks._store.writes import Write
 from mcptasks.store import Store
+from tests.helpers.warm import Running, Warm
 
+ROOT = Path(__file__).parents[2]
 POINTS = (
     "before Intend",
     "after Intend",
@@ -97,48 +96,12 @@ def _kill_at(store: Store, point: str) -> None:
     backend.apply = dying
 
 
-def _import_all() -> None:
-    """Import what a client imports when it is first used. Otherwise each fork would, which is most of its work."""
-    for name in ("anyio._backends._asyncio", "anyio._backends._trio", "opentelemetry.metrics"):
-        importlib.import_module(name)
-    for room in ("core", "wire", "store", "transport", "telemetry", "engine", "async"):
-        package = importlib.import_module(f"mcptasks._{room}")
-        for each in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            importlib.import_module(each.name)
-
-
-def main() -> None:
-    """Fork a process for each job. After the last job, print how each process has ended."""
-    _import_all()
-    running: dict[int, str] = {}
-    for line in sys.stdin:
-        job = Job(**json.loads(line))
-        pid = os.fork()
-        if pid == 0:
-            status = 1
-            try:
-                anyio.run(work, job, backend=job.backend)
-                status = 0
-            finally:
-                sys.stderr.flush()
-                os._exit(status)
-        running[pid] = job.point
-        _say([job.point, pid])
-    while running:
-        pid, status = os.wait()
-        _say([running.pop(pid), os.waitstatus_to_exitcode(status)])
-
-
-def _say(words: list[Any]) -> None:
-    """Print a line for the test that started this program."""
-    sys.stdout.write(json.dumps(words) + "\n")
-    sys.stdout.flush()
-
-
-def as_line(job: Job) -> str:
-    """A job as the program reads it."""
-    return json.dumps(asdict(job)) + "\n"
+def start(warm: Warm, job: Job) -> Running:
+    """Begin a program."""
+    variables = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "HOME") if name in os.environ}
+    return warm.start_in_pipes([json.dumps(asdict(job))], variables, ROOT, script=__file__)
 
 
 if __name__ == "__main__":
-    main()
+    job = Job(**json.loads(sys.argv[1]))
+    anyio.run(work, job, backend=job.backend)

@@ -1,4 +1,4 @@
-"""Runs each command in a fork of one process that has imported all commands.
+"""Runs each command in a fork of one process that has imported all commands. All processes of a run share that one.
 
 Each command is a process of its own, whose process id the test knows. It has its own signals, working directory,
 environment, standard streams and session, and ends as a fresh Python ends. A fork costs far less processor time than a
@@ -15,7 +15,6 @@ import os
 import select
 import signal
 import socket
-import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
@@ -24,13 +23,19 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from tests.helpers.shared import Shared
+
 STDIN = 32_768
 """Bytes that a pipe holds for a command that does not read yet; half of what Linux grants."""
 
 _PROGRAM = """
-import fcntl, gc, importlib, json, os, pkgutil, runpy, select, signal, socket, sys, termios, threading
+from tests.helpers.shared import Users, outlive_the_starter
+
+outlive_the_starter()
+
+import contextlib, fcntl, gc, importlib, json, os, pkgutil, runpy, select, signal, socket, sys, termios, threading
 import anyio._backends._asyncio, anyio._core._signals, mcp, rich.console, rich.live, rich.text
-import httpcore2._backends.anyio, opentelemetry.metrics, trio, truststore
+import anyio._backends._trio, httpcore2._backends.anyio, opentelemetry.metrics, trio, truststore
 import mcptasks, mcptasks.testing
 from mcptasks.__main__ import main
 
@@ -44,7 +49,8 @@ def reap():
         pid, status = os.waitpid(-1, os.WNOHANG)
         if not pid:
             break
-        os.write(reports[pid], b"%d" % os.waitstatus_to_exitcode(status))
+        with contextlib.suppress(OSError):
+            os.write(reports[pid], b"%d" % os.waitstatus_to_exitcode(status))
         os.close(reports.pop(pid))
 
 def become(job, streams):
@@ -54,7 +60,7 @@ def become(job, streams):
     os.setsid()
     for number, given in enumerate(streams):
         os.dup2(given, number)
-    for each in (jobs, woken, wakes):
+    for each in (users.listener, *users.connections, woken, wakes):
         each.detach()
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     if os.isatty(0):
@@ -71,26 +77,30 @@ def become(job, streams):
 def next_command():
     "Fork for each job; return in the fork what it is to run, None for the command line."
     while True:
-        ready, _, _ = select.select([jobs, woken], [], [])
-        if woken in ready:
-            woken.recv(100)
-            reap()
-        if jobs in ready:
-            data, given, _, _ = socket.recv_fds(jobs, 1 << 20, 4)
-            if not data:
-                os._exit(0)
-            if data == b"?":
-                jobs.send(b".")
-                continue
-            *streams, report = given
-            pid = os.fork()
-            if pid == 0:
-                return become(json.loads(data), streams)
-            os.write(report, b"%d " % pid)
-            reports[pid] = report
-            for each in streams:
-                os.close(each)
-            jobs.send(b".")
+        for each in select.select([users.listener, woken, *users.connections], [], [])[0]:
+            if each is users.listener:
+                users.accept()
+            elif each is woken:
+                woken.recv(100)
+                reap()
+            elif each in users.connections:
+                data, given = b"", []
+                with contextlib.suppress(ConnectionError):
+                    data, given, _, _ = socket.recv_fds(each, 1 << 20, 4)
+                if not data and users.leave(each):
+                    os._exit(0)
+                if data:
+                    *streams, report = given
+                    pid = os.fork()
+                    if pid == 0:
+                        return become(json.loads(data), streams)
+                    with contextlib.suppress(OSError):
+                        os.write(report, b"%d " % pid)
+                    reports[pid] = report
+                    for stream in streams:
+                        os.close(stream)
+                    with contextlib.suppress(ConnectionError):
+                        each.send(b".")
 
 assert threading.active_count() == 1
 gc.collect()
@@ -98,7 +108,7 @@ gc.freeze()
 reports = {}
 for number in (signal.SIGHUP, signal.SIGTERM):  # One of them may be ignored, as under nohup.
     signal.signal(number, signal.SIG_DFL)
-jobs = socket.socket(fileno=int(sys.argv[1]))
+users = Users(int(sys.argv[1]), "ready")
 woken, wakes = socket.socketpair()
 wakes.setblocking(False)
 signal.set_wakeup_fd(wakes.fileno(), warn_on_full_buffer=False)
@@ -190,17 +200,18 @@ def _rest(stream: IO[str] | None) -> str:
 
 
 class Warm:
-    """The process that forks; it starts with the first command. `with` ends the process.
+    """The process that forks; it starts with the first command. `with` lets go of the process.
 
     Args:
         environ: The environment of the process; each command has its own.
+        folder: A folder that all processes of the run share.
     """
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], folder: Path) -> None:
         self._environ = dict(environ)
+        self._shared = Shared(folder / "commands")
         self._turn = threading.Lock()
         self._jobs: socket.socket | None = None
-        self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Warm:
         return self
@@ -208,29 +219,17 @@ class Warm:
     def __exit__(self, *_: object) -> None:
         if self._jobs is not None:
             self._jobs.close()
-        if self._process is not None:
-            self._process.wait()
 
     def _started(self) -> socket.socket:
-        """Where the process takes jobs."""
+        """Where the process takes jobs, once it has imported everything."""
         if self._jobs is None:
-            self._jobs, theirs = socket.socketpair()
-            with theirs:
-                self._process = subprocess.Popen(
-                    [sys.executable, "-W", "error", "-c", _PROGRAM, str(theirs.fileno())],
-                    env=self._environ,
-                    stdin=subprocess.DEVNULL,
-                    pass_fds=[theirs.fileno()],
-                    start_new_session=True,
-                )
+            self._jobs, _ = self._shared.join([sys.executable, "-W", "error", "-c", _PROGRAM], self._environ)
         return self._jobs
 
     def ready(self) -> None:
         """Wait until the process has imported everything, so that a limit of a test is not spent on that."""
         with self._turn:
-            jobs = self._started()
-            jobs.send(b"?")
-            assert jobs.recv(1) == b"."
+            self._started()
 
     def suits(self, environ: Mapping[str, str]) -> bool:
         """Whether a fresh Python would start with this environment as the forking process has started."""
@@ -256,7 +255,12 @@ class Warm:
         return Running(self._send(words, environ, folder, streams, script))
 
     def start_in_pipes(
-        self, words: Sequence[str], environ: Mapping[str, str], folder: Path, stdin: bytes | None = None
+        self,
+        words: Sequence[str],
+        environ: Mapping[str, str],
+        folder: Path,
+        stdin: bytes | None = None,
+        script: str | None = None,
     ) -> Running:
         """Start a command whose standard output and standard error are pipes.
 
@@ -265,6 +269,7 @@ class Warm:
             environ: The environment.
             folder: The working directory.
             stdin: What the command reads from a pipe, at most `STDIN` bytes; None for the null device.
+            script: The Python file that runs instead of the command line.
         """
         if stdin is None:
             given = os.open(os.devnull, os.O_RDONLY)
@@ -275,7 +280,7 @@ class Warm:
             os.close(gives)
         (out, their_out), (err, their_err) = os.pipe(), os.pipe()
         try:
-            report = self._send(words, environ, folder, (given, their_out, their_err))
+            report = self._send(words, environ, folder, (given, their_out, their_err), script)
         finally:
             for each in (given, their_out, their_err):
                 os.close(each)

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tests.interop.environments import server_python
 
@@ -48,21 +48,6 @@ def server_settings() -> dict[str, str]:
 def server_command(generation: int) -> list[str]:
     """The command that runs the server of one generation over stdio."""
     return [str(server_python(generation)), str(SERVERS / f"fastmcp{generation}_server.py")]
-
-
-def printed_by(script: str, *arguments: str) -> Any:
-    """Run a program of the folder `servers` in the environment that has fastmcp 4 and this package, and return the JSON
-    of the last line that the program printed."""
-    done = subprocess.run(
-        [str(server_python(4)), str(SERVERS / script), *arguments],
-        env={**os.environ, **server_settings(), "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=_LONGEST_RUN,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 class HttpServer:

@@ -1,17 +1,17 @@
 """A program with tasks that was written for fastmcp 2 or 3 runs here with another import (docs/coming-from.md)."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.interop.environments import server_python
-from tests.interop.processes import ROOT, SERVERS, HttpServer, server_settings
+from tests.helpers.command_line import Home, home, warm
+from tests.interop.processes import SERVERS, HttpServer
+from tests.interop.warm_servers import WarmServers, printed_by
+
+__all__ = ["home", "warm"]
 
 PROGRAM = SERVERS / "tasks_program.py"
 THEIRS, OURS = "from fastmcp import Client\n", "from mcptasks import Client\n"
@@ -38,18 +38,11 @@ EXPECTED: dict[str, Any] = {
 """What the program prints."""
 
 
-def printed(python: Path | str, program: Path, url: str) -> dict[str, Any]:
-    """What a program prints about the server at `url`."""
-    done = subprocess.run(
-        [str(python), str(program), url],
-        env={**os.environ, **server_settings(), "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+def printed(home: Home, program: Path, url: str) -> dict[str, Any]:
+    """What a program of ours prints about the server at `url`."""
+    done = home.run(url, script=program)
+    assert done.code == 0, done.err
+    found: dict[str, Any] = json.loads(done.out.splitlines()[-1])
     return found
 
 
@@ -63,12 +56,14 @@ def moved(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("generation", [2, 3], indirect=True)
-def test_the_same_program(generation: int, fastmcp_url: str, tmp_path: Path) -> None:
+def test_the_same_program(
+    generation: int, fastmcp_url: str, tmp_path: Path, home: Home, warm_servers: WarmServers
+) -> None:
     """The program gets the same from `mcptasks.Client` as from the `fastmcp.Client` for which it was written."""
-    assert printed(server_python(generation), PROGRAM, fastmcp_url) == EXPECTED
-    assert printed(sys.executable, moved(tmp_path), fastmcp_url) == EXPECTED
+    assert printed_by(warm_servers, generation, PROGRAM.name, fastmcp_url) == EXPECTED
+    assert printed(home, moved(tmp_path), fastmcp_url) == EXPECTED
 
 
-def test_a_server_of_fastmcp_4(shared_server: Callable[[int], HttpServer], tmp_path: Path) -> None:
+def test_a_server_of_fastmcp_4(shared_server: Callable[[int], HttpServer], tmp_path: Path, home: Home) -> None:
     """The moved program gets the same from fastmcp 4, which has no `task=True` and decides itself what is a task."""
-    assert printed(sys.executable, moved(tmp_path), shared_server(4).url) == EXPECTED
+    assert printed(home, moved(tmp_path), shared_server(4).url) == EXPECTED

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
-from tests.interop.processes import HttpServer, printed_by
+from tests.interop.processes import HttpServer
+from tests.interop.warm_servers import WarmServers, printed_by
 
 
-def test_the_client_of_fastmcp(shared_server: Callable[[int], HttpServer]) -> None:
+def test_the_client_of_fastmcp(shared_server: Callable[[int], HttpServer], warm_servers: WarmServers) -> None:
     """Values, errors, questions at once, handles with the calls' arguments, and cancellation, over the session of
     fastmcp's client and over a connection of the extension's own."""
     expected: dict[str, Any] = {
@@ -25,4 +26,7 @@ def test_the_client_of_fastmcp(shared_server: Callable[[int], HttpServer]) -> No
         "named": True,
         "endless": "cancelled",
     }
-    assert printed_by("extension4.py", shared_server(4).url) == {"session": expected, "target": expected}
+    assert printed_by(warm_servers, 4, "extension4.py", shared_server(4).url) == {
+        "session": expected,
+        "target": expected,
+    }

@@ -27,6 +27,9 @@ each_creation = pytest.mark.parametrize(
     ("generation", "kind"), CREATIONS, indirect=["generation"], ids=[f"fastmcp{n}-{kind}" for n, kind in CREATIONS]
 )
 each_kind = pytest.mark.parametrize("kind", KINDS)
+each_sort = pytest.mark.parametrize("kind", [*ONE_OF_EACH_SORT, "404", "bad-json"])
+"""The kinds that are handled differently: 404 is the end of a session, and the rest of `KINDS` is like 503 or bad JSON.
+"""
 
 
 @pytest.fixture
@@ -61,7 +64,7 @@ async def test_one_fault(fault_proxy: FaultProxy, direct: Client, method: str, k
 
 
 @each_read
-@each_kind
+@each_sort
 async def test_fault_on_twenty_tasks(fault_proxy: FaultProxy, direct: Client, method: str, kind: Kind) -> None:
     """A fault for each of twenty tasks that are waited for at the same time: all of them get their own result."""
     key = new_key("gate")

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +12,11 @@ import anyio.to_thread
 import pytest
 
 from mcptasks import Client, InputContext, Task, TaskInputRequiredError, TaskReference, TaskStateError
+from tests.helpers.command_line import Home, home, warm
+from tests.helpers.warm import Warm
 from tests.interop.targets import LONG
+
+__all__ = ["home", "warm"]
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("generation", [4], indirect=True)]
 
@@ -80,23 +81,27 @@ async def test_by_hand(fastmcp_url: str) -> None:
         assert (await task.result(LONG)).data == "decline: Oslo window"
 
 
-async def _ask_and_die(url: str, backend: str) -> TaskReference:
-    def run() -> tuple[int, str]:
-        command = [sys.executable, "-c", PROGRAM, url, backend]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as process:
-            assert process.stdout is not None
-            said = process.stdout.readline()
-            os.kill(process.pid, signal.SIGKILL)
-        return process.returncode, said
+async def _ask_and_die(home: Home, program: Path, *words: str) -> TaskReference:
+    assert home.warm is not None
 
-    code, said = await anyio.to_thread.run_sync(run)
+    def run(warm: Warm) -> tuple[int, str]:
+        program.write_text(PROGRAM, encoding="utf-8")
+        with warm.start_in_pipes(words, home.variables(), home.folder, script=str(program)) as running:
+            assert running.stdout is not None
+            said = running.stdout.readline()
+            running.kill()
+        return running.wait(), said
+
+    code, said = await anyio.to_thread.run_sync(run, home.warm)
     assert code == -signal.SIGKILL
     return TaskReference.from_json(said)
 
 
-async def test_killed_between_question_and_answer(fastmcp_url: str, anyio_backend_name: str) -> None:
+async def test_killed_between_question_and_answer(
+    fastmcp_url: str, anyio_backend_name: str, home: Home, tmp_path: Path
+) -> None:
     """What a killed program printed is enough for two others: one answers by hand, the next by its handler."""
-    reference = await _ask_and_die(fastmcp_url, anyio_backend_name)
+    reference = await _ask_and_die(home, tmp_path / "program.py", fastmcp_url, anyio_backend_name)
     async with Client(fastmcp_url) as client:
         task = client.resume(reference)
         with pytest.raises(TaskInputRequiredError) as caught:

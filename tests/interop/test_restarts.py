@@ -115,8 +115,9 @@ async def test_who_only_waits_learns_that_a_stdio_server_died(
 ) -> None:
     """The end of a subprocess wakes a wait though nothing else is asked and no look is due for an hour.
 
-    On asyncio the subprocess is the Python that imports fastmcp, as in a user's program."""
-    fresh = anyio_backend_name == "asyncio"
+    Once the subprocess is the Python that imports fastmcp, as in a user's program. What the generations differ in is
+    what the next subprocess says of the task."""
+    fresh = (number, anyio_backend_name) == (4, "asyncio")
     parameters = over_stdio(number).target if fresh else await anyio.to_thread.run_sync(warm_servers.over_stdio, number)
     assert isinstance(parameters, StdioServerParameters)
     pid = tmp_path / "pid"

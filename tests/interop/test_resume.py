@@ -1,8 +1,7 @@
 """A program dies in mid-task, and another one takes the task up by what the first one printed."""
 
 import json
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -10,7 +9,10 @@ import anyio.to_thread
 import pytest
 
 from mcptasks import Client, TaskNotFoundError, TaskReference
+from tests.helpers.command_line import Home, home, warm
 from tests.interop.targets import LONG, new_key
+
+__all__ = ["home", "warm"]
 
 pytestmark = pytest.mark.anyio
 
@@ -29,22 +31,25 @@ anyio.run(main, backend=sys.argv[3])
 """
 
 
-async def _run_and_die(url: str, key: str, backend: str) -> TaskReference:
-    def run() -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-c", PROGRAM, url, key, backend]
-        root = Path(__file__).parents[2]
-        return subprocess.run(command, capture_output=True, text=True, timeout=LONG, check=False, cwd=root)
+@pytest.fixture
+def program(tmp_path: Path) -> str:
+    """The file with the program."""
+    path = tmp_path / "program.py"
+    path.write_text(PROGRAM, encoding="utf-8")
+    return str(path)
 
-    done = await anyio.to_thread.run_sync(run)
-    assert done.returncode == -9, done.stderr
-    return TaskReference.from_json(done.stdout)
+
+async def _run_and_die(home: Home, program: str, *words: str) -> TaskReference:
+    done = await anyio.to_thread.run_sync(partial(home.run, *words, script=program))
+    assert done.code == -9, done.err
+    return TaskReference.from_json(done.out)
 
 
 @pytest.mark.parametrize("generation", [3, 4], indirect=True)
-async def test_another_program_resumes(fastmcp_url: str, anyio_backend_name: str) -> None:
+async def test_another_program_resumes(fastmcp_url: str, anyio_backend_name: str, home: Home, program: str) -> None:
     """The reference that a killed program printed is enough for another program to get the result."""
     key = new_key("resume")
-    reference = await _run_and_die(fastmcp_url, key, anyio_backend_name)
+    reference = await _run_and_die(home, program, fastmcp_url, key, anyio_backend_name)
     assert (reference.kind, reference.name) == ("tool", "gated")
     assert json.loads(reference.to_json())["endpoint"] == fastmcp_url
     async with Client(fastmcp_url) as client:
@@ -55,9 +60,11 @@ async def test_another_program_resumes(fastmcp_url: str, anyio_backend_name: str
 
 
 @pytest.mark.parametrize("generation", [2], indirect=True)
-async def test_server_that_ties_tasks_to_the_session(fastmcp_url: str, anyio_backend_name: str) -> None:
+async def test_server_that_ties_tasks_to_the_session(
+    fastmcp_url: str, anyio_backend_name: str, home: Home, program: str
+) -> None:
     """fastmcp 2 shows a task to the session that made it only; another program is told so at once."""
-    reference = await _run_and_die(fastmcp_url, new_key("resume"), anyio_backend_name)
+    reference = await _run_and_die(home, program, fastmcp_url, new_key("resume"), anyio_backend_name)
     async with Client(fastmcp_url) as client:
         task = client.resume(reference)
         with anyio.fail_after(LONG), pytest.raises(TaskNotFoundError) as caught:

@@ -7,10 +7,7 @@ the server as well.
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 from collections.abc import Awaitable, Callable, Iterator
-from json import loads
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +19,18 @@ from mcptasks import Client, PollingPolicy
 from mcptasks._engine.connection.task_requests import Requests
 from mcptasks.store import Store
 from tests.helpers import crashing
-from tests.helpers.crashing import Job, as_line
+from tests.helpers.command_line import warm
+from tests.helpers.crashing import Job
+from tests.helpers.warm import Warm
 from tests.interop.processes import HttpServer
 from tests.interop.redis_server import redis
 from tests.interop.targets import LONG
 from tests.interop.warm_servers import WarmServers
 
+__all__ = ["warm"]
+
 pytestmark = pytest.mark.anyio
 
-ROOT = Path(__file__).parents[2]
 POINTS = {"after Created": "second", "after Asked": "second", "after Decide": "first"}
 """Where the programs die: in mid-task, in mid-question, and between the decision on an answer and its sending; and
 whose answer the server gets."""
@@ -67,23 +67,19 @@ def in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Requests, name, taking_it(getattr(Requests, name)))
 
 
-def die(jobs: list[Job]) -> dict[str, int]:
+def die(warm: Warm, jobs: list[Job]) -> dict[str, int]:
     """Have a program die for each job; how each has ended."""
-    told = subprocess.run(
-        [sys.executable, "-m", crashing.__name__],
-        input="".join(map(as_line, jobs)),
-        stdout=subprocess.PIPE,
-        cwd=ROOT,
-        text=True,
-        timeout=4 * LONG,
-        check=True,
-    )
-    return dict(map(loads, told.stdout.splitlines()))
+    running = [crashing.start(warm, job) for job in jobs]
+    ends: dict[str, int] = {}
+    for job, each in zip(jobs, running, strict=True):
+        with each:
+            ends[job.point] = each.wait(4 * LONG)
+    return ends
 
 
 @pytest.mark.usefixtures("in_turn")
 async def test_killed_and_recovered(
-    docket: str | None, anyio_backend_name: str, tmp_path: Path, warm_servers: WarmServers
+    docket: str | None, anyio_backend_name: str, tmp_path: Path, warm_servers: WarmServers, warm: Warm
 ) -> None:
     """The next program gets every task with its open question, asks nobody twice, and gets every result."""
     settings = {} if docket is None else {"FASTMCP_DOCKET_URL": docket}
@@ -94,11 +90,11 @@ async def test_killed_and_recovered(
         return {"value": "second"}
 
     # fastmcp reads its settings when it is imported, so a fork cannot have others.
-    warm = None if settings else warm_servers
-    with HttpServer(4, tmp_path / "log", settings=settings, warm=warm) as server:
+    forking = None if settings else warm_servers
+    with HttpServer(4, tmp_path / "log", settings=settings, warm=forking) as server:
         job = {"url": server.url, "store": path, "mode": "2026-07-28", "backend": anyio_backend_name}
         jobs = [Job(point=p, held=str(tmp_path / p), tool="ask_for", argument="what", **job) for p in POINTS]
-        assert await anyio.to_thread.run_sync(die, jobs) == dict.fromkeys(POINTS, -signal.SIGKILL)
+        assert await anyio.to_thread.run_sync(die, warm, jobs) == dict.fromkeys(POINTS, -signal.SIGKILL)
         async with Client(server.url) as client:
             for record in await Store(path).tasks():
                 with anyio.fail_after(LONG):

@@ -8,7 +8,6 @@ forking process for each generation; it ends when the last of them has ended, ho
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import select
@@ -16,18 +15,19 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from mcp import StdioServerParameters
 
+from tests.helpers.shared import Shared
 from tests.interop.environments import server_python
-from tests.interop.processes import SERVERS, server_settings
+from tests.interop.processes import ROOT, SERVERS, server_settings
 
-GREETING = b"ready\n"
-_LONGEST_START = 180.0
+_LONGEST_RUN = 180.0
 
 
 class ForkedServer:
@@ -98,7 +98,14 @@ class WarmServers:
         while self._holds:
             self._holds.popitem()[1].close()
 
-    def start(self, generation: int, arguments: Sequence[str], environ: Mapping[str, str], log: int) -> ForkedServer:
+    def start(
+        self,
+        generation: int,
+        arguments: Sequence[str],
+        environ: Mapping[str, str],
+        log: int,
+        script: str | None = None,
+    ) -> ForkedServer:
         """Start a server whose standard streams are pipes, except for standard error.
 
         Args:
@@ -106,11 +113,13 @@ class WarmServers:
             arguments: What follows the program's name.
             environ: The environment. What fastmcp reads when it is imported is that of the forking process.
             log: Where standard error goes, as a file descriptor.
+            script: A program of the folder `servers` that runs in place of the server.
         """
         self._hold(generation)
-        connection = self._connected(generation)
-        assert connection is not None
-        job = json.dumps({"arguments": list(arguments), "environ": dict(environ)}).encode() + b"\n"
+        found = Shared(self._path(generation)).connected()
+        assert found is not None
+        connection, _ = found
+        job = json.dumps({"arguments": list(arguments), "environ": dict(environ), "script": script}).encode() + b"\n"
         (reads, gives), (takes, writes) = os.pipe(), os.pipe()
         try:
             socket.send_fds(connection, [job], [reads, writes, log])
@@ -134,48 +143,22 @@ class WarmServers:
 
     def _hold(self, generation: int) -> None:
         """Keep the forking process of a generation alive; start it if nobody has."""
-        if generation in self._holds:
-            return
-        self.folder.mkdir(exist_ok=True)
-        with self._path(generation).with_suffix(".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            found = self._connected(generation)
-            if found is None:
-                self._start(generation)
-                found = self._connected(generation)
-        assert found is not None, self._path(generation).with_suffix(".log").read_text(encoding="utf-8")
-        self._holds[generation] = found
+        if generation not in self._holds:
+            forking, module = str(SERVERS / "forking.py"), f"fastmcp{generation}_server"
+            command = [str(server_python(generation)), forking, module]
+            environ = {**os.environ, **server_settings()}
+            self._holds[generation], _ = Shared(self._path(generation)).join(command, environ)
 
-    def _connected(self, generation: int) -> socket.socket | None:
-        """A connection to a forking process that is ready; None if there is no such process."""
-        connection = socket.socket(socket.AF_UNIX)
-        connection.settimeout(_LONGEST_START)
-        try:
-            connection.connect(str(self._path(generation)))
-            greeting = connection.recv(len(GREETING), socket.MSG_WAITALL)
-        except (FileNotFoundError, ConnectionError):
-            greeting = b""
-        if greeting == GREETING:
-            connection.settimeout(None)
-            return connection
-        connection.close()
-        return None
 
-    def _start(self, generation: int) -> None:
-        path = self._path(generation)
-        path.unlink(missing_ok=True)
-        with socket.socket(socket.AF_UNIX) as listener, path.with_suffix(".log").open("a") as log:
-            listener.bind(str(path))
-            listener.listen(1000)
-            module = f"fastmcp{generation}_server"
-            # This ends at once: the forking process is a child of this one. Who connects waits for the greeting.
-            subprocess.run(
-                [str(server_python(generation)), str(SERVERS / "forking.py"), module, str(listener.fileno())],
-                env={**os.environ, **server_settings()},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                pass_fds=[listener.fileno()],
-                start_new_session=True,
-                check=True,
-            )
+def printed_by(warm: WarmServers, generation: int, script: str, *arguments: str) -> Any:
+    """Run a program of the folder `servers` in the environment of a generation, which has this package too if it is the
+    fourth, and return the JSON of the last line that the program printed."""
+    environ = {**os.environ, **server_settings(), "PYTHONPATH": str(ROOT)}
+    with tempfile.TemporaryFile() as errors:
+        running = warm.start(generation, arguments, environ, errors.fileno(), script)
+        with running.stdin, running.stdout:
+            printed = running.stdout.read()
+        code = running.wait(_LONGEST_RUN)
+        errors.seek(0)
+        assert code == 0, errors.read().decode()
+    return json.loads(printed.splitlines()[-1])

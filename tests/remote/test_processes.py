@@ -114,7 +114,7 @@ def test_a_subprocess_of_this_machine() -> None:
     """A worker on the machine where the `Connect` was made starts the subprocess, and ends it at its exit."""
     code = "from mcptasks.testing import *; s = TaskServer(); s.add_tool('work', [Complete(1)]); serve_stdio(s)"
     connect = Connect([sys.executable, "-c", code], endpoint="stdio:work")
-    worker = start(remote_workers.call, connect, None)
+    worker = start(remote_workers.call, connect, None, fresh=True)
     assert worker.result() == 1
     worker.process.join(LIMIT)
     assert worker.process.exitcode == 0

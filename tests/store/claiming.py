@@ -1,8 +1,8 @@
 """A process that works on the tasks of a store on PostgreSQL, and kills itself at a chosen statement.
 
-Started as `python -m tests.store.claiming DSN LOG STATEMENTS`: the process dies at the statement with that number,
-before the statement is carried out if the number is odd, and after that if it is even. 0 lets the process live. What it
-would tell servers and people goes into the log, one line each.
+Started as `python claiming.py DSN LOG STATEMENTS`, in a fork of a process that has imported everything. It dies at the
+statement with that number, before the statement is carried out if the number is odd, and after that if it is even. 0
+lets the process live. What it would tell servers and people goes into the log, one line each.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from mcptasks._store.records import Owner, Query, new_id
 from mcptasks._store.upkeep import Beat, Claim, Claimed
 from mcptasks._store.writes import Acknowledged, Asked, Decide, Over
 from tests.helpers.stores import ENDPOINT, do
+from tests.helpers.warm import Running, Warm
 
+ROOT = Path(__file__).parents[2]
 LEASE = 1.0
 """Seconds until the tasks of a process that was killed are free."""
 AT_ONCE = 5
@@ -80,6 +82,12 @@ def main(dsn: str, log: str, statements: int) -> None:
                     break
                 time.sleep(0.05)  # others are at work on what is left, or are dead
     backend.close()
+
+
+def start(warm: Warm, dsn: str, log: Path, statements: int) -> Running:
+    """Begin such a process."""
+    variables = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "HOME") if name in os.environ}
+    return warm.start_in_pipes([dsn, str(log), str(statements)], variables, ROOT, script=__file__)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,8 @@
-"""A real PostgreSQL for tests: where its programs are, and a server that ends with the process that started it."""
+"""A real PostgreSQL for tests: where its programs are, and a server that ends with the process that started it.
+
+Tests that leave the server alone share one, in all processes of a run: `Shared(path).join(keeper(programs), ...)`.
+Starting a server takes a second of processor time.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,11 @@ import os
 import pwd
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any, Self
@@ -17,11 +24,28 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
+from tests.helpers.shared import Users, outlive_the_starter
+
 DEBIAN = Path("/usr/lib/postgresql")
 PASSWORD = "sentinel-of-a-password"
 """What every server asks for, so that tests can look whether a text has it."""
 UP_WITHIN = 60.0
 """Seconds until a server that was started has to take connections. It takes 0.1 s on an idle machine."""
+OF_SCHEMAS = "schemas"
+"""A database of a shared server, in which each test that needs no database has a schema of its own."""
+EMPTY = """
+DO $$
+DECLARE
+    name text;
+BEGIN
+    FOR name IN SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' LOOP
+        EXECUTE format('DROP SCHEMA %I CASCADE', name);
+    END LOOP;
+END $$;
+CREATE SCHEMA public AUTHORIZATION pg_database_owner;
+GRANT USAGE ON SCHEMA public TO PUBLIC;
+"""
+"""Makes a database what a new one is."""
 SUPERVISE = """
 folder=$1; shift
 "$@" >>"$folder/log" 2>&1 </dev/null &
@@ -56,15 +80,74 @@ def _somebody() -> dict[str, Any]:
     return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
 
 
-class PostgresServer:
+class Postgres:
+    """A server that runs, on a Unix socket.
+
+    Args:
+        folder: Where the socket is.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._numbers = count(1)
+        self._free = folder / "free"
+
+    def dsn(self, database: str = "postgres", user: str = "tester", password: str = PASSWORD) -> str:
+        """The address of a database."""
+        return f"postgresql://{user}:{password}@/{database}?host={self.folder}"
+
+    def database(self) -> str:
+        """Make an empty database; its address."""
+        name = f"test{os.getpid()}_{next(self._numbers)}"
+        self.run(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        return self.dsn(name)
+
+    @contextmanager
+    def lent(self) -> Generator[str]:
+        """The address of an empty database. After the block others may get it: to empty one is far cheaper than to make
+        one. One in which somebody has a session, whom a test has left behind, is given to nobody."""
+        found = self._given_back()
+        if found is None:
+            found = self.database()
+        else:
+            with psycopg.connect(found, autocommit=True) as connection:
+                connection.execute(EMPTY)
+        yield found
+        (self._free / str(conninfo_to_dict(found)["dbname"])).touch()
+
+    def _given_back(self) -> str | None:
+        """Take a database that somebody has given back, in any process."""
+        busy = {name for (name,) in self.run("SELECT DISTINCT datname FROM pg_stat_activity")}
+        for path in self._free.iterdir():
+            if path.name not in busy:
+                with suppress(FileNotFoundError):
+                    path.unlink()
+                    return self.dsn(path.name)
+        return None
+
+    def run(self, statement: str | sql.Composed, *parameters: object) -> list[tuple[Any, ...]]:
+        """Run one statement in the database of the administrator; its rows."""
+        query = statement.encode() if isinstance(statement, str) else statement
+        with psycopg.connect(self.dsn(), autocommit=True) as connection:
+            cursor = connection.execute(query, parameters)
+            return cursor.fetchall() if cursor.description else []
+
+    def terminate(self, dsn: str) -> None:
+        """End every session of a database."""
+        name = conninfo_to_dict(dsn)["dbname"]
+        self.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", name)
+
+
+class PostgresServer(Postgres):
     """One server on a Unix socket. It runs until `close`, or until this process ends."""
 
     def __init__(self, programs: Path | None = None, *settings: str) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="mcptasks-pg-", dir="/tmp"))  # the path of a socket has to be short
+        # The path of a socket has to be short.
+        super().__init__(Path(tempfile.mkdtemp(prefix="mcptasks-pg-", dir="/tmp")))
         self._programs = programs or installations()[0]
         self._settings = settings
-        self._numbers = count(1)
         self._supervisor: subprocess.Popen[str] | None = None
+        self._free.mkdir()
         (self.folder / "password").write_text(PASSWORD, encoding="utf-8")
         self._hand_over()
         try:
@@ -80,28 +163,6 @@ class PostgresServer:
 
     def __exit__(self, *error: object) -> None:
         self.close()
-
-    def dsn(self, database: str = "postgres", user: str = "tester", password: str = PASSWORD) -> str:
-        """The address of a database."""
-        return f"postgresql://{user}:{password}@/{database}?host={self.folder}"
-
-    def database(self) -> str:
-        """Make an empty database; its address."""
-        name = f"test{next(self._numbers)}"
-        self.run(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        return self.dsn(name)
-
-    def run(self, statement: str | sql.Composed, *parameters: object) -> list[tuple[Any, ...]]:
-        """Run one statement in the database of the administrator; its rows."""
-        query = statement.encode() if isinstance(statement, str) else statement
-        with psycopg.connect(self.dsn(), autocommit=True) as connection:
-            cursor = connection.execute(query, parameters)
-            return cursor.fetchall() if cursor.description else []
-
-    def terminate(self, dsn: str) -> None:
-        """End every session of a database."""
-        name = conninfo_to_dict(dsn)["dbname"]
-        self.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", name)
 
     def start(self) -> None:
         """Start the server, and wait until it takes connections."""
@@ -176,3 +237,20 @@ class PostgresServer:
         if somebody := _somebody():
             for path in (self.folder, *self.folder.rglob("*")):
                 os.chown(path, somebody["user"], somebody["group"], follow_symlinks=False)
+
+
+def keeper(programs: Path) -> list[str]:
+    """The command that keeps a server for those who share it (`shared.py`). It greets them with the server's folder."""
+    return [sys.executable, "-m", "tests.store.postgres", str(programs)]
+
+
+def _keep(programs: Path, descriptor: int) -> None:
+    outlive_the_starter()
+    # Each of the processes of a run has a few connections at a time.
+    with PostgresServer(programs, "max_connections=400") as server:
+        server.run(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(OF_SCHEMAS)))
+        Users(descriptor, str(server.folder)).wait_until_all_have_left()
+
+
+if __name__ == "__main__":
+    _keep(Path(sys.argv[1]), int(sys.argv[2]))

@@ -19,7 +19,7 @@ from mcptasks._store.postgres.backend import PostgresBackend
 from mcptasks._store.records import Keep, new_id
 from mcptasks._store.writes import Intend
 from tests.helpers.stores import ENDPOINT, NOW, alive, intended, owner
-from tests.store.postgres import PostgresServer
+from tests.store.postgres import Postgres
 
 pytestmark = pytest.mark.anyio
 
@@ -27,14 +27,14 @@ FOREVER = 3600.0
 """Seconds that no test takes, so that nobody is woken by the end of its patience."""
 
 
-def ears(postgres: PostgresServer, dsn: str) -> list[int]:
+def ears(postgres: Postgres, dsn: str) -> list[int]:
     """The sessions of a database that listen."""
     name = dsn.partition("@/")[2].partition("?")[0]
     query = "SELECT pid FROM pg_stat_activity WHERE datname = %s AND query LIKE 'LISTEN %%'"
     return [pid for (pid,) in postgres.run(query, name)]
 
 
-async def listening(postgres: PostgresServer, dsn: str, wanted: Callable[[list[int]], bool] = bool) -> list[int]:
+async def listening(postgres: Postgres, dsn: str, wanted: Callable[[list[int]], bool] = bool) -> list[int]:
     """The sessions that listen, once they are what is wanted."""
     while True:
         found = await to_thread.run_sync(ears, postgres, dsn)
@@ -49,7 +49,7 @@ async def wait(access: Access, seen: object) -> None:
     assert await access.read(lambda backend: backend.changes()) != seen
 
 
-async def test_one_connection_hears_for_all(postgres: PostgresServer, dsn: str) -> None:
+async def test_one_connection_hears_for_all(postgres: Postgres, dsn: str) -> None:
     """However many wait, and however often, one connection listens; a commit of another process wakes them all."""
     heard: list[list[int]] = []
     with closing(PostgresBackend(dsn)) as backend, closing(PostgresBackend(dsn)) as other:
@@ -87,7 +87,7 @@ async def test_whoever_listens_is_cancelled(dsn: str) -> None:
         await access.close()
 
 
-async def test_the_connection_that_listens_is_lost(postgres: PostgresServer, dsn: str) -> None:
+async def test_the_connection_that_listens_is_lost(postgres: Postgres, dsn: str) -> None:
     """A new one is made, and nothing is missed."""
     with closing(PostgresBackend(dsn)) as backend, closing(PostgresBackend(dsn)) as other:
         access = Access(backend, Payloads(Keep(), None), Lease(30.0), None)
@@ -104,7 +104,7 @@ async def test_the_connection_that_listens_is_lost(postgres: PostgresServer, dsn
 
 
 async def test_a_connection_for_which_nobody_waits_is_closed(
-    postgres: PostgresServer, dsn: str, monkeypatch: pytest.MonkeyPatch
+    postgres: Postgres, dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """PostgreSQL keeps notifications for whoever listens, so the next write of a client gives an idle one up."""
     monkeypatch.setattr(module, "_EAR_SECONDS", 0.0)

@@ -30,7 +30,7 @@ from mcptasks._store.upkeep import Beat, Claim, Release
 from mcptasks._store.writes import Created, Held, Intend, Over, StatusSeen
 from mcptasks.store import Store
 from tests.store.cutting import Cut, Relay
-from tests.store.postgres import PostgresServer
+from tests.store.postgres import Postgres
 
 T = TypeVar("T")
 AT = datetime(2026, 7, 28, tzinfo=UTC)
@@ -142,7 +142,7 @@ def test_schemas_are_stores_of_their_own(dsn: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["unanswered", "late"])
-def test_tables_are_made_although_connections_are_cut(postgres: PostgresServer, dsn: str, kind: Cut) -> None:
+def test_tables_are_made_although_connections_are_cut(postgres: Postgres, dsn: str, kind: Cut) -> None:
     """A new store is made, whole, if the connection is cut while its tables are made, also if the server goes on with
     that while the process begins again."""
     with Relay(postgres.folder) as relay:
@@ -158,7 +158,7 @@ def test_tables_are_made_although_connections_are_cut(postgres: PostgresServer, 
 
 
 @pytest.mark.parametrize("kind", ["lost", "unanswered", "late"])
-def test_a_batch_is_carried_out_once(postgres: PostgresServer, dsn: str, kind: Cut) -> None:
+def test_a_batch_is_carried_out_once(postgres: Postgres, dsn: str, kind: Cut) -> None:
     """A batch is carried out once and answers what it did, wherever its connection is cut: while the backend connects,
     at each statement and at COMMIT."""
     calls: list[Intend] = []
@@ -191,7 +191,7 @@ def test_a_session_keeps_nothing(backend: PostgresBackend) -> None:
     assert connection is not None
     for query in (
         "SELECT name FROM pg_prepared_statements",
-        "SELECT objid FROM pg_locks WHERE locktype = 'advisory'",
+        "SELECT objid FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()",
         "SELECT pg_listening_channels()",
         # libpq sets these two when it connects.
         "SELECT name FROM pg_settings WHERE source IN ('client', 'session') AND name NOT IN ('application_name', "
@@ -313,7 +313,7 @@ async def test_a_listener_wakes_for_commits_of_others(backend: PostgresBackend, 
 
 
 @pytest.mark.anyio
-async def test_finished_is_told_by_a_notification(postgres: PostgresServer, dsn: str, other: PostgresBackend) -> None:
+async def test_finished_is_told_by_a_notification(postgres: Postgres, dsn: str, other: PostgresBackend) -> None:
     """`Store.finished` waits at a listener, and hands out the end that another process records."""
     store, kinds = Store(dsn), list[str]()
     (task,) = await anyio.to_thread.run_sync(make_tasks, other, 1, "other")
@@ -364,7 +364,7 @@ def test_a_notification_shows_nothing_of_a_task(dsn: str, backend: PostgresBacke
 
 
 def test_no_listener_where_notifications_get_lost(
-    postgres: PostgresServer, dsn: str, monkeypatch: pytest.MonkeyPatch
+    postgres: Postgres, dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """There is no listener if notifications do not arrive, as behind PgBouncer; then `changes` tells of commits."""
     monkeypatch.setattr(module, "HEARD_WITHIN", 0.5)
@@ -376,7 +376,7 @@ def test_no_listener_where_notifications_get_lost(
         assert backend.changes() != before
 
 
-def test_a_listener_that_is_lost_says_so(postgres: PostgresServer, dsn: str, backend: PostgresBackend) -> None:
+def test_a_listener_that_is_lost_says_so(postgres: Postgres, dsn: str, backend: PostgresBackend) -> None:
     """A listener whose session has ended raises, and the next one hears again."""
     with listening(backend) as listener:
         postgres.terminate(dsn)

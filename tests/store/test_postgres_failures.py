@@ -17,7 +17,7 @@ from mcptasks import StoreError
 from mcptasks._store.places import PlaceOptions, backend_of
 from mcptasks._store.postgres.backend import PostgresBackend
 from tests.helpers.source_tree import ROOT
-from tests.store.postgres import PASSWORD, PostgresServer
+from tests.store.postgres import PASSWORD, Postgres, PostgresServer
 
 WRONG = "sentinel-of-a-wrong-password"
 PATIENCE = 0.3
@@ -85,19 +85,19 @@ def test_a_server_that_is_not_there(address: str, advice: str) -> None:
     assert "database 'database'" in sentence
 
 
-def test_a_wrong_password(postgres: PostgresServer) -> None:
+def test_a_wrong_password(postgres: Postgres) -> None:
     """A password that the server refuses is not repeated in the error."""
     assert "refuses the password" in refusal(postgres.dsn(password=WRONG))
 
 
-def test_a_missing_database(postgres: PostgresServer) -> None:
+def test_a_missing_database(postgres: Postgres) -> None:
     """A database that does not exist is named, with the way to make it."""
     sentence = refusal(postgres.dsn("no_such_database"))
     assert "createdb" in sentence
     assert "no_such_database" in sentence
 
 
-def test_a_database_of_another_encoding(postgres: PostgresServer) -> None:
+def test_a_database_of_another_encoding(postgres: Postgres) -> None:
     """A database that cannot store all text is refused when the store is opened, not at the first such text."""
     postgres.run("CREATE DATABASE latin ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
     assert "LATIN1" in refusal(postgres.dsn("latin"))
@@ -125,7 +125,7 @@ def test_a_schema_that_is_dropped(dsn: str) -> None:
     assert "was the schema dropped?" in refusal(dsn, use=use)
 
 
-def test_a_role_without_rights(postgres: PostgresServer, dsn: str) -> None:
+def test_a_role_without_rights(postgres: Postgres, dsn: str) -> None:
     """A role that may not make tables learns which rights it needs. These rights are enough if the tables exist."""
     postgres.run(f"CREATE ROLE worker LOGIN PASSWORD '{WRONG}'")
     with psycopg.connect(dsn) as connection:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from tests.helpers.source_tree import ROOT
-from tests.store.postgres import PostgresServer, installations
+from tests.store.postgres import Postgres, PostgresServer, installations
 
 WITHIN = 30.0
 """Seconds until a server has to be gone. It takes 0.1 s on an idle machine."""
@@ -58,3 +59,29 @@ def test_a_server_keeps_its_data_over_a_restart(programs: Path, signal: str) -> 
         with psycopg.connect(dsn) as connection:
             assert connection.execute("SELECT * FROM kept").fetchall() == []
     assert not server.folder.exists()
+
+
+def test_an_emptied_database_is_like_a_new_one(
+    postgres: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a test left in a database is not there for the next test, and a database that is lent is nobody else's."""
+    monkeypatch.setattr(postgres, "_free", tmp_path)  # so that no other process takes the database
+    schemas = "SELECT nspname, nspowner::regrole::text, nspacl::text FROM pg_namespace WHERE nspname !~ '^pg_'"
+    with postgres.lent() as used:
+        with psycopg.connect(used) as connection:
+            connection.execute("CREATE SCHEMA left_behind CREATE TABLE one (number integer)")
+            connection.execute("CREATE TABLE public.two (number integer)")
+        with postgres.lent() as new:
+            assert new != used
+            with psycopg.connect(new) as connection:
+                expected = sorted(connection.execute(schemas).fetchall())
+    (tmp_path / str(conninfo_to_dict(new)["dbname"])).unlink()
+    limit = time.monotonic() + WITHIN
+    while (again := postgres._given_back()) is None:  # The server ends a session a moment after the client.
+        assert time.monotonic() < limit
+        time.sleep(0.02)
+    assert again == used
+    (tmp_path / str(conninfo_to_dict(used)["dbname"])).touch()
+    with postgres.lent() as again, psycopg.connect(again) as connection:
+        assert again == used
+        assert sorted(connection.execute(schemas).fetchall()) == expected

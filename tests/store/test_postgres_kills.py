@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import random
 import signal
-import subprocess
-import sys
 from collections import defaultdict
 from contextlib import closing
 from pathlib import Path
@@ -14,8 +12,12 @@ import pytest
 
 from mcptasks._store.postgres.backend import PostgresBackend
 from mcptasks._store.records import Query
-from tests.helpers.source_tree import ROOT
+from tests.helpers.command_line import warm
 from tests.helpers.stores import alive, created
+from tests.helpers.warm import Running, Warm
+from tests.store import claiming
+
+__all__ = ["warm"]
 
 TASKS = 200
 PROCESSES = 3
@@ -26,25 +28,26 @@ STATEMENTS = 200
 pytestmark = pytest.mark.slow
 
 
-def worker(dsn: str, log: Path, statements: int) -> subprocess.Popen[bytes]:
-    """A process that dies at a statement, or at its own end."""
-    return subprocess.Popen([sys.executable, "-m", "tests.store.claiming", dsn, log, str(statements)], cwd=ROOT)
+def end_of(process: Running) -> int:
+    """Wait for the end of a process; how it has ended."""
+    with process:
+        return process.wait(120)
 
 
-def test_nothing_is_lost_or_decided_twice(dsn: str, tmp_path: Path) -> None:
+def test_nothing_is_lost_or_decided_twice(dsn: str, tmp_path: Path, warm: Warm) -> None:
     """Of tasks that three processes work on, which are killed at 40 random statements, each ends, each end is seen by
     one process, and all who sent an answer to a question sent the same one."""
     log, choose = tmp_path / "log", random.Random(14)
     with closing(PostgresBackend(dsn)) as backend:
         alive(backend, "starter", lease=0.0)
         tasks = [created(backend, "starter", task_id=f"t{number}").id for number in range(TASKS)]
-        running = [worker(dsn, log, choose.randint(1, STATEMENTS)) for _ in range(PROCESSES)]
+        running = [claiming.start(warm, dsn, log, choose.randint(1, STATEMENTS)) for _ in range(PROCESSES)]
         for _ in range(KILLS):
             # A process that found no task left would have ended by itself.
-            assert running.pop(0).wait(120) == -signal.SIGKILL
-            running.append(worker(dsn, log, choose.randint(1, STATEMENTS)))
-        for each in (*running, worker(dsn, log, 0)):
-            assert each.wait(120) in (0, -signal.SIGKILL)
+            assert end_of(running.pop(0)) == -signal.SIGKILL
+            running.append(claiming.start(warm, dsn, log, choose.randint(1, STATEMENTS)))
+        for each in (*running, claiming.start(warm, dsn, log, 0)):
+            assert end_of(each) in (0, -signal.SIGKILL)
         rows = backend.rows(Query())
         questions = backend.questions(tasks, all_of_them=True)
     assert [row.phase for row in rows] == ["over"] * TASKS

@@ -18,7 +18,7 @@ from mcptasks import StoreError
 from mcptasks._store.postgres import address
 from mcptasks._store.postgres.session import Connection, Session
 from tests.store.cutting import Cut, Relay
-from tests.store.postgres import PostgresServer
+from tests.store.postgres import Postgres, PostgresServer
 
 TABLES = """
 CREATE SCHEMA IF NOT EXISTS s;
@@ -62,7 +62,7 @@ def tables(dsn: str) -> str:
 
 
 @pytest.fixture
-def relay(postgres: PostgresServer) -> Iterator[Relay]:
+def relay(postgres: Postgres) -> Iterator[Relay]:
     """A relay in front of the server."""
     with Relay(postgres.folder) as relay:
         yield relay
@@ -93,7 +93,7 @@ def test_a_transaction_is_carried_out_once(tables: str, relay: Relay, kind: Cut,
 
 
 @pytest.mark.parametrize("after", [0, 1, 2])
-def test_a_terminated_session_is_made_again(tables: str, postgres: PostgresServer, after: int) -> None:
+def test_a_terminated_session_is_made_again(tables: str, postgres: Postgres, after: int) -> None:
     """A transaction is carried out once if an administrator ends its session before any of its statements."""
     session, left = session_of(tables), [after]
 
@@ -160,7 +160,7 @@ def test_close_leaves_no_mark(tables: str) -> None:
     forgotten.close()
 
 
-def test_a_session_that_is_given_up_ends_its_connection(tables: str, postgres: PostgresServer) -> None:
+def test_a_session_that_is_given_up_ends_its_connection(tables: str, postgres: Postgres) -> None:
     """A session that nobody has any more ends its connection, without a warning."""
     session = session_of(tables)
     session.write(insert)

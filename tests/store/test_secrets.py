@@ -16,7 +16,6 @@ from mcptasks.testing import elicit
 from tests.helpers.people import Oracle
 from tests.helpers.stores import file_backend
 from tests.helpers.support import ERAS, Era, begin, connected, http, make_server
-from tests.store.postgres import PostgresServer, installations
 
 pytestmark = pytest.mark.anyio
 
@@ -44,8 +43,7 @@ def rows(dsn: str) -> list[bytes]:
 def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, Contents]]:
     """An empty store of each kind, and what lies in it."""
     if request.param == "postgres":
-        servers: Callable[[Path], PostgresServer] = request.getfixturevalue("servers")
-        dsn = servers(installations()[0]).database()
+        dsn: str = request.getfixturevalue("dsn")
         yield dsn, lambda: rows(dsn)
         return
     with closing(file_backend(tmp_path / "tasks.db", journal=request.param)) as backend:

@@ -2,7 +2,8 @@
 
 It runs inside the server's own environment. The other end is `tests/interop/warm_servers.py`; the descriptor is that of
 the socket on which this process listens. Whoever connects is greeted once fastmcp is imported. A connection may bring
-one job: a line of JSON with the arguments and the environment variables, and three streams. The answer is a line with
+one job: a line of JSON with the arguments, the environment variables and perhaps a program of this folder that runs
+in place of the server, and three streams. The answer is a line with
 the process id, and, after the process has ended, a line with its exit code. If the connection ends first, the process
 is killed. This process ends with its last connection.
 """
@@ -11,6 +12,7 @@ import gc
 import importlib
 import json
 import os
+import runpy
 import selectors
 import signal
 import socket
@@ -45,7 +47,7 @@ class Forks:
         signal.signal(signal.SIGCHLD, lambda *_: None)
 
     def next_job(self) -> list[str] | None:
-        """Fork for each job; return the arguments in the fork, and None when there is no connection any more."""
+        """Fork for each job; return in the fork the program, or "", and its arguments; None when nobody is left."""
         while True:
             for key, _ in self._wait.select():
                 if key.fileobj is self._listener:
@@ -149,7 +151,7 @@ def _become(job: dict[str, Any], streams: list[int]) -> list[str]:
         2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False
     )
     arguments: list[str] = job["arguments"]
-    return arguments
+    return [job.get("script") or "", *arguments]
 
 
 def main() -> None:
@@ -166,8 +168,14 @@ def main() -> None:
     gc.freeze()
     arguments = Forks(socket.socket(fileno=int(descriptor))).next_job()
     if arguments is not None:
-        sys.argv = [module, *arguments]
-        run(server)
+        script, *rest = arguments
+        sys.argv = [script or module, *rest]
+        if script:
+            # A fresh Python would have this from the environment.
+            sys.path.insert(1, os.environ["PYTHONPATH"])
+            runpy.run_path(str(Path(__file__).with_name(script)), run_name="__main__")
+        else:
+            run(server)
 
 
 if __name__ == "__main__":

@@ -7,13 +7,9 @@ sent twice, and what may or may not exist is named as that.
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from json import loads
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +21,17 @@ from mcptasks import Client, TaskUncertainError
 from mcptasks.store import Store
 from mcptasks.testing import Complete, Drop, NeedInput, Options, TaskServer, elicit, serve_http
 from tests.helpers import crashing
-from tests.helpers.crashing import POINTS, Job, as_line
+from tests.helpers.command_line import warm
+from tests.helpers.crashing import POINTS, Job
 from tests.helpers.pairs import pairwise
 from tests.helpers.stores import file_backend
 from tests.helpers.support import QUICK
-from tests.store.postgres import PostgresServer, installations
+from tests.helpers.warm import Running, Warm
+
+__all__ = ["warm"]
 
 pytestmark = pytest.mark.anyio
 
-ROOT = Path(__file__).parents[3]
 LIMIT = 240.0
 """Seconds for a program, which a busy machine lets run seldom; then the test fails. It takes a few."""
 MODES: Mapping[str, str] = {"modern": "2026-07-28", "legacy": "legacy"}
@@ -54,8 +52,7 @@ def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """An empty store of each kind. A file has its journal from the beginning to the end, whatever this SQLite would
     choose for a new file."""
     if request.param == "postgres":
-        servers: Callable[[Path], PostgresServer] = request.getfixturevalue("servers")
-        yield servers(installations()[0]).database()
+        yield request.getfixturevalue("dsn")
         return
     path = tmp_path / "tasks.db"
     backend = file_backend(path, journal=request.param)
@@ -77,32 +74,19 @@ def server() -> TaskServer:
 class Programs:
     """The programs that die."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, warm: Warm) -> None:
         self._folder = folder
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", crashing.__name__],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd=ROOT,
-            text=True,
-        )
-        self.pids: dict[str, int] = {}
+        self._warm = warm
+        self.running: dict[str, Running] = {}
 
     def start(self, point: str, **options: str) -> None:
         """Begin a program that dies at a point."""
         job = Job(point=point, held=str(self._folder / point), **options)
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(as_line(job))
-        self._process.stdin.flush()
-        found, pid = loads(self._process.stdout.readline())
-        assert found == point
-        self.pids[point] = pid
+        self.running[point] = crashing.start(self._warm, job)
 
     def ends(self) -> dict[str, int]:
         """How each of them has ended, when all have."""
-        told, _ = self._process.communicate(timeout=LIMIT)
-        return dict(map(loads, told.splitlines()))
+        return {point: each.wait(LIMIT) for point, each in self.running.items()}
 
     def held(self) -> dict[str, str]:
         """The ids that the programs were given."""
@@ -111,15 +95,15 @@ class Programs:
 
     def close(self) -> None:
         """Leave nothing behind."""
-        if self._process.poll() is None:
-            self._process.kill()
-            self._process.communicate()
+        for each in self.running.values():
+            with each:
+                each.kill()
 
 
 @contextmanager
-def programs(folder: Path) -> Generator[Programs]:
+def programs(folder: Path, warm: Warm) -> Generator[Programs]:
     """Programs that are gone at the end of the block."""
-    found = Programs(folder)
+    found = Programs(folder, warm)
     try:
         yield found
     finally:
@@ -131,7 +115,7 @@ async def crash(server: TaskServer, dying: Programs, **options: str) -> dict[str
     server.faults.add("tools/call", Drop(), after=True)
     dying.start("sent", **options)
     await server.next_task()
-    os.kill(dying.pids["sent"], signal.SIGKILL)
+    dying.running["sent"].kill()
     for point in POINTS:
         if point != "sent":
             dying.start(point, **options)
@@ -155,11 +139,11 @@ async def recovering(url: str, mode: str, target: str, asked: list[Any]) -> Asyn
 @pairwise
 @pytest.mark.parametrize("era", sorted(MODES))
 async def test_killed_at_every_point(
-    server: TaskServer, target: str, era: str, anyio_backend_name: str, tmp_path: Path
+    server: TaskServer, target: str, era: str, anyio_backend_name: str, tmp_path: Path, warm: Warm
 ) -> None:
     """What was killed at any point is found by the next program as it is, and finished once."""
     serving, mode, asked, store = serve_http(server), MODES[era], list[Any](), Store(target)
-    with serving as url, programs(tmp_path) as dying:
+    with serving as url, programs(tmp_path, warm) as dying:
         ends = await crash(server, dying, url=url, store=target, mode=mode, backend=anyio_backend_name)
         assert ends == dict.fromkeys(POINTS, -signal.SIGKILL)
         if era == "legacy":
