@@ -185,7 +185,7 @@ def test_mutated_results(era: Era, method: str, backend: str, monkeypatch: pytes
     if backend == "asyncio":
         monkeypatch.setattr(retries, "retry_delay", at_once)
 
-    @settings(max_examples=40 if backend == "trio" else 5, suppress_health_check=SLOW)
+    @settings(max_examples=20 if backend == "trio" else 4, suppress_health_check=SLOW)
     @given(mutations)
     def run(steps: list[Any]) -> None:
         options = {"clock": trio.testing.MockClock(autojump_threshold=0)} if backend == "trio" else {}

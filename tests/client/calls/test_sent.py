@@ -179,7 +179,7 @@ def test_any_arguments(era: Era, backend: portal.Backend) -> None:
         held = portal.Aside(lambda: client.call_tool("hold"))
         steered = server.next_call_blocking(LIMIT)
 
-        @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+        @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
         @given(st.dictionaries(st.text(st.characters(), max_size=5), values, max_size=3))
         def try_one(arguments: dict[str, Any]) -> None:
             count = server.requests.count("tools/call")

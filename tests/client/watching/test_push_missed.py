@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.slow, both_worlds]
 
 AT_ONCE, A_SECOND = 32, 16
 MANY = 150
-"""Tasks for whose looks this takes longer than any test here allows: 7 s. Among more than 100 none is looked at early."""
+"""Tasks for whose looks this takes 7 s, longer than a test here allows. Among more than 100 none is looked at early."""
 
 
 class Looks:
