@@ -1,4 +1,4 @@
-"""A program that holds a task, for tests that stop it: `python -m tests.helpers.holding URL STORE LEASE BACKEND`.
+"""A program that holds a task, for tests that stop it: `holding.py URL STORE LEASE BACKEND`.
 
 It prints a line for each event: "asked" when its handler is called, which then waits for a line on standard input;
 "sent True" or "sent False" for whether the answer was sent; and the result.

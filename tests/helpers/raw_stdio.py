@@ -13,6 +13,7 @@ out = sys.stdout.buffer
 OK = {"content": [{"type": "text", "text": "ok"}]}
 CAPABILITIES = {"tools": {}}
 INFO = {"name": "raw", "version": "1"}
+TOOL = {"name": "a", "inputSchema": {"type": "object"}}
 
 def put(*parts):
     out.write(b"".join(parts))
@@ -36,6 +37,9 @@ def hello(request_id):
 def call(request_id, name):
     put(message(request_id, result=OK))
 
+def about_task(request_id, method, task_id):
+    refuse(request_id)
+
 def seen(request):
     pass
 
@@ -57,8 +61,9 @@ for line in sys.stdin:
     elif method == "tools/call":
         call(request_id, request["params"]["name"])
     elif method == "tools/list":
-        tools = [{"name": "a", "inputSchema": {"type": "object"}}]
-        put(message(request_id, result={"tools": tools, "ttlMs": 0, "cacheScope": "private"}))
+        put(message(request_id, result={"tools": [TOOL], "ttlMs": 0, "cacheScope": "private"}))
+    elif method.startswith("tasks/"):
+        about_task(request_id, method, request.get("params", {}).get("taskId"))
     else:
         refuse(request_id)
 end()
@@ -71,8 +76,8 @@ def raw_server(tmp_path: Path, era: str, code: str = "") -> list[str]:
     Args:
         tmp_path: The folder for the program.
         era: "legacy" or "modern".
-        code: Replaces some of the program's functions: `probe`, `hello`, `call`, `seen` (for each request), `end` (at
-            the end of the input).
+        code: Replaces some of the program's functions: `probe`, `hello`, `call`, `about_task`, `seen` (for each
+            request), `end` (at the end of the input).
     """
     program = tmp_path / "raw_server.py"
     program.write_text(f"ERA = {era!r}\n{_SERVER}\n{textwrap.dedent(code)}\n{_LOOP}", encoding="utf-8")

@@ -13,34 +13,52 @@ import pytest
 from mcp.client.streamable_http import streamable_http_client
 
 import mcptasks.testing
+from tests.helpers.backends import ASYNCIO, Backend
+from tests.helpers.command_line import stand_ins, warm
+from tests.helpers.stand_ins import StandIns
 from tests.testing.wire import Era, connect, process, refused
+
+__all__ = ["stand_ins", "warm"]
 
 ROOT = Path(__file__).parent.parent.parent
 COMMAND = [sys.executable, "-m", "mcptasks.testing"]
 ERAS: list[Era] = ["modern", "legacy"]
 
 
+MODULE = """
+    import runpy
+
+    runpy.run_module("mcptasks.testing", run_name="__main__", alter_sys=True)
+"""
+"""`python -m mcptasks.testing`, for a fork."""
+
+
 @pytest.mark.anyio
 @pytest.mark.parametrize("era", ERAS)
-async def test_stdio(era: Era, anyio_backend_name: str) -> None:
+async def test_stdio(era: Era, anyio_backend_name: str, tmp_path: Path, stand_ins: StandIns) -> None:
     """Over stdio the demonstration server runs a task in either era, on either backend."""
     options = ("--transport", "stdio", "--era", era, "--backend", anyio_backend_name, "--steps", "2")
-    async with connect(process("-m", "mcptasks.testing", *options), era) as client:
+    _, *command = stand_ins.script(tmp_path / "testing.py", MODULE)
+    async with connect(process(*command, *options), era) as client:
         task = await client.poll((await client.start("slow_computation", duration=0.02))["taskId"])
         assert task["status"] == "completed"
 
 
 @pytest.mark.anyio
-async def test_a_script_of_ones_own_that_dies(tmp_path: Path, anyio_backend_name: str) -> None:
+async def test_a_script_of_ones_own_that_dies(tmp_path: Path, anyio_backend_name: str, stand_ins: StandIns) -> None:
     """`serve_stdio` serves any server in a subprocess, and a restart is that process's death."""
     script = tmp_path / "server.py"
-    script.write_text(
+    source = (
         "from mcptasks.testing import Restart, TaskServer, serve_stdio\n"
         "server = TaskServer()\n"
         "server.add_tool('work')\n"
         "server.faults.add('tasks/get', Restart(), skip=1)\n"
         f"serve_stdio(server, {anyio_backend_name!r})\n"
     )
+    if anyio_backend_name == "asyncio":
+        script.write_text(source)  # a fresh Python
+    else:
+        stand_ins.script(script, source)
     async with connect(process(str(script)), "modern") as client:
         task_id = (await client.start("work"))["taskId"]
         assert (await client.get(task_id))["status"] == "working"
@@ -57,8 +75,10 @@ def served() -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
+# The server is a process of its own, so that it is the same on both event loops.
 @pytest.mark.anyio
-async def test_http(served: subprocess.Popen[str]) -> None:
+@pytest.mark.parametrize("anyio_backend", [pytest.param(ASYNCIO, id="asyncio")])
+async def test_http(anyio_backend: Backend, served: subprocess.Popen[str]) -> None:
     """Over HTTP the command prints its URL, serves there, and ends well on SIGTERM."""
     assert served.stdout is not None
     url = served.stdout.readline().strip()

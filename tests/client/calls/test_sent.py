@@ -4,8 +4,6 @@ call notices."""
 from __future__ import annotations
 
 import math
-import sys
-import textwrap
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import date
@@ -30,9 +28,13 @@ from mcptasks import (
 from mcptasks._core.sendable import sendable
 from mcptasks.testing import TaskServer, elicit, sample
 from tests.helpers import blocking as portal
+from tests.helpers.command_line import stand_ins, warm
 from tests.helpers.samples import json_values
+from tests.helpers.stand_ins import StandIns
 from tests.helpers.support import ERAS, LIMIT, Era, asked, begin, connected, http, legacy_only, make_server
 from tests.helpers.worlds import async_only, both_worlds
+
+__all__ = ["stand_ins", "warm"]
 
 pytestmark = both_worlds
 
@@ -156,11 +158,10 @@ async def test_arguments(era: Era, way: Way) -> None:
 
 @pytest.mark.anyio
 @pytest.mark.slow
-async def test_arguments_over_stdio(era: Era, tmp_path: Path) -> None:
+async def test_arguments_over_stdio(era: Era, tmp_path: Path, stand_ins: StandIns) -> None:
     """The same over stdio; the process stays the same."""
-    script = tmp_path / "server.py"
-    script.write_text(textwrap.dedent(SCRIPT))
-    async with connected([sys.executable, str(script), era], limit=180, reconnect_timeout=60.0) as client:
+    script = stand_ins.script(tmp_path / "server.py", SCRIPT)
+    async with connected([*script, era], limit=180, reconnect_timeout=60.0) as client:
         await try_arguments(client, None, lambda result: result.structured_content)
 
 
@@ -178,7 +179,7 @@ def test_any_arguments(era: Era, backend: portal.Backend) -> None:
         held = portal.Aside(lambda: client.call_tool("hold"))
         steered = server.next_call_blocking(LIMIT)
 
-        @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+        @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
         @given(st.dictionaries(st.text(st.characters(), max_size=5), values, max_size=3))
         def try_one(arguments: dict[str, Any]) -> None:
             count = server.requests.count("tools/call")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
-import textwrap
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -33,6 +31,8 @@ from mcptasks.testing import (
     TaskServer,
     serve_http,
 )
+from tests.helpers.command_line import stand_ins, warm
+from tests.helpers.stand_ins import StandIns
 from tests.helpers.support import (
     LIMIT,
     LONG_INTERVAL,
@@ -46,6 +46,8 @@ from tests.helpers.support import (
     settle,
 )
 from tests.helpers.worlds import both_worlds, make_client, sdk_http
+
+__all__ = ["stand_ins", "warm"]
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow, both_worlds]
 
@@ -217,11 +219,10 @@ SCRIPT = """
 """
 
 
-async def test_a_killed_process(era: Era, tmp_path: Path) -> None:
+async def test_a_killed_process(era: Era, tmp_path: Path, stand_ins: StandIns) -> None:
     """A killed stdio server is started again when it is needed; its tasks are gone, and waiters hear that."""
-    script = tmp_path / "server.py"
-    script.write_text(textwrap.dedent(SCRIPT))
-    async with connected([sys.executable, str(script), era], limit=300, reconnect_timeout=200.0) as client:
+    script = stand_ins.script(tmp_path / "server.py", SCRIPT)
+    async with connected([*script, era], limit=300, reconnect_timeout=200.0) as client:
         first = (await client.call_tool("pid")).data
         task = await client.call_tool("work", task=True)
         async with anyio.create_task_group() as waiters:

@@ -43,7 +43,7 @@ TARGETS: dict[Era, tuple[str, ...]] = {
 """Each answer of a conversation; GET and `subscriptions/listen` stand for the pushes on their streams."""
 
 # Nothing is gained by shrinking: a case is small, says itself how to repeat it (`run(case)`), and takes 0.2 s.
-quickly = settings(max_examples=20, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+quickly = settings(max_examples=14, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 texts = st.sampled_from(sorted(TEXTS))
 forms = st.sampled_from(sorted(FORMS))
 cuts = st.sampled_from(CUTS)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
-import textwrap
 import traceback
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
@@ -144,32 +143,44 @@ MAIN = {
 }
 
 
+SCRIPT = """
+import asyncio, os, sys, trio, mcptasks, mcptasks.sync
+
+async def main():
+    async with mcptasks.Client({url!r}):  # the program's line
+        pass
+
+def blocking():
+    with mcptasks.sync.Client({url!r}):  # the program's line
+        pass
+"""
+ONE = """
+if os.fork() == 0:
+    {main}  # its main line
+assert os.waitstatus_to_exitcode(os.wait()[1]) == 1
+print({mark!r}, file=sys.stderr)
+"""
+MARK = "-- the end --"
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("world", MAIN)
-def test_what_a_script_prints(world: str, tmp_path: Path) -> None:
+def test_what_a_script_prints(tmp_path: Path, subtests: pytest.Subtests) -> None:
     """An uncaught error prints few lines, and those of the program are there."""
     with closed_port() as url:
         script = tmp_path / "script.py"
-        source = f"""
-            import asyncio, trio, mcptasks, mcptasks.sync
-
-            async def main():
-                async with mcptasks.Client({url!r}):  # the program's line
-                    pass
-
-            def blocking():
-                with mcptasks.sync.Client({url!r}):  # the program's line
-                    pass
-
-            {MAIN[world]}  # its main line
-            """
-        script.write_text(textwrap.dedent(source))
+        # Each is a process of its own, all of which share the imports.
+        parts = [ONE.format(main=each, mark=MARK) for each in MAIN.values()]
+        script.write_text(SCRIPT.format(url=url) + "".join(parts))
         done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=300, check=False)
-    lines = done.stderr.splitlines()
-    assert len(lines) <= MOST, done.stderr
-    for words in ("# the program's line", "# its main line"):
-        assert any(words in line for line in lines), done.stderr
-    assert lines[-1].startswith("mcptasks.TaskConnectionError: cannot reach")
+    assert done.returncode == 0, done.stderr
+    *printed, _ = done.stderr.split(f"{MARK}\n")
+    for world, text in zip(MAIN, printed, strict=True):
+        with subtests.test(world):
+            lines = text.splitlines()
+            assert len(lines) <= MOST, text
+            for words in ("# the program's line", "# its main line"):
+                assert any(words in line for line in lines), text
+            assert lines[-1].startswith("mcptasks.TaskConnectionError: cannot reach")
 
 
 @both_worlds

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import textwrap
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,8 +12,12 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
 from mcptasks import Client, TaskConnectionError
 from mcptasks.testing import Options, TaskServer
+from tests.helpers.command_line import stand_ins, warm
+from tests.helpers.stand_ins import StandIns
 from tests.helpers.support import begin, connected, http
 from tests.helpers.worlds import TestT, both_worlds
+
+__all__ = ["stand_ins", "warm"]
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow, both_worlds]
 
@@ -33,15 +35,22 @@ SCRIPT = """
 """
 
 
+@pytest.fixture
+def script(way: Way, tmp_path: Path, request: pytest.FixtureRequest) -> list[str]:
+    """The command that starts this server over stdio; nothing for the other ways."""
+    if way != "stdio":
+        return []
+    forks: StandIns = request.getfixturevalue("stand_ins")
+    return forks.script(tmp_path / "server.py", SCRIPT)
+
+
 @asynccontextmanager
 async def picky(
-    way: Way, tmp_path: Path, *versions: str, mode: str, refusal: Literal["error", "other"] = "error"
+    way: Way, script: list[str], *versions: str, mode: str, refusal: Literal["error", "other"] = "error"
 ) -> AsyncGenerator[Client]:
     """A client of a server that speaks these versions only."""
     if way == "stdio":
-        script = tmp_path / "server.py"
-        script.write_text(textwrap.dedent(SCRIPT))
-        target: Any = [sys.executable, str(script), refusal, *versions]
+        target: Any = [*script, refusal, *versions]
         async with connected(target, mode=mode, limit=120, reconnect_timeout=60.0) as client:
             yield client
         return
@@ -65,9 +74,9 @@ def ways(*modes: str) -> Callable[[TestT], TestT]:
 
 
 @ways(*reversed(HANDSHAKE_PROTOCOL_VERSIONS))
-async def test_each_version(way: Way, mode: str, tmp_path: Path) -> None:
+async def test_each_version(way: Way, mode: str, script: list[str]) -> None:
     """A server that refuses all versions but one is spoken to in that one; tasks work where both have them."""
-    async with picky(way, tmp_path, mode, mode=mode) as client:
+    async with picky(way, script, mode, mode=mode) as client:
         assert client.protocol_version == mode
         assert client.task_support.era == "2025-11-25"
         assert (await client.call_tool("log")).text == "1"
@@ -76,26 +85,26 @@ async def test_each_version(way: Way, mode: str, tmp_path: Path) -> None:
 
 
 @ways("auto", "legacy", "2025-11-25")
-async def test_a_refusal(way: Way, mode: str, tmp_path: Path) -> None:
+async def test_a_refusal(way: Way, mode: str, script: list[str]) -> None:
     """The server's words are in the error, and so is the mode that would do."""
     with pytest.raises(TaskConnectionError) as caught:
-        async with picky(way, tmp_path, "2024-11-05", "2025-03-26", mode=mode):
+        async with picky(way, script, "2024-11-05", "2025-03-26", mode=mode):
             raise AssertionError("connected")
     assert "Unsupported protocol version: 2025-11-25" in str(caught.value)
     assert "(the server speaks 2025-03-26, 2024-11-05: give mode='2025-03-26')" in str(caught.value)
 
 
 @ways("auto", "2025-06-18")
-async def test_an_unheard_of_version(way: Way, mode: str, tmp_path: Path) -> None:
+async def test_an_unheard_of_version(way: Way, mode: str, script: list[str]) -> None:
     """So are those of a server that answers with a version that nobody here speaks."""
     with pytest.raises(TaskConnectionError, match="with the protocol version '1999-01-01', which this client does not"):
-        async with picky(way, tmp_path, "1999-01-01", mode=mode, refusal="other"):
+        async with picky(way, script, "1999-01-01", mode=mode, refusal="other"):
             raise AssertionError("connected")
 
 
-async def test_another_version_that_will_do(tmp_path: Path) -> None:
+async def test_another_version_that_will_do() -> None:
     """A server may answer with another version than the one that is offered; it is spoken where both know it."""
-    async with picky("http", tmp_path, "2025-03-26", mode="2025-06-18", refusal="other") as client:
+    async with picky("http", [], "2025-03-26", mode="2025-06-18", refusal="other") as client:
         assert client.protocol_version == "2025-03-26"
         assert (await client.call_tool("log")).text == "1"
 

@@ -549,26 +549,46 @@ async def test_uvloop(era: Era, tmp_path: Path) -> None:
     await until_gone(pid_in(file))
 
 
+TASKS = """
+    WAYS = {{"modern": {{"extensions": {{"io.modelcontextprotocol/tasks": {{}}}}}},
+             "legacy": {{"tasks": {{"requests": {{"tools": {{"call": {{}}}}}}}}}}}}
+    CAPABILITIES |= WAYS[ERA]
+    TOOL["execution"] = {{"taskSupport": "optional"}}
+    known = []
+    open({file!r}, "w").write(str(os.getpid()))
+
+    def task():
+        end = "Ms" if ERA == "modern" else ""
+        born = "2026-12-01T00:00:00Z"
+        return {{"taskId": "t", "status": "working", "createdAt": born, "lastUpdatedAt": born, "ttl" + end: None,
+                "pollInterval" + end: {interval}}}
+
+    def call(request_id, name):
+        known.append("t")
+        put(message(request_id, result={{"resultType": "task", **task()}} if ERA == "modern" else {{"task": task()}}))
+
+    def about_task(request_id, method, task_id):
+        if task_id not in known:
+            put(message(request_id, error={{"code": -32602, "message": "Task not found"}}))
+        elif method == "tasks/get":
+            put(message(request_id, result={{"resultType": "complete", **task()}}))
+"""
+"""A server whose tool is a task without an end. `tasks/result` gets no answer."""
+
+
 @both_worlds
 @pytest.mark.usefixtures("own_files")
 async def test_a_wait_learns_of_the_end(era: Era, tmp_path: Path) -> None:
     """A server that ends wakes who waits for one of its tasks, also where no look was due for an hour: another one is
     started, which does not know the task."""
-    server = tmp_path / "server.py"
-    server.write_text(
-        "import os, sys\n"
-        "from mcptasks.testing import Options, TaskServer\n"
-        "from mcptasks.testing._stdio import serve_stdio\n"
-        f"open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\n"
-        f"server = TaskServer(era={era!r}, options=Options(poll_interval_ms={LONG_INTERVAL}))\n"
-        "server.add_tool('work')\n"
-        "serve_stdio(server, 'asyncio')\n"
-    )
-    async with client_of([sys.executable, str(server)], mode=VERSIONS[era], polling=PUSH_ONLY) as client:
-        task = await client.call_tool("work", task=True)
+    file = tmp_path / "pid"
+    server = raw_server(tmp_path, era, TASKS.format(file=str(file), interval=LONG_INTERVAL))
+    async with client_of(server, mode=VERSIONS[era], polling=PUSH_ONLY) as client:
+        task = await client.call_tool("a", task=True)
+        assert not task.returned_immediately
         with pytest.raises(TaskTimeoutError, match="still working"):
             await task.result(timeout=0.5)
-        first = int((tmp_path / "pid").read_text())
+        first = pid_in(file)
         async with anyio.create_task_group() as group:
 
             async def end() -> None:
@@ -578,4 +598,4 @@ async def test_a_wait_learns_of_the_end(era: Era, tmp_path: Path) -> None:
             group.start_soon(end)
             with pytest.raises(TaskNotFoundError):
                 await task.result()
-        assert int((tmp_path / "pid").read_text()) != first
+        assert pid_in(file) != first

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import textwrap
 from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -67,17 +66,8 @@ def make_double(era: Literal["modern", "legacy", "dual"] = "dual") -> TaskServer
 def script(tmp_path: Path, stand_ins: StandIns) -> Path:
     """A program that serves `double` and tells of its surroundings. It is a process that the client starts, and has a
     fork do its work."""
-    path, work = tmp_path / "double_server.py", tmp_path / "work.py"
-    work.write_text(textwrap.dedent(SCRIPT), encoding="utf-8")
-    path.write_text(stand_ins.program(work), encoding="utf-8")
-    return path
-
-
-@pytest.fixture
-def fresh_script(tmp_path: Path) -> Path:
-    """The same program without a fork."""
     path = tmp_path / "double_server.py"
-    path.write_text(textwrap.dedent(SCRIPT), encoding="utf-8")
+    stand_ins.script(path, SCRIPT)
     return path
 
 
@@ -235,9 +225,9 @@ def is_in(told: Mapping[str, Any], place: Path) -> bool:
 
 
 @pytest.mark.parametrize("form", ["text", "path"])
-async def test_script(fresh_script: Path, form: str) -> None:
+async def test_script(script: Path, form: str) -> None:
     """A path to a .py file runs it."""
-    async with stdio(str(fresh_script) if form == "text" else fresh_script) as client:
+    async with stdio(str(script) if form == "text" else script) as client:
         task = await converse(client)
         assert (task.reference.endpoint or "").endswith("double_server.py")
 

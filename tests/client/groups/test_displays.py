@@ -17,6 +17,7 @@ from mcptasks._engine.waiting import live_writers
 from mcptasks.testing import Complete, NeedInput, TaskServer, elicit
 from mcptasks.testing._script import Script
 from tests.helpers import worlds
+from tests.helpers.pairs import pairwise
 from tests.helpers.support import LIMIT, Signal, begin, connected, legacy_only, settle
 from tests.helpers.terminals import Terminal, terminal
 from tests.helpers.worlds import async_only, both_worlds
@@ -106,6 +107,8 @@ async def test_how_tasks_end(server: TaskServer, looks: str) -> None:
     assert len(screen.lines) == 2
 
 
+# The size and whether rich is there decide how a line is cut; the protocol and the event loop do not.
+@pairwise
 @pytest.mark.parametrize(("columns", "lines"), SIZES)
 async def test_sizes(server: TaskServer, looks: str, columns: int, lines: int) -> None:
     """Whatever the terminal's size, no line wraps, and what was drawn before is not left behind."""

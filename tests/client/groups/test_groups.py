@@ -664,11 +664,11 @@ async def test_earlier_trouble_does_not_count(server: TaskServer, world: World) 
 
 @async_only("one event loop")
 async def test_idle_members_cost_no_coroutine(era: Era, anyio_backend_name: str) -> None:
-    """Hundreds of members that wait have no task on the event loop, and a change of one wakes the group for that one
+    """A hundred members that wait have no task on the event loop, and a change of one wakes the group for that one
     alone."""
     server = make_server(era, **POLLED, poll_interval_ms=3_600_000)
     async with connected(server, limit=100, polling=mcptasks.PollingPolicy(early=False)) as client:
-        tasks, _ = await begin_many(client, server, 300)
+        tasks, _ = await begin_many(client, server, 100)
         await settle()
         before = count_loop_tasks(anyio_backend_name)
         async with anyio.create_task_group() as group:

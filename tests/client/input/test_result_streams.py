@@ -69,7 +69,7 @@ async def test_more_tasks_than_turns(way: str, monkeypatch: pytest.MonkeyPatch) 
 async def test_tasks_that_do_not_say_what_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tasks that never say what they wait for give their turns up as well, after some time."""
     monkeypatch.setattr(result_streams, "_AT_ONCE", 2)
-    server = make_server("legacy", input_mode="push-related", push="off")
+    server = make_server("legacy", input_mode="push-related", push="off", poll_interval_ms=500)
     async with connected(server) as client, anyio.create_task_group() as waiters:
         silent = [await begin(client, server) for _ in range(5)]
         for task, steered in silent:

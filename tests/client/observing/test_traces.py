@@ -139,9 +139,9 @@ async def test_what_spans_say(server: TaskServer, recording: Recording) -> None:
 
 
 async def test_a_group(era: Era, recording: Recording, world: World) -> None:
-    """Of a hundred gathered tasks each has its call and its whole span, and nothing else is recorded but the opening of
+    """Of thirty gathered tasks each has its call and its whole span, and nothing else is recorded but the opening of
     the client."""
-    count, server = 100, make_server(era)
+    count, server = 30, make_server(era)
     with recording.provider.get_tracer("program").start_as_current_span("job"):
         async with connected(server, limit=300, telemetry=recording.telemetry()) as client:
             tasks = [await begin(client, server) for _ in range(count)]

@@ -20,11 +20,11 @@ pytestmark = [pytest.mark.anyio, both_worlds]
 NAME = elicit("Who?")
 
 
-async def test_three_share_sixty(server: TaskServer, store: Store) -> None:
+async def test_three_share_thirty(server: TaskServer, store: Store) -> None:
     """Clients that take tasks as they become free share them: each takes some before one has all. None is held twice,
     and none is left."""
     async with connected(server, store=store, limit=300) as client:
-        for _ in range(60):
+        for _ in range(30):
             await begin(client, server)
     ids = list(server.tasks)
     taken: list[list[str]] = [[], [], []]
@@ -43,7 +43,7 @@ async def test_three_share_sixty(server: TaskServer, store: Store) -> None:
                     shared.set()
                 # Otherwise a client whose thread is fast could take all before the others have asked.
                 await shared.wait()
-                if sum(map(len, taken)) == 60:
+                if sum(map(len, taken)) == 30:
                     group.cancel_scope.cancel()
 
         for client, into in zip((one, two, three), taken, strict=True):

@@ -299,10 +299,10 @@ async def test_at_most_twice_a_second(era: Era, notebook: Notebook) -> None:
     async with connected(server, limit=1000) as client:
         task, work = await begin(client, server)
         shown = notebook.show(task)
-        for n in range(200):
+        for n in range(100):
             work.set_working(f"step {n}")
             await anyio.sleep(0.1)
-        await shown.until("step 199")
+        await shown.until("step 99")
         steps = len(shown.times)
         work.set_working("nearly")
         await shown.until("nearly")
@@ -311,14 +311,14 @@ async def test_at_most_twice_a_second(era: Era, notebook: Notebook) -> None:
         await task.wait()
         assert shown.times[-1] - over < 0.1
     assert min(third - first for first, third in zip(shown.times, shown.times[2:], strict=False)) >= 0.999
-    assert 15 <= steps <= 22
+    assert 8 <= steps <= 12
     assert len(shown.htmls) == len(set(shown.htmls))
 
 
 @virtual_clock()
 async def test_a_quiet_task_is_followed_at_once(era: Era, notebook: Notebook) -> None:
     """A change after a pause is shown when it is seen, not at the next second."""
-    server = make_server(era, poll_interval_ms=10, **POLLED)
+    server = make_server(era, poll_interval_ms=40, **POLLED)
     async with connected(server, limit=1000) as client:
         task, work = await begin(client, server)
         shown = notebook.show(task)

@@ -13,10 +13,13 @@ from attrs import evolve
 
 from mcptasks import PollingPolicy, Task, TaskTimeoutError
 from mcptasks.testing import ServerTask, TaskServer
-from tests.helpers.support import POLLED, Era, Recorder, begin, connected, make_server, virtual_clock
+from tests.helpers.support import POLLED, Era, Recorder, begin, connected, make_server, modern_only, virtual_clock
 from tests.helpers.worlds import both_worlds
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow, both_worlds]
+
+CROWD = 150
+"""Tasks that are so many that none is looked at early, which takes more than 100."""
 
 
 @asynccontextmanager
@@ -147,15 +150,17 @@ async def test_a_task_that_only_ends(era: Era) -> None:
             assert server.requests.count("tasks/get") <= most
 
 
+# On 2025-11-25 these looks are apart even if nothing spreads them.
+@modern_only
 @virtual_clock()
 async def test_many_waits_with_one_deadline(era: Era) -> None:
-    """Where 300 waits have one deadline, the last looks before it are spread, not made in one moment."""
+    """Where a crowd of waits has one deadline, the last looks before it are spread, not made in one moment."""
     server = make_server(era, poll_interval_ms=5_000)
     async with connected(server, limit=3600, polling=None) as client:
-        begun = [await begin(client, server) for _ in range(300)]
+        begun = [await begin(client, server) for _ in range(CROWD)]
         for task, _ in begun:
             task.on_status_change(lambda _: None)
-        await anyio.sleep(40.0)
+        await anyio.sleep(10.0)
         moments: list[float] = []
 
         async def note(ctx: Any, call_next: Any) -> Any:
@@ -172,4 +177,4 @@ async def test_many_waits_with_one_deadline(era: Era) -> None:
 
             for task, _ in begun:
                 group.start_soon(wait, task)
-        assert max(sum(at <= other < at + 0.1 for other in moments) for at in moments) < 100
+        assert max(sum(at <= other < at + 0.1 for other in moments) for at in moments) < CROWD / 3

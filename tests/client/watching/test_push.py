@@ -95,12 +95,12 @@ async def test_pushed_before_the_creating_answer(server: TaskServer, end: bool) 
 
 @over
 async def test_tasks_at_once_share_a_stream(over: str, world: World) -> None:
-    """Fifty tasks that are watched at once share one stream, and all their ends are pushed. Blocking calls come one
+    """Twenty tasks that are watched at once share one stream, and all their ends are pushed. Blocking calls come one
     after the other, however fast the machine is: of the streams that they open, few are open at once."""
     server = make_server("modern", poll_interval_ms=LONG_INTERVAL)
     streams = Streams(server)
     async with target_of(server, over) as target, connected(target, polling=PUSH_ONLY) as client:
-        begun = [await begin(client, server) for _ in range(50)]
+        begun = [await begin(client, server) for _ in range(20)]
         told = [Recorder() for _ in begun]
         for (task, _), recorder in zip(begun, told, strict=True):
             task.on_status_change(recorder)

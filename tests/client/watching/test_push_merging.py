@@ -51,9 +51,9 @@ async def test_what_is_covered_is_not_looked_at_again() -> None:
 
 @virtual_clock()
 async def test_very_many_one_after_the_other() -> None:
-    """Of 500 tasks that come one after the other there are never more than four streams, and one that takes their
+    """Of 200 tasks that come one after the other there are never more than four streams, and one that takes their
     place; all ids that are sent are no more than n log n, and every end is pushed."""
-    count = 500
+    count = 200
     server, streams = pushing()
     async with connected(server, limit=1000, polling=PUSH_ONLY) as client:
         watched = await watch(client, server, count)

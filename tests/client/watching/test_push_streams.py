@@ -195,7 +195,7 @@ async def test_what_happened_during_a_restart(era: Era) -> None:
 @pytest.mark.parametrize("how", ["no-ids", "unanswered"])
 async def test_streams_that_cover_nothing_do_not_pile_up(how: str) -> None:
     """Where the server never agrees to any task, the number of streams stays small, whatever number of tasks comes."""
-    server = make_server("modern", listen="no-ids" if how == "no-ids" else "on")
+    server = make_server("modern", listen="no-ids" if how == "no-ids" else "on", poll_interval_ms=200)
     streams = Streams(server)
     if how == "unanswered":
         server.faults.add("subscriptions/listen", Drop(), times=None)

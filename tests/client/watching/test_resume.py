@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import pickle
 import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,12 @@ import pytest
 from mcptasks import TaskNotFoundError, TaskReference, ToolError
 from mcptasks.testing import TaskServer
 from tests.helpers.backends import ASYNCIO, TRIO
+from tests.helpers.command_line import stand_ins, warm
+from tests.helpers.stand_ins import StandIns
 from tests.helpers.support import LIMIT, Era, begin, connected, http, legacy_only, make_server, modern_only, settle
 from tests.helpers.worlds import ASYNC, World, both_worlds
+
+__all__ = ["stand_ins", "warm"]
 
 pytestmark = [pytest.mark.anyio, both_worlds]
 
@@ -164,8 +167,10 @@ async def test_what_the_server_forgot_is_not(server: TaskServer) -> None:
 # --- processes ----------------------------------------------------------------------------------------------------
 
 STARTER = """
-import anyio, os, sys
+import anyio, os, sys, warnings
 from mcptasks import Client
+
+warnings.simplefilter("ignore")  # 2026-07-28 takes no `ttl`.
 
 async def main():
     async with Client(sys.argv[1]) as client:
@@ -177,8 +182,10 @@ async def main():
 anyio.run(main, backend=sys.argv[2])
 """
 BLOCKING_STARTER = """
-import os, sys
+import os, sys, warnings
 from mcptasks.sync import Client
+
+warnings.simplefilter("ignore")
 
 client = Client(sys.argv[1], backend=sys.argv[2]).open()
 task = client.call_tool("work", {"n": 1}, task=True, ttl=3600)
@@ -207,32 +214,23 @@ with Client(sys.argv[1], backend=sys.argv[2]) as client:
 """
 
 
-# Processes take seconds, and the backend and the era do not depend on each other here: each has its turn.
+# The backend and the era do not depend on each other here: each has its turn.
 @pytest.mark.parametrize(
     ("anyio_backend", "era"), [pytest.param(ASYNCIO, "modern", id="asyncio"), pytest.param(TRIO, "legacy", id="trio")]
 )
 def test_a_program_that_dies_and_one_that_resumes(
-    server: TaskServer, world: World, anyio_backend_name: str, tmp_path: Path
+    server: TaskServer, world: World, anyio_backend_name: str, tmp_path: Path, stand_ins: StandIns
 ) -> None:
     """A program that is gone in mid-task leaves its printed reference; another process gets the result with it."""
     starter, resumer = (STARTER, RESUMER) if world is ASYNC else (BLOCKING_STARTER, BLOCKING_RESUMER)
+
+    def run(name: str, source: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [*stand_ins.script(tmp_path / name, source), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, cwd=tmp_path)
+
     with http(server) as url:
-        begun = subprocess.run(
-            [sys.executable, "-c", starter, url, anyio_backend_name],
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-            cwd=tmp_path,
-        )
+        begun = run("starter.py", starter, url, anyio_backend_name)
         assert begun.returncode == 3, begun.stderr
         server.next_task_blocking().complete("got it")
-        taken_up = subprocess.run(
-            [sys.executable, "-c", resumer, url, anyio_backend_name, begun.stdout.strip()],
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-            cwd=tmp_path,
-        )
+        taken_up = run("resumer.py", resumer, url, anyio_backend_name, begun.stdout.strip())
     assert (taken_up.stdout.strip(), taken_up.stderr) == ("tool work got it", "")
