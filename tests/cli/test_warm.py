@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 from pathlib import Path
@@ -73,6 +74,37 @@ def test_several_at_once(home: Home, server: TaskServer, url: str) -> None:
         next(task for task in server.tasks.values() if not task.done).complete("found")
         assert first.communicate(timeout=LIMIT)[0] == "found\n"
         assert (first.wait(), second.wait()) == (0, 1)
+
+
+def parent(pid: int) -> int:
+    """The process that has forked this one."""
+    return int(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
+
+
+def test_one_process_forks_for_all(home: Home, server: TaskServer, url: str, tmp_path: Path) -> None:
+    """Two processes of a run share the process that forks. It stays until both have let go of it; then it ends, and
+    whoever comes later has a new one."""
+    place = tmp_path / "run"
+    place.mkdir()
+    environ = home.variables()
+    with Warm(environ, place) as first:
+        with Warm(environ, place) as second:
+            homes = [Home(home.folder, warm=each) for each in (first, second)]
+            with homes[0].start("call", url, "long") as one, homes[1].start("call", url, "long") as two:
+                forking = parent(one.pid)
+                assert parent(two.pid) == forking
+                for _ in range(2):
+                    server.next_task_blocking(LIMIT).complete("done")
+                assert (one.wait(LIMIT), two.wait(LIMIT)) == (0, 0)
+        assert homes[0].run("call", url, "add").code == 0
+        handle = os.pidfd_open(forking)
+    try:
+        assert select.select([handle], [], [], LIMIT)[0]
+    finally:
+        os.close(handle)
+    assert [each.name for each in place.iterdir()] == ["warm.lock"]
+    with Warm(environ, place) as later:
+        assert Home(home.folder, warm=later).run("call", url, "add").code == 0
 
 
 def test_what_starts_in_a_fresh_python(home: Home, warm: Warm) -> None:

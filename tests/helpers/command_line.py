@@ -25,6 +25,7 @@ import pyte
 import pytest
 from attrs import define, field, frozen
 
+from tests.helpers.forks import folder_of_run
 from tests.helpers.stand_ins import StandIns
 from tests.helpers.warm import STDIN, Running, Warm
 
@@ -124,11 +125,12 @@ class Home:
 
 
 @pytest.fixture(scope="session")
-def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
-    """What forks the commands of all tests, since the imports of a fresh Python take four fifths of a command's time.
+def warm(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Warm]:
+    """What forks the commands of all tests of a run, since the imports of a fresh Python take four fifths of a command's time.
 
     What a start itself does is tested with `COMMAND`."""
-    with Warm(Home(tmp_path_factory.mktemp("warm")).variables()) as found:
+    environ = Home(tmp_path_factory.mktemp("warm")).variables()
+    with Warm(environ, folder_of_run(pytestconfig)) as found:
         yield found
 
 

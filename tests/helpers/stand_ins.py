@@ -13,6 +13,7 @@ import shutil
 import socket
 import sys
 import tempfile
+import textwrap
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -81,6 +82,19 @@ class StandIns:
         """
         address = str(self._folder / "jobs")
         return _STAND_IN.format(address=address, script=None if script is None else str(script))
+
+    def script(self, path: Path, source: str) -> list[str]:
+        """Write a program and its stand-in, and return the command that starts the stand-in.
+
+        Args:
+            path: Where the stand-in is to be; what it does lies beside it.
+            source: The program, which may be indented.
+        """
+        work = path.with_name(f"work_of_{path.name}")
+        work.write_text(textwrap.dedent(source), encoding="utf-8")
+        path.write_text(self.program(work), encoding="utf-8")
+        # `-I` and `-S`: nothing is imported that the stand-in does not name.
+        return [sys.executable, "-IS", str(path)]
 
     def command(self, path: Path) -> None:
         """Write an executable stand-in for the command line of `mcptasks`."""

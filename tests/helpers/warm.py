@@ -2,7 +2,8 @@
 
 Each command is a process of its own, whose process id the test knows. It has its own signals, working directory,
 environment, standard streams and session, and ends as a fresh Python ends. A fork costs far less processor time than a
-fresh Python, which imports everything.
+fresh Python, which imports everything. All processes of a test run share the process that forks; it ends when the last
+of them has let go of it, however it ends.
 
 What Python reads when it starts is that of the forking process. So `suits` refuses an environment in which one of these
 variables differs.
@@ -10,6 +11,7 @@ variables differs.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import select
@@ -28,7 +30,10 @@ STDIN = 32_768
 """Bytes that a pipe holds for a command that does not read yet; half of what Linux grants."""
 
 _PROGRAM = """
-import fcntl, gc, importlib, json, os, pkgutil, runpy, select, signal, socket, sys, termios, threading
+import os
+if os.fork():  # It outlives the process that starts it, which does not wait for its end.
+    os._exit(0)
+import fcntl, gc, importlib, json, pkgutil, runpy, select, signal, socket, sys, termios, threading
 import anyio._backends._asyncio, anyio._core._signals, mcp, rich.console, rich.live, rich.text
 import httpcore2._backends.anyio, opentelemetry.metrics, trio, truststore
 import mcptasks, mcptasks.testing
@@ -54,7 +59,7 @@ def become(job, streams):
     os.setsid()
     for number, given in enumerate(streams):
         os.dup2(given, number)
-    for each in (jobs, woken, wakes):
+    for each in (listener, woken, wakes, *users):
         each.detach()
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     if os.isatty(0):
@@ -68,29 +73,52 @@ def become(job, streams):
     sys.argv = [job["script"] or "mcptasks", *job["words"]]
     return job["script"]
 
+def over():
+    "Whether nobody is left. Once the path is gone nobody else can come: who came before is waiting here."
+    os.unlink(listener.getsockname())
+    if select.select([listener], [], [], 0)[0]:
+        users.append(listener.accept()[0])
+    return not users
+
 def next_command():
     "Fork for each job; return in the fork what it is to run, None for the command line."
     while True:
-        ready, _, _ = select.select([jobs, woken], [], [])
-        if woken in ready:
-            woken.recv(100)
-            reap()
-        if jobs in ready:
-            data, given, _, _ = socket.recv_fds(jobs, 1 << 20, 4)
-            if not data:
-                os._exit(0)
-            if data == b"?":
-                jobs.send(b".")
-                continue
-            *streams, report = given
-            pid = os.fork()
-            if pid == 0:
-                return become(json.loads(data), streams)
-            os.write(report, b"%d " % pid)
-            reports[pid] = report
-            for each in streams:
-                os.close(each)
-            jobs.send(b".")
+        ready, _, _ = select.select([listener, woken, *users], [], [])
+        for each in ready:
+            if each is listener:
+                users.append(listener.accept()[0])
+            elif each is woken:
+                woken.recv(100)
+                reap()
+            else:
+                pid, script = take(each)
+                if pid == 0:
+                    return script
+        if not users and over():
+            os._exit(0)
+
+def take(user):
+    "Do what one of the users asks for. The first value is 0 in the fork."
+    try:
+        data, given, _, _ = socket.recv_fds(user, 1 << 20, 4)
+    except ConnectionError:
+        data = b""
+    if not data:
+        users.remove(user)
+        user.close()
+        return None, None
+    pid = None
+    if data != b"?":
+        *streams, report = given
+        pid = os.fork()
+        if pid == 0:
+            return 0, become(json.loads(data), streams)
+        os.write(report, b"%d " % pid)
+        reports[pid] = report
+        for each in streams:
+            os.close(each)
+    user.send(b".")
+    return pid, None
 
 assert threading.active_count() == 1
 gc.collect()
@@ -98,7 +126,8 @@ gc.freeze()
 reports = {}
 for number in (signal.SIGHUP, signal.SIGTERM):  # One of them may be ignored, as under nohup.
     signal.signal(number, signal.SIG_DFL)
-jobs = socket.socket(fileno=int(sys.argv[1]))
+listener = socket.socket(fileno=int(sys.argv[1]))
+users = []
 woken, wakes = socket.socketpair()
 wakes.setblocking(False)
 signal.set_wakeup_fd(wakes.fileno(), warn_on_full_buffer=False)
@@ -190,17 +219,18 @@ def _rest(stream: IO[str] | None) -> str:
 
 
 class Warm:
-    """The process that forks; it starts with the first command. `with` ends the process.
+    """The process that forks; it starts with the first command of the run. `with` lets go of it.
 
     Args:
         environ: The environment of the process; each command has its own.
+        folder: Where all processes of the run find it.
     """
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], folder: Path) -> None:
         self._environ = dict(environ)
+        self._path = folder / "warm"
         self._turn = threading.Lock()
         self._jobs: socket.socket | None = None
-        self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Warm:
         return self
@@ -208,29 +238,48 @@ class Warm:
     def __exit__(self, *_: object) -> None:
         if self._jobs is not None:
             self._jobs.close()
-        if self._process is not None:
-            self._process.wait()
 
     def _started(self) -> socket.socket:
-        """Where the process takes jobs."""
+        """Where the process takes jobs. The first process of the run that asks starts it."""
         if self._jobs is None:
-            self._jobs, theirs = socket.socketpair()
-            with theirs:
-                self._process = subprocess.Popen(
-                    [sys.executable, "-W", "error", "-c", _PROGRAM, str(theirs.fileno())],
-                    env=self._environ,
-                    stdin=subprocess.DEVNULL,
-                    pass_fds=[theirs.fileno()],
-                    start_new_session=True,
-                )
+            with self._path.with_suffix(".lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                self._jobs = self._connected()
+                if self._jobs is None:
+                    self._start()
+                    self._jobs = self._connected()
+            assert self._jobs is not None, "the process that forks has not started"
         return self._jobs
+
+    def _connected(self) -> socket.socket | None:
+        """A connection to the process, which has imported everything; None if there is no such process."""
+        jobs = socket.socket(socket.AF_UNIX)
+        with suppress(FileNotFoundError, ConnectionError):
+            jobs.connect(str(self._path))
+            jobs.send(b"?")
+            if jobs.recv(1) == b".":
+                return jobs
+        jobs.close()
+        return None
+
+    def _start(self) -> None:
+        self._path.unlink(missing_ok=True)
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(self._path))
+            listener.listen(100)
+            subprocess.run(
+                [sys.executable, "-W", "error", "-c", _PROGRAM, str(listener.fileno())],
+                env=self._environ,
+                stdin=subprocess.DEVNULL,
+                pass_fds=[listener.fileno()],
+                start_new_session=True,
+                check=True,
+            )
 
     def ready(self) -> None:
         """Wait until the process has imported everything, so that a limit of a test is not spent on that."""
         with self._turn:
-            jobs = self._started()
-            jobs.send(b"?")
-            assert jobs.recv(1) == b"."
+            self._started()
 
     def suits(self, environ: Mapping[str, str]) -> bool:
         """Whether a fresh Python would start with this environment as the forking process has started."""
