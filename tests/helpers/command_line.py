@@ -126,7 +126,7 @@ class Home:
 
 @pytest.fixture(scope="session")
 def warm(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Warm]:
-    """What forks the commands of all tests of a run, since the imports of a fresh Python take four fifths of a command's time.
+    """What forks the commands of a whole run, since the imports of a fresh Python take four fifths of a command's time.
 
     What a start itself does is tested with `COMMAND`."""
     environ = Home(tmp_path_factory.mktemp("warm")).variables()

@@ -33,7 +33,7 @@ _PROGRAM = """
 import os
 if os.fork():  # It outlives the process that starts it, which does not wait for its end.
     os._exit(0)
-import fcntl, gc, importlib, json, pkgutil, runpy, select, signal, socket, sys, termios, threading
+import builtins, fcntl, gc, importlib, json, pkgutil, select, signal, socket, sys, termios, threading, warnings
 import anyio._backends._asyncio, anyio._core._signals, mcp, rich.console, rich.live, rich.text
 import httpcore2._backends.anyio, opentelemetry.metrics, trio, truststore
 import mcptasks, mcptasks.testing
@@ -71,7 +71,21 @@ def become(job, streams):
     sys.stdout = sys.__stdout__ = open(1, "w", encoding="utf-8", closefd=False)
     sys.stderr = sys.__stderr__ = open(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
     sys.argv = [job["script"] or "mcptasks", *job["words"]]
+    if job["warnings"] is not None:
+        sys.warnoptions[:] = job["warnings"]
+        warnings.resetwarnings()
+        warnings._processoptions(sys.warnoptions)
     return job["script"]
+
+def in_main(script):
+    "The code of a script and the variables of the main module, which are then the script's own."
+    with open(script, "rb") as file:
+        code = compile(file.read(), script, "exec")
+    found = globals()
+    own = {"__name__": "__main__", "__file__": script, "__spec__": None, "__builtins__": builtins}
+    found.clear()
+    found.update(own)
+    return code, found
 
 def over():
     "Whether nobody is left. Once the path is gone nobody else can come: who came before is waiting here."
@@ -135,7 +149,7 @@ signal.signal(signal.SIGCHLD, lambda *_: None)
 script = next_command()
 if script is None:
     sys.exit(main())
-runpy.run_path(script, run_name="__main__")
+exec(*in_main(script))
 """
 
 
@@ -292,6 +306,7 @@ class Warm:
         folder: Path,
         streams: tuple[int, int, int],
         script: str | None = None,
+        warnings: Sequence[str] | None = None,
     ) -> Running:
         """Start a command.
 
@@ -301,11 +316,17 @@ class Warm:
             folder: The working directory.
             streams: Standard input, output and error.
             script: The Python file that runs instead of the command line.
+            warnings: What Python would be given with `-W`; None for `error`.
         """
-        return Running(self._send(words, environ, folder, streams, script))
+        return Running(self._send(words, environ, folder, streams, script, warnings))
 
     def start_in_pipes(
-        self, words: Sequence[str], environ: Mapping[str, str], folder: Path, stdin: bytes | None = None
+        self,
+        words: Sequence[str],
+        environ: Mapping[str, str],
+        folder: Path,
+        stdin: bytes | None = None,
+        script: str | None = None,
     ) -> Running:
         """Start a command whose standard output and standard error are pipes.
 
@@ -314,6 +335,7 @@ class Warm:
             environ: The environment.
             folder: The working directory.
             stdin: What the command reads from a pipe, at most `STDIN` bytes; None for the null device.
+            script: The Python file that runs instead of the command line.
         """
         if stdin is None:
             given = os.open(os.devnull, os.O_RDONLY)
@@ -324,7 +346,7 @@ class Warm:
             os.close(gives)
         (out, their_out), (err, their_err) = os.pipe(), os.pipe()
         try:
-            report = self._send(words, environ, folder, (given, their_out, their_err))
+            report = self._send(words, environ, folder, (given, their_out, their_err), script)
         finally:
             for each in (given, their_out, their_err):
                 os.close(each)
@@ -339,11 +361,11 @@ class Warm:
         folder: Path,
         streams: tuple[int, int, int],
         script: str | None = None,
+        warnings: Sequence[str] | None = None,
     ) -> int:
         """Have a command started, and return the end of the pipe on which its id and its end are said."""
-        job = json.dumps(
-            {"words": list(words), "environ": dict(environ), "folder": str(folder), "script": script}
-        ).encode()
+        what = {"words": list(words), "environ": dict(environ), "folder": str(folder)}
+        job = json.dumps({**what, "script": script, "warnings": warnings}).encode()
         reads, writes = os.pipe()
         try:
             # The answer keeps two jobs of two threads apart.
