@@ -33,7 +33,8 @@ from tests.helpers.shared import Users, outlive_the_starter
 
 outlive_the_starter()
 
-import contextlib, fcntl, gc, importlib, json, os, pkgutil, runpy, select, signal, socket, sys, termios, threading
+import builtins, contextlib, fcntl, gc, importlib, json, os, pkgutil, select, signal, socket, sys, termios, threading
+import warnings
 import anyio._backends._asyncio, anyio._core._signals, mcp, rich.console, rich.live, rich.text
 import anyio._backends._trio, httpcore2._backends.anyio, opentelemetry.metrics, trio, truststore
 import mcptasks, mcptasks.testing
@@ -72,7 +73,21 @@ def become(job, streams):
     sys.stdout = sys.__stdout__ = open(1, "w", encoding="utf-8", closefd=False)
     sys.stderr = sys.__stderr__ = open(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
     sys.argv = [job["script"] or "mcptasks", *job["words"]]
+    if job["warnings"] is not None:
+        sys.warnoptions[:] = job["warnings"]
+        warnings.resetwarnings()
+        warnings._processoptions(sys.warnoptions)
     return job["script"]
+
+def in_main(script):
+    "The code of a script and the variables of the main module, which are then the script's own."
+    with open(script, "rb") as file:
+        code = compile(file.read(), script, "exec")
+    found = globals()
+    own = {"__name__": "__main__", "__file__": script, "__spec__": None, "__builtins__": builtins}
+    found.clear()
+    found.update(own)
+    return code, found
 
 def next_command():
     "Fork for each job; return in the fork what it is to run, None for the command line."
@@ -116,7 +131,7 @@ signal.signal(signal.SIGCHLD, lambda *_: None)
 script = next_command()
 if script is None:
     sys.exit(main())
-runpy.run_path(script, run_name="__main__")
+exec(*in_main(script))
 """
 
 
@@ -242,6 +257,7 @@ class Warm:
         folder: Path,
         streams: tuple[int, int, int],
         script: str | None = None,
+        warnings: Sequence[str] | None = None,
     ) -> Running:
         """Start a command.
 
@@ -251,8 +267,9 @@ class Warm:
             folder: The working directory.
             streams: Standard input, output and error.
             script: The Python file that runs instead of the command line.
+            warnings: What Python would be given with `-W`; None for `error`.
         """
-        return Running(self._send(words, environ, folder, streams, script))
+        return Running(self._send(words, environ, folder, streams, script, warnings))
 
     def start_in_pipes(
         self,
@@ -295,11 +312,11 @@ class Warm:
         folder: Path,
         streams: tuple[int, int, int],
         script: str | None = None,
+        warnings: Sequence[str] | None = None,
     ) -> int:
         """Have a command started, and return the end of the pipe on which its id and its end are said."""
-        job = json.dumps(
-            {"words": list(words), "environ": dict(environ), "folder": str(folder), "script": script}
-        ).encode()
+        what = {"words": list(words), "environ": dict(environ), "folder": str(folder)}
+        job = json.dumps({**what, "script": script, "warnings": warnings}).encode()
         reads, writes = os.pipe()
         try:
             # The answer keeps two jobs of two threads apart.

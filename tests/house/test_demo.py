@@ -20,10 +20,11 @@ import pytest
 from mcptasks.__main__ import main
 from mcptasks.sync import Client
 from mcptasks.testing import Complete, NeedInput, TaskServer, Working, elicit, serve_http
-from tests.helpers.command_line import Home, home, warm
-from tests.helpers.warm import Running
+from tests.helpers.command_line import Home, home, stand_ins, warm
+from tests.helpers.stand_ins import StandIns
+from tests.helpers.warm import Running, Warm
 
-__all__ = ["home", "warm"]
+__all__ = ["home", "stand_ins", "warm"]
 
 # A shell has its background jobs ignore SIGINT, and Python leaves that as it is.
 MAIN = """
@@ -90,46 +91,36 @@ def pressed(start: Callable[..., subprocess.Popen[str] | Running], arguments: li
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_interrupted_task(home: Home, server: TaskServer, url: str, backend: str) -> None:
+def test_interrupted_task(home: Home, warm: Warm, server: TaskServer, url: str, backend: str) -> None:
     """After Ctrl-C the task of a server behind a URL works on, and the printed Python takes it up."""
     first, _, *program = pressed(home.start, ["--tool", "long", "--backend", backend, url], "meanwhile")
     (task,) = server.tasks.values()
     assert first == f"stopped; the work was not cancelled: the server has it as task {task.task_id}"
     assert task.status == "working"
     task.complete("found again")
-    code = "\n".join(line.strip() for line in program)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False)
-    assert (done.stdout, done.returncode) == ("found again\n", 0), done.stderr
+    script = home.folder / "found.py"
+    script.write_text("\n".join(line.strip() for line in program), encoding="utf-8")
+    with warm.start_in_pipes((), home.variables(), home.folder, script=str(script)) as run:
+        assert run.communicate(timeout=300) == ("found again\n", "")
+    assert run.wait() == 0
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_interrupted_subprocess(home: Home, backend: str) -> None:
+def test_interrupted_subprocess(home: Home, stand_ins: StandIns, backend: str) -> None:
     """A server that the command started has ended with it; so has the demo's own."""
+    server = stand_ins.script(home.folder / "server.py", "from mcptasks.testing.__main__ import main\nmain()\n")
     slow = ["--backend", backend, "--arguments", '{"duration": 60}']
     assert pressed(home.start, slow, "step 1") == [
         "stopped; the demo's own server was started by this command and has ended with it, and so has the work there"
     ]
     (line,) = pressed(
-        home.start,
-        [*slow, "--tool", "slow_computation", "--", sys.executable, "-m", "mcptasks.testing", "--transport", "stdio"],
-        "step 1",
+        home.start, [*slow, "--tool", "slow_computation", "--", *server, "--transport", "stdio"], "step 1"
     )
     assert "was started by this command and has ended with it" in line
     said = pressed(
         home.start,
-        [
-            *slow,
-            "--tool",
-            "slow_computation",
-            "--",
-            sys.executable,
-            "-m",
-            "mcptasks.testing",
-            "--transport",
-            "stdio",
-            "--no-tasks",
-        ],
+        [*slow, "--tool", "slow_computation", "--", *server, "--transport", "stdio", "--no-tasks"],
         "meanwhile",
     )
     # The SDK may warn, in either process, that it could not tell the other one of the end.
@@ -138,12 +129,13 @@ def test_interrupted_subprocess(home: Home, backend: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_interrupted_opening(backend: str) -> None:
-    """Ctrl-C while a server says nothing: no work was begun. The command is a fresh Python, as a user starts it."""
+@pytest.mark.parametrize(("backend", "start"), [("asyncio", "fresh"), ("trio", "forked")])
+def test_interrupted_opening(home: Home, backend: str, start: str) -> None:
+    """Ctrl-C while a server says nothing: no work was begun. One command is a fresh Python, as a user starts it."""
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/mcp"
-        said = pressed(fresh, ["--backend", backend, url], f"connecting to {url}")
+        how = fresh if start == "fresh" else home.start
+        said = pressed(how, ["--backend", backend, url], f"connecting to {url}")
     assert said == [f"stopped while connecting to {url}; no work was begun"]
 
 
@@ -180,10 +172,12 @@ def test_no_such_tool(server: TaskServer, url: str, capsys: pytest.CaptureFixtur
     assert main(["demo", "--tool", "quick", "--arguments", '{"n": 1}', url]) == 0
 
 
-def test_older_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_older_server(stand_ins: StandIns, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A subprocess that speaks the older protocol: `--mode legacy` is named, and then not any more."""
     script = tmp_path / "server.py"
-    script.write_text("from mcptasks.testing.__main__ import main\nmain(['--transport', 'stdio', '--era', 'legacy'])\n")
+    stand_ins.script(
+        script, "from mcptasks.testing.__main__ import main\nmain(['--transport', 'stdio', '--era', 'legacy'])\n"
+    )
     assert main(["demo", str(script)]) == 0
     assert "--mode legacy" in capsys.readouterr().out
     assert main(["demo", "--mode", "legacy", str(script)]) == 0

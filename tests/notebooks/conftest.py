@@ -9,18 +9,27 @@ from pathlib import Path
 import pytest
 
 from mcptasks.testing import Options, TaskServer, serve_http
+from tests.helpers.command_line import stand_ins, warm
+from tests.helpers.stand_ins import StandIns
+from tests.helpers.warm import Warm
 from tests.notebooks.kernel import Kernel
 from tests.notebooks.styles import STYLES, Notebook, Style
+
+__all__ = ["stand_ins", "warm"]
 
 SILENT = 3_600_000
 """Milliseconds between two looks at a task, so that a wait is as idle as it can be."""
 
 
 @pytest.fixture(scope="session")
-def kernel() -> Iterator[Kernel]:
-    """A kernel that all tests share, since starting one takes seconds. What a test leaves in it is cleared away."""
+def kernel(warm: Warm) -> Iterator[Kernel]:
+    """A kernel that all tests share. What a test leaves in it is cleared away."""
     # Not in pytest's folder: the paths of Unix sockets must be short.
-    with tempfile.TemporaryDirectory(prefix="kernel-") as place, Kernel(Path(place)) as kernel:
+    with (
+        StandIns(warm) as stand_ins,
+        tempfile.TemporaryDirectory(prefix="kernel-") as place,
+        Kernel(Path(place), stand_ins) as kernel,
+    ):
         yield kernel
 
 

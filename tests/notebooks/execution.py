@@ -10,6 +10,7 @@ from typing import Any
 import nbformat
 from nbclient import NotebookClient
 
+from tests.helpers.stand_ins import StandIns
 from tests.notebooks.kernel import ROOT, environment, manager
 
 _nbformat: Any = nbformat
@@ -39,18 +40,24 @@ def saved(notebook: Any) -> str:
     return text
 
 
-def executed(path: Path, url: str) -> list[Any]:
-    """The code cells of a notebook after a run from top to bottom against this server. No cell may fail."""
+def executed(path: Path, url: str, stand_ins: StandIns | None = None) -> list[Any]:
+    """The code cells of a notebook after a run from top to bottom against this server. No cell may fail.
+
+    Args:
+        path: The notebook.
+        url: The server.
+        stand_ins: What forks the kernel; None for a fresh Python.
+    """
     notebook = notebook_of(path)
-    execute(notebook, url)
+    execute(notebook, url, stand_ins)
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
-def execute(notebook: Any, url: str) -> None:
+def execute(notebook: Any, url: str, stand_ins: StandIns | None = None) -> None:
     """Run a notebook from top to bottom against this server. No cell may fail."""
     # Not in pytest's folder: the paths of Unix sockets must be short.
     with tempfile.TemporaryDirectory(prefix="kernel-") as place:
-        client = NotebookClient(notebook, km=manager(Path(place)), timeout=CELL_LIMIT)
+        client = NotebookClient(notebook, km=manager(Path(place), stand_ins), timeout=CELL_LIMIT)
         asyncio.run(_run(client, {**environment(Path(place)), "MCP_SERVER": url}))
 
 

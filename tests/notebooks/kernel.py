@@ -21,7 +21,10 @@ from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 
+from tests.helpers.stand_ins import StandIns
+
 ROOT = Path(__file__).parent.parent.parent
+FORKED = Path(__file__).with_name("forked_kernel.py")
 LIMIT = 180.0
 """The longest that a cell may take, which none should come near."""
 SETTLED = 0.4
@@ -82,14 +85,19 @@ def shown(cell: Cell) -> str:
 
 
 class Kernel:
-    """One kernel process and the frontend's end of it. Blocking, for tests without an event loop of their own."""
+    """One kernel process and the frontend's end of it. Blocking, for tests without an event loop of their own.
 
-    def __init__(self, place: Path) -> None:
+    Args:
+        place: A folder for what belongs to the kernel.
+        stand_ins: What forks it.
+    """
+
+    def __init__(self, place: Path, stand_ins: StandIns) -> None:
         self.strays: list[str] = []
         self._runner = asyncio.Runner()
         self._shown: dict[str, list[Output]] = {}
         self._cells: dict[str, Cell] = {}
-        self._manager: Any = manager(place)  # jupyter_client does not annotate all of it
+        self._manager: Any = manager(place, stand_ins)  # jupyter_client does not annotate all of it
         self._client: AsyncKernelClient | None = None
         self._environment = environment(place)
         self._news = asyncio.Event()
@@ -260,11 +268,20 @@ class Kernel:
                     self._shown.setdefault(display_id, []).append(output)
 
 
-def manager(place: Path) -> AsyncKernelManager:
-    """A manager for kernels that run on this very Python, whatever is installed for the user."""
+def manager(place: Path, stand_ins: StandIns | None = None) -> AsyncKernelManager:
+    """A manager for kernels that run on this very Python, whatever is installed for the user.
+
+    Args:
+        place: A folder for what belongs to the kernel.
+        stand_ins: What forks the kernel; None for a fresh Python, which imports everything for 2 s of processor time.
+    """
     folder = place / "kernels" / "this"
     folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-Xfrozen_modules=off", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    if stand_ins is None:
+        start = [sys.executable, "-Xfrozen_modules=off", "-m", "ipykernel_launcher"]
+    else:
+        start = [sys.executable, "-IS", "-c", stand_ins.program(FORKED)]
+    command = [*start, "-f", "{connection_file}"]
     spec = {"argv": command, "display_name": "this Python", "language": "python"}
     (folder / "kernel.json").write_text(json.dumps(spec), encoding="utf-8")
     specs = KernelSpecManager(kernel_dirs=[str(folder.parent)], ensure_native_kernel=False)

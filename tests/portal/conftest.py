@@ -8,8 +8,11 @@ import pytest
 
 from mcptasks.testing import TaskServer
 from tests.helpers.blocking import BACKENDS, Backend
+from tests.helpers.command_line import warm
 from tests.helpers.support import Era, make_server
 from tests.helpers.threads import eventually, threads
+
+__all__ = ["warm"]
 
 
 @pytest.fixture(params=BACKENDS)

@@ -16,13 +16,14 @@ from types import TracebackType
 from typing import IO
 
 from tests.helpers.threads import LIMIT
+from tests.helpers.warm import Running, Warm
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = Path(__file__).parent / "scripts"
 START_LIMIT = 180.0
 """Starting an interpreter takes its time on a busy machine."""
 
-WARNINGS = ("-W", "default", "-W", "ignore:Async generator:ResourceWarning")
+WARNINGS = ("default", "ignore:Async generator:ResourceWarning")
 """All warnings but one: the SDK's HTTP client leaves event streams half read, which trio remarks on."""
 
 
@@ -31,20 +32,42 @@ class Program:
 
     It shows all warnings, so that whoever expects nothing on stderr hears of those too. It leads a process group of its
     own, as a program in a terminal does.
+
+    Args:
+        script: The file's name.
+        *arguments: What the script is given.
+        warm: Forks the program; None for a fresh Python, which imports everything for 2 s of processor time.
     """
 
-    def __init__(self, script: str, *arguments: object, options: tuple[str, ...] = WARNINGS) -> None:
+    def __init__(self, script: str, *arguments: object, warm: Warm | None = None) -> None:
         self._errors: IO[str] = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - closed by __exit__
-        self._process = subprocess.Popen(
-            [sys.executable, *options, str(SCRIPTS / script), *map(str, arguments)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            text=True,
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            start_new_session=True,
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        environ = {**kept, "PYTHONPATH": str(ROOT)}
+        (reads, tells), (hears, says) = os.pipe(), os.pipe()
+        self._stdin, self._stdout = (
+            open(number, mode, encoding="utf-8")  # noqa: PTH123, SIM115 - closed by __exit__
+            for number, mode in ((tells, "w"), (hears, "r"))
         )
+        streams = (reads, says, self._errors.fileno())
+        path, words = str(SCRIPTS / script), [str(each) for each in arguments]
+        self._process: subprocess.Popen[bytes] | Running
+        try:
+            if warm is not None:
+                self._process = warm.start(words, environ, ROOT, streams, path, WARNINGS)
+            else:
+                stdin, stdout, stderr = streams
+                self._process = subprocess.Popen(
+                    [sys.executable, *(f"-W{each}" for each in WARNINGS), path, *words],
+                    stdin=stdin,
+                    stdout=stdout,
+                    stderr=stderr,
+                    cwd=ROOT,
+                    env=environ,
+                    start_new_session=True,
+                )
+        finally:
+            os.close(reads)
+            os.close(says)
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -55,8 +78,7 @@ class Program:
         return self._process.pid
 
     def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
+        for line in self._stdout:
             self._lines.put(line.rstrip("\n"))
         self._lines.put(None)
 
@@ -77,9 +99,8 @@ class Program:
 
     def tell(self, line: str) -> None:
         """Say a line to it."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(line + "\n")
-        self._process.stdin.flush()
+        self._stdin.write(line + "\n")
+        self._stdin.flush()
 
     def interrupt(self, *, group: bool = False) -> float:
         """Send SIGINT, to its children too with `group`, as a terminal does; when that was (`time.monotonic`)."""
@@ -94,7 +115,7 @@ class Program:
         """Wait until it has ended; its exit code."""
         try:
             return self._process.wait(limit)
-        except subprocess.TimeoutExpired:
+        except (subprocess.TimeoutExpired, TimeoutError):
             raise AssertionError(f"the program does not end; {self._how_it_stands()}") from None
 
     @property
@@ -109,11 +130,14 @@ class Program:
         assert (code, self.errors) == (0, "")
 
     def _how_it_stands(self) -> str:
-        if self._process.poll() is None:
+        try:
+            code = self._process.wait(0)
+        except (subprocess.TimeoutExpired, TimeoutError):
+            code = None
             # The scripts have every thread's stack written at this signal.
             self._process.send_signal(signal.SIGUSR1)
             time.sleep(0.5)
-        return f"exit code {self._process.poll()}, stderr:\n{self.errors}"
+        return f"exit code {code}, stderr:\n{self.errors}"
 
     def __enter__(self) -> Program:
         return self
@@ -126,6 +150,7 @@ class Program:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(LIMIT)
         self._reader.join(LIMIT)
-        for pipe in (self._process.stdin, self._process.stdout, self._errors):
-            if pipe is not None:
-                pipe.close()
+        with suppress(BrokenPipeError):  # What was said last is not written if nobody hears it.
+            self._stdin.close()
+        self._stdout.close()
+        self._errors.close()

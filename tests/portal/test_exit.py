@@ -14,6 +14,7 @@ from mcptasks.testing import TaskServer
 from tests.helpers.blocking import BACKENDS, Backend
 from tests.helpers.support import http, make_server
 from tests.helpers.threads import eventually, has_ended
+from tests.helpers.warm import Warm
 from tests.portal.programs import Program
 
 pytestmark = pytest.mark.slow
@@ -102,19 +103,21 @@ WAYS: dict[str, Way] = {
     "closed": Way(0, None, ordinary),
 }
 SLOW = ("exit", "block", "atexit-before", "daemon", "closed")
+FRESH = ("atexit-before",)
+"""Whose programs start in a fresh Python."""
 
 
-def assert_ends(name: str, folder: Path, manner: str, limit: float) -> None:
+def assert_ends(name: str, folder: Path, manner: str, limit: float, warm: Warm | None) -> None:
     """Programs on both backends, side by side, end in time and in the way that they should, with no more on stderr than
     they should. If the machine is slow for a while, they get further chances."""
     took, begun = list[float](), time.monotonic()
     while len(took) < CHANCES and min(took, default=limit) >= limit:
         assert not took or time.monotonic() - begun < PATIENCE, took
-        took.append(ended(name, folder, manner))
+        took.append(ended(name, folder, manner, warm))
     assert min(took) < limit, f"it took {min(took):.1f} s"
 
 
-def ended(name: str, folder: Path, manner: str) -> float:
+def ended(name: str, folder: Path, manner: str, warm: Warm | None) -> float:
     """Run the programs, check how they end, and return the seconds that the slower one took to end."""
     longest = 0.0
     with ExitStack() as running:
@@ -122,7 +125,7 @@ def ended(name: str, folder: Path, manner: str) -> float:
         for backend in BACKENDS:
             server, file = make_server("modern"), folder / backend
             url = running.enter_context(http(server))
-            program = running.enter_context(Program("leave.py", url, backend, name, file, manner))
+            program = running.enter_context(Program("leave.py", url, backend, name, file, manner, warm=warm))
             started.append((server, program, file))
         for server, program, file in started:
             WAYS[name].play(program, server)
@@ -150,27 +153,30 @@ def assert_last_words(program: Program, way: Way, code: int) -> None:
 
 
 @pytest.mark.parametrize("name", [pytest.param(way, marks=pytest.mark.slow) if way in SLOW else way for way in WAYS])
-def test_ends(name: str, tmp_path: Path) -> None:
+def test_ends(warm: Warm, name: str, tmp_path: Path) -> None:
     """A program that leaves its clients open ends at once, in each way to end: silently but for the traceback that was
     asked for, whatever its callbacks, futures and threads are at."""
-    assert_ends(name, tmp_path, "gentle", SOON)
+    # What is imported when is a matter of a fresh Python.
+    assert_ends(name, tmp_path, "gentle", SOON, None if name in FRESH else warm)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["end", "exception", "block", "thread"])
-def test_servers_that_do_not_go(name: str, tmp_path: Path) -> None:
+def test_servers_that_do_not_go(warm: Warm, name: str, tmp_path: Path) -> None:
     """A stdio server that ignores the end of its input does not outlive the program either."""
-    assert_ends(name, tmp_path, "stubborn", STUBBORN)
+    assert_ends(name, tmp_path, "stubborn", STUBBORN, warm)
 
 
 @pytest.mark.parametrize("manner", ["gentle", "stubborn"])
-def test_interrupted_while_it_ends(server: TaskServer, backend: Backend, manner: str, tmp_path: Path) -> None:
+def test_interrupted_while_it_ends(
+    warm: Warm, server: TaskServer, backend: Backend, manner: str, tmp_path: Path
+) -> None:
     """Ctrl-C while a program ends is heard when its clients are closed: a stdio server does not outlive it."""
     file = tmp_path / "pid"
 
     def heard() -> bool:
         """Whether a program has heard of the interrupt. On a slow machine it may have ended before."""
-        with http(server) as url, Program("leave.py", url, backend, "hurried", file, manner) as program:
+        with http(server) as url, Program("leave.py", url, backend, "hurried", file, manner, warm=warm) as program:
             work(program, server)
             program.expect("end")
             if manner == "stubborn":
@@ -186,9 +192,10 @@ def test_interrupted_while_it_ends(server: TaskServer, backend: Backend, manner:
         assert not heard()
 
 
-def test_dropped_at_the_end(server: TaskServer, backend: Backend, tmp_path: Path) -> None:
+def test_dropped_at_the_end(warm: Warm, server: TaskServer, backend: Backend, tmp_path: Path) -> None:
     """Clients that are dropped without being closed right before the end are closed, with a warning each."""
-    with http(server) as url, Program("leave.py", url, backend, "dropped", tmp_path / "pid", "gentle") as program:
+    words = (backend, "dropped", tmp_path / "pid", "gentle")
+    with http(server) as url, Program("leave.py", url, *words, warm=warm) as program:
         program.expect("end")
         assert program.ends() == 0
         assert program.errors.count("ResourceWarning: unclosed") == 2

@@ -11,6 +11,7 @@ from mcptasks.testing import Options, TaskServer
 from tests.helpers.blocking import Backend
 from tests.helpers.support import http
 from tests.helpers.threads import eventually, has_ended
+from tests.helpers.warm import Warm
 from tests.portal.programs import Program
 
 pytestmark = pytest.mark.slow
@@ -48,11 +49,12 @@ FORKS: list[tuple[Backend, Backend, str]] = [
 
 
 @pytest.mark.parametrize(("backend", "others", "leaving"), FORKS)
-def test_fork(server: TaskServer, backend: Backend, others: Backend, leaving: str, tmp_path: Path) -> None:
+def test_fork(warm: Warm, server: TaskServer, backend: Backend, others: Backend, leaving: str, tmp_path: Path) -> None:
     """In the child every use of what was inherited is an error that says what to do, and a new client works, on either
     backend, also where the background thread has forked. The parent does not notice: calls, iterators, futures and its
     stdio server go on, however the child leaves; neither writes a word on stderr."""
-    with http(server) as url, Program("fork.py", url, backend, others, leaving, tmp_path / "pid") as program:
+    words = (backend, others, leaving, tmp_path / "pid")
+    with http(server) as url, Program("fork.py", url, *words, warm=warm) as program:
         assert_child(program)
         program.expect("leaving")
         assert program.expect("child") == ["0"]
@@ -68,9 +70,9 @@ def test_fork(server: TaskServer, backend: Backend, others: Backend, leaving: st
 
 
 @pytest.mark.slow
-def test_fork_beside_busy_threads(server: TaskServer, backend: Backend) -> None:
+def test_fork_beside_busy_threads(warm: Warm, server: TaskServer, backend: Backend) -> None:
     """A fork in the middle of other threads' calls, openings and closings leaves no lock of ours held in the child."""
-    with http(server) as url, Program("forks.py", url, backend, 10) as program:
+    with http(server) as url, Program("forks.py", url, backend, 10, warm=warm) as program:
         for _ in range(10):
             assert program.expect("child") == ["0"]
         assert program.expect("tools") == ["2"]
@@ -89,11 +91,13 @@ WORKERS: list[tuple[Backend, str, str, str]] = [
 
 
 @pytest.mark.parametrize(("backend", "method", "kind", "manner"), WORKERS)
-def test_workers_that_leave_clients_open(backend: Backend, method: str, kind: str, manner: str, tmp_path: Path) -> None:
+def test_workers_that_leave_clients_open(
+    warm: Warm, backend: Backend, method: str, kind: str, manner: str, tmp_path: Path
+) -> None:
     """The end of a process of `multiprocessing` is the end of a program: its threads finish their work, the clients
     that it left open are closed, and no stdio server outlives it, though such a process ends without exit handlers."""
     file = tmp_path / "pid"
-    with Program("workers.py", backend, method, kind, file, manner) as program:
+    with Program("workers.py", backend, method, kind, file, manner, warm=warm) as program:
         program.expect("done")
         program.ends_well()
         pid = int(file.read_text(encoding="utf-8"))
@@ -113,10 +117,10 @@ POOLS: list[tuple[Backend, str, str]] = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("backend", "method", "kind"), POOLS)
-def test_pools(server: TaskServer, backend: Backend, method: str, kind: str) -> None:
+def test_pools(warm: Warm, server: TaskServer, backend: Backend, method: str, kind: str) -> None:
     """A `TaskReference` crosses into the processes of a pool, whichever way they are started, and comes back the same;
     there the task is taken up and waited for."""
-    with http(server) as url, Program("pools.py", url, backend, method, kind) as program:
+    with http(server) as url, Program("pools.py", url, backend, method, kind, warm=warm) as program:
         program.expect("started")
         for n in range(4):
             server.next_task_blocking().complete(n)

@@ -18,6 +18,7 @@ from mcptasks.testing import Drop, Options, ServerTask, TaskServer, elicit
 from tests.helpers.blocking import BACKENDS, Backend
 from tests.helpers.support import POLLED, http
 from tests.helpers.threads import LIMIT, eventually
+from tests.helpers.warm import Warm
 from tests.portal.programs import Program
 
 pytestmark = pytest.mark.slow
@@ -54,9 +55,9 @@ def server() -> TaskServer:
 
 
 @pytest.fixture
-def program(server: TaskServer, backend: Backend) -> Generator[Program]:
+def program(warm: Warm, server: TaskServer, backend: Backend) -> Generator[Program]:
     """The script `interrupts.py`, ready for its first order."""
-    with http(server) as url, Program("interrupts.py", url, backend) as running:
+    with http(server) as url, Program("interrupts.py", url, backend, warm=warm) as running:
         running.expect("ready")
         yield running
 
@@ -259,7 +260,7 @@ def test_others_go_on(program: Program, server: TaskServer) -> None:
 
 
 @pytest.mark.slow
-def test_at_any_moment() -> None:
+def test_at_any_moment(warm: Warm) -> None:
     """Thirty interrupts at random moments of each kind of call, from before it has begun: each comes out once and
     soon, none is lost or makes a later call hang, and the client is as good as new. On both backends."""
     with ExitStack() as running:
@@ -267,7 +268,7 @@ def test_at_any_moment() -> None:
         for backend in BACKENDS:
             server = make_polled()
             url = running.enter_context(http(server))
-            program = running.enter_context(Program("storm.py", url, backend, 30))
+            program = running.enter_context(Program("storm.py", url, backend, 30, warm=warm))
             program.expect("ready")
             programs.append((program, server, server.next_task_blocking()))
 
@@ -291,10 +292,10 @@ def test_at_any_moment() -> None:
             program.ends_well()
 
 
-def test_in_a_handler(backend: Backend) -> None:
+def test_in_a_handler(warm: Warm, backend: Backend) -> None:
     """Ctrl-C while a handler waits for a person leaves the question open: the next `result()` asks it again."""
     server = make_tools(TaskServer(era="legacy", options=Options(poll_interval_ms=20, input_mode="push")))
-    with http(server) as url, Program("interrupts.py", url, backend) as program:
+    with http(server) as url, Program("interrupts.py", url, backend, warm=warm) as program:
         program.expect("ready")
         steered = server.next_task_blocking()
         steered.need_input({"name": elicit("Who?")})

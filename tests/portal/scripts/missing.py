@@ -1,11 +1,11 @@
-"""Asks for a backend whose package is not installed, and says what came of it. Arguments: the backend."""
+"""Asks for backends whose packages are not installed, and says what came of it. Arguments: the backends."""
 
 from __future__ import annotations
 
 import sys
 from typing import Any
 
-backend: Any = sys.argv[1]
+backends: list[Any] = sys.argv[1:]
 hidden: Any = None
 for name in ("uvloop", "trio"):
     sys.modules[name] = hidden
@@ -15,11 +15,12 @@ from mcptasks.testing import TaskServer  # noqa: E402
 from tests.helpers.threads import threads  # noqa: E402
 from tests.portal.scripts.talk import say  # noqa: E402
 
-try:
-    client = Client(TaskServer(), backend=backend)
-except ImportError as exc:
-    say("error", exc)
-else:
-    with client:
-        say("works", client.backend)
-say("threads", len(threads()))
+for backend in backends:
+    try:
+        client = Client(TaskServer(), backend=backend)
+    except ImportError as exc:
+        say("error", exc)
+    else:
+        with client:
+            say("works", client.backend)
+    say("threads", len(threads()))

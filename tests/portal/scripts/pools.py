@@ -27,18 +27,19 @@ def main() -> None:
     warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
     url, backend, method, kind = sys.argv[1:]
     context = multiprocessing.get_context(method)
+    processes = 1 if method == "spawn" else 2  # Each spawned one imports everything.
     with make_client(url, backend) as client:
         tasks = [client.call_tool("work", {"n": n}, task=True) for n in range(4)]
         arguments = [(url, backend, task.reference) for task in tasks]
         if kind == "pool":
-            pool = context.Pool(2)
+            pool = context.Pool(processes)
             found = pool.starmap_async(finish, arguments)
             say("started")
             answers = found.get(timeout=180)
             pool.close()
             pool.join()
         else:
-            with ProcessPoolExecutor(2, mp_context=context) as executor:
+            with ProcessPoolExecutor(processes, mp_context=context) as executor:
                 futures = [executor.submit(finish, *each) for each in arguments]
                 say("started")
                 answers = [future.result(timeout=180) for future in futures]
