@@ -95,8 +95,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @hypothesis.settings(max_examples=1)
-@hypothesis.given(hypothesis.strategies.none())
-def _nothing(_: None) -> None:
+@hypothesis.given(hypothesis.strategies.integers())
+def _nothing(_: int) -> None:
     """Runs hypothesis once."""
 
 
@@ -107,6 +107,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     hundreds.
     """
     # Hypothesis makes its random number generator when it is first needed, and could not see then who holds on to it.
+    # Then too it looks for constants in all modules: once here, and not in each process that is forked.
     _nothing()
     gc.collect()
     gc.freeze()
