@@ -58,11 +58,4 @@ def run_pyright(folder: Path) -> list[Found]:
     ]
 
 
-def complaints_of(*checker: str) -> str:
-    """What a checker prints about the project; "" if it finds nothing."""
-    command = [sys.executable, "-m", *checker]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False)
-    return run.stdout + run.stderr if run.returncode else ""
-
-
 RUNS: dict[str, Callable[[Path], list[Found]]] = {"mypy": run_mypy, "pyright": run_pyright}
