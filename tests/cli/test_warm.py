@@ -14,6 +14,7 @@ import pytest
 from mcptasks.testing import TaskServer
 from tests.helpers.command_line import LIMIT, Home
 from tests.helpers.stand_ins import StandIns
+from tests.helpers.threads import parent_of
 from tests.helpers.warm import STDIN, Warm
 
 pytestmark = pytest.mark.slow
@@ -76,11 +77,6 @@ def test_several_at_once(home: Home, server: TaskServer, url: str) -> None:
         assert (first.wait(), second.wait()) == (0, 1)
 
 
-def parent(pid: int) -> int:
-    """The id of the process that has started a process."""
-    return int(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
-
-
 def test_one_process_forks_for_all(home: Home, tmp_path: Path, url: str) -> None:
     """Two processes of a run get commands from one process. It ends with the last that uses it, and leaves nothing."""
     environ, folder = home.variables(), tmp_path / "warm"
@@ -88,8 +84,8 @@ def test_one_process_forks_for_all(home: Home, tmp_path: Path, url: str) -> None
         with Warm(environ, folder) as first:
             one = first.start_in_pipes(["call", url, "long"], environ, home.folder)
             other = last.start_in_pipes(["call", url, "long"], environ, home.folder)
-            forking = os.pidfd_open(parent(one.pid))
-            assert parent(one.pid) == parent(other.pid)
+            forking = os.pidfd_open(parent_of(one.pid))
+            assert parent_of(one.pid) == parent_of(other.pid)
             for each in (one, other):
                 with each:
                     each.kill()

@@ -91,7 +91,7 @@ class Home:
                 out, err = running.communicate(timeout=LIMIT)
             return Done(running.wait(), out, err)
         done = subprocess.run(
-            [*(COMMAND if script is None else (sys.executable, script)), *words],
+            [*(COMMAND if script is None else (sys.executable, "-W", "error", script)), *words],
             input=given,
             capture_output=True,
             timeout=LIMIT,

@@ -23,7 +23,6 @@ from mcptasks._store.writes import Write
 from mcptasks.store import Store
 from tests.helpers.warm import Running, Warm
 
-ROOT = Path(__file__).parents[2]
 POINTS = (
     "before Intend",
     "after Intend",
@@ -98,8 +97,7 @@ def _kill_at(store: Store, point: str) -> None:
 
 def start(warm: Warm, job: Job) -> Running:
     """Begin a program."""
-    variables = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "HOME") if name in os.environ}
-    return warm.start_in_pipes([json.dumps(asdict(job))], variables, ROOT, script=__file__)
+    return warm.run_file(__file__, json.dumps(asdict(job)))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Functions that workers of tests run in processes of their own, as `multiprocessing` starts them.
 
-What they are given is pickled, and read in the other process. That process is forked from one that has imported this
-module ("forkserver"), which costs a tenth of a fresh Python ("spawn").
+What they are given is pickled, and read in the other process.
 """
 
 from __future__ import annotations
@@ -77,9 +76,14 @@ def start(function: Callable[..., None], *arguments: Any, fresh: bool = False) -
     """
     if fresh:
         return _started(multiprocessing.get_context("spawn"), function, arguments)
+    return _started(forkserver(__name__), function, arguments)
+
+
+def forkserver(module: str) -> ForkServerContext:
+    """Starts processes as forks of one that has imported a module. A fork costs a tenth of a fresh Python."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, *PRELOADED])
-    return _started(context, function, arguments)
+    context.set_forkserver_preload([module, *PRELOADED])
+    return context
 
 
 def _started(

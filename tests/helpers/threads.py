@@ -64,6 +64,11 @@ def has_ended(pid: int) -> bool:
     return not is_running(pid)
 
 
+def parent_of(pid: int | None) -> int:
+    """The id of the process that has started a process."""
+    return int(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
+
+
 def is_running(pid: int) -> bool:
     """Whether a process runs: the opposite of `has_ended`."""
     try:

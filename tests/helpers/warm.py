@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import IO
 
 from tests.helpers.shared import Shared
+from tests.helpers.source_tree import ROOT
 
 STDIN = 32_768
 """Bytes that a pipe holds for a command that does not read yet; half of what Linux grants."""
@@ -270,6 +271,16 @@ class Warm:
             warnings: What Python would be given with `-W`; None for `error`.
         """
         return Running(self._send(words, environ, folder, streams, script, warnings))
+
+    def run_file(self, file: str, *words: str) -> Running:
+        """Start a Python file of the tests in pipes, from the project's folder, without input.
+
+        Args:
+            file: The file.
+            words: What the file is given.
+        """
+        environ = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "HOME") if name in os.environ}
+        return self.start_in_pipes(words, environ, ROOT, script=file)
 
     def start_in_pipes(
         self,

@@ -4,13 +4,13 @@ The rules are tested with the async client (test_tasks.py) and, in both worlds, 
 """
 
 import concurrent.futures
-import multiprocessing
 import queue
 from collections.abc import Iterator
 
 import pytest
 
 from mcptasks.sync import Client, TaskCancelledError, TaskStateError, TaskTimeoutError, ToolError
+from tests.helpers.remote_workers import forkserver
 from tests.interop.targets import LONG, START, new_key
 from tests.interop.warm_servers import WarmServers
 
@@ -96,10 +96,7 @@ def _finish(url: str, reference: str) -> object:
 @pytest.mark.parametrize("generation", [3, 4], indirect=True)
 def test_another_process_takes_it_up(generation: int, fastmcp_url: str) -> None:
     """A reference crosses to a process of a pool, which waits there for the result."""
-    # A process that is forked from one that has imported this module costs a tenth of a fresh Python.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, "mcptasks._engine.engine", "mcp", "anyio._backends._asyncio"])
-    with Client(fastmcp_url) as client, concurrent.futures.ProcessPoolExecutor(1, context) as pool:
+    with Client(fastmcp_url) as client, concurrent.futures.ProcessPoolExecutor(1, forkserver(__name__)) as pool:
         task = client.call_tool("slow_computation", {"duration": 1.0}, task=True)
         text = task.reference.to_json()
         assert pool.submit(_finish, fastmcp_url, text).result(LONG) == "computed for 1.0 seconds"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.threads import parent_of
 from tests.interop.processes import HttpServer
 from tests.interop.targets import LONG
 from tests.interop.warm_servers import WarmServers
@@ -35,11 +36,6 @@ def stdio(warm_servers: WarmServers) -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
-def parent(pid: int | None) -> int:
-    """The id of the process that has started a process."""
-    return int(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
-
-
 def said_within(descriptor: int) -> bool:
     """Wait until there is something to read, or the end."""
     return bool(select.select([descriptor], [], [], LONG)[0])
@@ -52,13 +48,13 @@ def test_one_process_forks_for_all(warm_servers: WarmServers, tmp_path: Path) ->
         HttpServer(4, tmp_path / "one", warm=warm_servers) as one,
         HttpServer(4, tmp_path / "two", warm=other) as two,
     ):
-        assert parent(one.pid) == parent(two.pid)
+        assert parent_of(one.pid) == parent_of(two.pid)
         assert one.url != two.url
         one.kill()
         two.interrupt()
         two.listen_again()
         one.start()
-        assert parent(one.pid) == parent(two.pid)
+        assert parent_of(one.pid) == parent_of(two.pid)
 
 
 def test_it_ends_with_the_last_that_uses_it(tmp_path: Path) -> None:
@@ -66,7 +62,7 @@ def test_it_ends_with_the_last_that_uses_it(tmp_path: Path) -> None:
     with WarmServers(tmp_path / "warm") as warm:
         server = HttpServer(4, tmp_path / "log", warm=warm)
         server.start()
-    handle = os.pidfd_open(parent(server.pid))
+    handle = os.pidfd_open(parent_of(server.pid))
     try:
         server.interrupt()
         server.listen_again()

@@ -151,8 +151,11 @@ class WarmServers:
 
 
 def printed_by(warm: WarmServers, generation: int, script: str, *arguments: str) -> Any:
-    """Run a program of the folder `servers` in the environment of a generation, which has this package too if it is the
-    fourth, and return the JSON of the last line that the program printed."""
+    """Run a program of the folder `servers` in the environment of a generation of fastmcp. Returns the JSON of the last
+    line that the program printed.
+
+    The environment of fastmcp 4 has this package too.
+    """
     environ = {**os.environ, **server_settings(), "PYTHONPATH": str(ROOT)}
     with tempfile.TemporaryFile() as errors:
         running = warm.start(generation, arguments, environ, errors.fileno(), script)

@@ -26,7 +26,6 @@ from mcptasks._store.writes import Acknowledged, Asked, Decide, Over
 from tests.helpers.stores import ENDPOINT, do
 from tests.helpers.warm import Running, Warm
 
-ROOT = Path(__file__).parents[2]
 LEASE = 1.0
 """Seconds until the tasks of a process that was killed are free."""
 AT_ONCE = 5
@@ -86,8 +85,7 @@ def main(dsn: str, log: str, statements: int) -> None:
 
 def start(warm: Warm, dsn: str, log: Path, statements: int) -> Running:
     """Begin such a process."""
-    variables = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "HOME") if name in os.environ}
-    return warm.start_in_pipes([dsn, str(log), str(statements)], variables, ROOT, script=__file__)
+    return warm.run_file(__file__, dsn, str(log), str(statements))
 
 
 if __name__ == "__main__":

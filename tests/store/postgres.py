@@ -105,7 +105,7 @@ class Postgres:
     @contextmanager
     def lent(self) -> Generator[str]:
         """The address of an empty database. After the block others may get it: to empty one is far cheaper than to make
-        one. One in which somebody has a session, whom a test has left behind, is given to nobody."""
+        one. A database in which a test has left a session open is given to nobody."""
         found = self._given_back()
         if found is None:
             found = self.database()

@@ -19,7 +19,7 @@ from tests.helpers.worlds import both_worlds
 pytestmark = [pytest.mark.anyio, pytest.mark.slow, both_worlds]
 
 CROWD = 150
-"""Tasks that are so many that none is looked at early, which takes more than 100."""
+"""Tasks at once. Among more than 100 none is looked at early."""
 
 
 @asynccontextmanager

@@ -2,10 +2,10 @@
 
 It runs inside the server's own environment. The other end is `tests/interop/warm_servers.py`; the descriptor is that of
 the socket on which this process listens. Whoever connects is greeted once fastmcp is imported. A connection may bring
-one job: a line of JSON with the arguments, the environment variables and perhaps a program of this folder that runs
-in place of the server, and three streams. The answer is a line with
-the process id, and, after the process has ended, a line with its exit code. If the connection ends first, the process
-is killed. This process ends with its last connection.
+one job: a line of JSON with the arguments, the environment variables and perhaps a program of this folder that runs in
+place of the server, and three streams. The answer is a line with the process id, and, after the process has ended, a
+line with its exit code. If the connection ends first, the process is killed. This process ends with its last
+connection.
 """
 
 import gc
